@@ -1,1 +1,19 @@
-//! Placeholder.
+//! What Lockgate knows about Kubernetes objects without asking a cluster.
+//!
+//! Objects are plain `serde_json::Value` maps. The flow of an apply through these modules:
+//! `substitute` (variables) → `metadata` (owner labels, common metadata) → `normalize` → `order`
+//! (stages and sorting) → `managed_fields` and `ignore` (what to take over, what to leave alone) →
+//! `diff` (is anything different) → `change_set` and `inventory` (what was done, what is owned) →
+//! `health` (is it ready).
+
+pub mod change_set;
+pub mod inventory;
+pub mod metadata;
+pub mod object;
+pub mod object_id;
+pub mod order;
+
+pub use change_set::{Action, ChangeSet};
+pub use inventory::Inventory;
+pub use object::GroupVersionKind;
+pub use object_id::ObjectId;
