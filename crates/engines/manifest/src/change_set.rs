@@ -84,6 +84,7 @@ impl ChangeSet {
     }
 
     /// Returns the changes whose action passes.
+    #[must_use]
     pub fn filter(&self, keep: impl Fn(Action) -> bool) -> Self {
         let entries = self.entries.iter().filter(|entry| keep(entry.action));
         Self {
@@ -92,6 +93,7 @@ impl ChangeSet {
     }
 
     /// Returns what was created or configured: what an apply event lists.
+    #[must_use]
     pub fn modified(&self) -> Self {
         self.filter(|action| matches!(action, Action::Created | Action::Configured))
     }

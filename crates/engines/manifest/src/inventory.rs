@@ -84,6 +84,7 @@ impl Inventory {
 
     /// Lists what stands here and not in `desired`: the objects to prune, with the versions stored
     /// here.
+    #[must_use]
     pub fn stale(&self, desired: &Self) -> Self {
         let desired = desired.ids();
         let entries = self
@@ -99,6 +100,7 @@ impl Inventory {
     ///
     /// An apply stores `desired.union(&previous)` before its first write, so that no object can be
     /// applied without being owned, and none that was owned can be forgotten.
+    #[must_use]
     pub fn union(&self, other: &Self) -> Self {
         Self::new(self.entries.iter().chain(&other.entries).cloned())
     }

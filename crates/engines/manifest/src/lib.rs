@@ -7,11 +7,16 @@
 //! `health` (is it ready).
 
 pub mod change_set;
+pub mod diff;
+pub mod ignore;
 pub mod inventory;
+pub mod managed_fields;
 pub mod metadata;
+pub mod normalize;
 pub mod object;
 pub mod object_id;
 pub mod order;
+pub mod selector;
 
 pub use change_set::{Action, ChangeSet};
 pub use inventory::Inventory;
