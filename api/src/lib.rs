@@ -1,1 +1,40 @@
-//! Placeholder.
+//! Every kind of the toolkit as Rust types: what users write and what controllers report.
+//!
+//! One type per kind, at the version that is stored. Its properties are the union of all served versions, because the
+//! API server decodes a stored object into the requested version and drops what that version does not name. Nothing here
+//! does I/O.
+
+use std::fmt::Debug;
+
+use kube::Resource;
+use serde::{Serialize, de::DeserializeOwned};
+
+use meta::{Condition, Duration};
+
+#[macro_use]
+mod kind;
+pub mod kustomize;
+pub mod meta;
+#[cfg(feature = "schema")]
+pub mod schema;
+pub mod source;
+
+/// An object with the parts that every reconciled kind has.
+pub trait Reconciled:
+    Resource<DynamicType = ()> + Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static
+{
+    /// Returns the conditions of the status; empty where there is no status.
+    fn conditions(&self) -> &[Condition];
+
+    /// Returns the generation that the last finished run acted on.
+    fn observed_generation(&self) -> Option<i64>;
+
+    /// Returns the value of the last request annotation that was acted on.
+    fn last_handled_reconcile_at(&self) -> Option<&str>;
+
+    /// Says whether the user asked that nothing be done.
+    fn suspended(&self) -> bool;
+
+    /// Returns how long after one run the next is due; `None` for kinds that have no period.
+    fn interval(&self) -> Option<Duration>;
+}
