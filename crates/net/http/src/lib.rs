@@ -1,1 +1,20 @@
-//! Placeholder.
+//! The one HTTP client of all adapters: TLS with own CAs and client certificates, proxies, redirects without
+//! credentials, bounded bodies, and errors that name the cause and never a credential.
+//!
+//! [`Clients`] hands out one [`Client`] per [`ClientConfig`] and keeps the last few; [`Request`] and [`Response`]
+//! are one exchange.
+
+mod client;
+mod error;
+mod exchange;
+mod proxy;
+mod redact;
+mod tls;
+
+pub use client::{Client, ClientConfig, Clients};
+pub use error::{ConfigError, Error, chain};
+pub use exchange::{Auth, Request, Response};
+pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+pub use proxy::{Environment, Proxy};
+pub use redact::{Redactor, without_credentials};
+pub use tls::Identity;

@@ -1,0 +1,126 @@
+//! Clients by configuration, the last few of them kept.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::exchange::{Request, Response};
+use crate::{ConfigError, Environment, Error, Identity, Proxy, proxy, tls};
+
+/// How many clients are kept. Each holds its connections and a TLS configuration.
+const KEPT: usize = 32;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest silence of a peer while an answer is awaited or read.
+const READ_TIMEOUT: Duration = Duration::from_mins(1);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
+const IDLE_PER_HOST: usize = 4;
+const MAX_REDIRECTS: usize = 10;
+
+/// What distinguishes one client from another. Credentials of requests are no part of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ClientConfig {
+    /// PEM certificates trusted in addition to the system's.
+    pub certificate_authority: Option<Vec<u8>>,
+    /// The client certificate for mutual TLS.
+    pub identity: Option<Identity>,
+    /// The proxy.
+    pub proxy: Proxy,
+}
+
+/// Makes clients and keeps the ones used last.
+#[derive(Debug)]
+pub struct Clients {
+    user_agent: String,
+    environment: Environment,
+    kept: Mutex<Vec<(ClientConfig, Client)>>,
+}
+
+impl Clients {
+    /// Returns an empty store of clients that call themselves `user_agent`.
+    pub fn new(user_agent: impl Into<String>, environment: Environment) -> Self {
+        Self {
+            user_agent: user_agent.into(),
+            environment,
+            kept: Mutex::default(),
+        }
+    }
+
+    /// Returns the client of a configuration, made now or kept from before.
+    ///
+    /// # Errors
+    /// Certificates, keys or the proxy's address that cannot be used.
+    pub fn get(&self, config: &ClientConfig) -> Result<Client, ConfigError> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = kept.iter().position(|(own, _)| own == config) {
+            let entry = kept.remove(at);
+            let client = entry.1.clone();
+            kept.push(entry);
+            return Ok(client);
+        }
+        let client = self.build(config)?;
+        if kept.len() == KEPT {
+            kept.remove(0);
+        }
+        kept.push((config.clone(), client.clone()));
+        Ok(client)
+    }
+
+    fn build(&self, config: &ClientConfig) -> Result<Client, ConfigError> {
+        let tls = tls::config(
+            config.certificate_authority.as_deref(),
+            config.identity.as_ref(),
+        )?;
+        let builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .user_agent(&self.user_agent)
+            .referer(false)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(READ_TIMEOUT)
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .pool_max_idle_per_host(IDLE_PER_HOST)
+            .redirect(redirects());
+        let inner = proxy::apply(builder, &config.proxy, &self.environment)?
+            .build()
+            .map_err(ConfigError::Build)?;
+        Ok(Client {
+            inner: Arc::new(inner),
+        })
+    }
+}
+
+/// Follows up to ten redirects, none of them from https to http. Credentials go only to the same scheme, host and
+/// port: reqwest drops them on any other hop.
+fn redirects() -> reqwest::redirect::Policy {
+    reqwest::redirect::Policy::custom(|attempt| {
+        let came_from = attempt.previous().last().map_or("", |url| url.scheme());
+        if came_from == "https" && attempt.url().scheme() != "https" {
+            return attempt.error("it leads from https to http");
+        }
+        if attempt.previous().len() > MAX_REDIRECTS {
+            return attempt.error("too many redirects");
+        }
+        attempt.follow()
+    })
+}
+
+/// Sends requests under one configuration; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Client {
+    inner: Arc<reqwest::Client>,
+}
+
+impl Client {
+    /// Sends a request and waits for the head of the answer. Any status is an answer.
+    ///
+    /// # Errors
+    /// [`Error::Url`], [`Error::Connect`], [`Error::Timeout`], [`Error::Redirect`], [`Error::Exchange`].
+    pub async fn send(&self, request: Request) -> Result<Response, Error> {
+        let (host, request) = request.into_parts(&self.inner)?;
+        match request.send().await {
+            Ok(response) => Ok(Response::new(host, response)),
+            Err(error) => Err(Error::from_reqwest(&host, error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
