@@ -1,0 +1,239 @@
+//! Metrics under the names that dashboards for Flux read.
+//!
+//! Source: <https://github.com/fluxcd/pkg> `runtime/metrics`, and controller-runtime's own.
+
+use std::{sync::Arc, time::Duration};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
+};
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ObjectLabels {
+    kind: String,
+    name: String,
+    namespace: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ControllerLabels {
+    controller: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ResultLabels {
+    controller: String,
+    result: String,
+}
+
+/// The metrics of a process; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Metrics(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    registry: std::sync::Mutex<Registry>,
+    duration: Family<ObjectLabels, Histogram, fn() -> Histogram>,
+    results: Family<ResultLabels, Counter>,
+    errors: Family<ControllerLabels, Counter>,
+    active: Family<ControllerLabels, Gauge>,
+    limit: Family<ControllerLabels, Gauge>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Creates the metrics that every controller has.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut registry = Registry::default();
+        let duration: Family<ObjectLabels, Histogram, fn() -> Histogram> =
+            Family::new_with_constructor(buckets);
+        let (results, errors) = (Family::default(), Family::default());
+        let (active, limit) = (Family::default(), Family::default());
+        registry.register(
+            "gotk_reconcile_duration_seconds",
+            "The duration in seconds of a GitOps Toolkit resource reconciliation",
+            duration.clone(),
+        );
+        registry.register(
+            "controller_runtime_reconcile",
+            "Runs per controller and result",
+            results.clone(),
+        );
+        registry.register(
+            "controller_runtime_reconcile_errors",
+            "Failed runs per controller",
+            errors.clone(),
+        );
+        registry.register(
+            "controller_runtime_active_workers",
+            "Runs that go on per controller",
+            active.clone(),
+        );
+        registry.register(
+            "controller_runtime_max_concurrent_reconciles",
+            "The most runs at once per controller",
+            limit.clone(),
+        );
+        let registry = std::sync::Mutex::new(registry);
+        Self(Arc::new(Inner {
+            registry,
+            duration,
+            results,
+            errors,
+            active,
+            limit,
+        }))
+    }
+
+    /// Lets a caller add metrics of its own.
+    pub fn register(&self, with: impl FnOnce(&mut Registry)) {
+        with(
+            &mut self
+                .0
+                .registry
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner),
+        );
+    }
+
+    /// Makes a controller's series appear, with zeros.
+    pub fn announce(&self, controller: &str, concurrent: usize) {
+        let labels = ControllerLabels {
+            controller: controller.into(),
+        };
+        self.0
+            .limit
+            .get_or_create(&labels)
+            .set(i64::try_from(concurrent).unwrap_or(i64::MAX));
+        drop(self.0.active.get_or_create(&labels));
+        drop(self.0.errors.get_or_create(&labels));
+        for result in ["error", "requeue", "requeue_after", "success"] {
+            let labels = ResultLabels {
+                controller: controller.into(),
+                result: result.into(),
+            };
+            drop(self.0.results.get_or_create(&labels));
+        }
+    }
+
+    /// Counts a run as active until the guard is dropped.
+    #[must_use]
+    pub fn enter(&self, controller: &str) -> Busy {
+        let labels = ControllerLabels {
+            controller: controller.into(),
+        };
+        let gauge = self.0.active.get_or_create(&labels).clone();
+        gauge.inc();
+        Busy(gauge)
+    }
+
+    /// Counts the result of a run.
+    pub fn count(&self, controller: &str, result: &str) {
+        let labels = ResultLabels {
+            controller: controller.into(),
+            result: result.into(),
+        };
+        self.0.results.get_or_create(&labels).inc();
+        if result == "error" {
+            let labels = ControllerLabels {
+                controller: controller.into(),
+            };
+            self.0.errors.get_or_create(&labels).inc();
+        }
+    }
+
+    /// Measures a run.
+    pub fn observe(&self, kind: &str, namespace: Option<&str>, name: &str, took: Duration) {
+        let labels = object(kind, namespace, name);
+        self.0
+            .duration
+            .get_or_create(&labels)
+            .observe(took.as_secs_f64());
+    }
+
+    /// Drops the series of an object that is gone.
+    pub fn forget(&self, kind: &str, namespace: Option<&str>, name: &str) {
+        self.0.duration.remove(&object(kind, namespace, name));
+    }
+
+    /// Prints all metrics as OpenMetrics text.
+    ///
+    /// # Errors
+    /// A metric that cannot be printed.
+    pub fn print(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        encode(
+            &mut text,
+            &self
+                .0
+                .registry
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner),
+        )?;
+        Ok(text)
+    }
+}
+
+/// Counts one active run down when dropped.
+#[derive(Debug)]
+pub struct Busy(Gauge);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+fn object(kind: &str, namespace: Option<&str>, name: &str) -> ObjectLabels {
+    ObjectLabels {
+        kind: kind.into(),
+        name: name.into(),
+        namespace: namespace.unwrap_or_default().into(),
+    }
+}
+
+/// Ten exponential buckets from 10 ms to 30 minutes, as upstream has them.
+fn buckets() -> Histogram {
+    let factor = (1800.0_f64 / 0.01).powf(1.0 / 9.0);
+    Histogram::new((0..10).map(|n| 0.01 * factor.powi(n)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn series_of_a_deleted_object_go_away() {
+        let metrics = Metrics::new();
+        metrics.observe("Kustomization", Some("a"), "b", Duration::from_millis(20));
+        let text = metrics.print().unwrap();
+        assert!(text.contains(
+            r#"gotk_reconcile_duration_seconds_count{kind="Kustomization",name="b",namespace="a"} 1"#
+        ));
+        metrics.forget("Kustomization", Some("a"), "b");
+        assert!(!metrics.print().unwrap().contains(r#"name="b""#));
+    }
+
+    #[test]
+    fn results_carry_the_names_that_dashboards_read() {
+        let metrics = Metrics::new();
+        metrics.announce("kustomization", 4);
+        metrics.count("kustomization", "error");
+        let text = metrics.print().unwrap();
+        for line in [
+            r#"controller_runtime_reconcile_total{controller="kustomization",result="error"} 1"#,
+            r#"controller_runtime_reconcile_errors_total{controller="kustomization"} 1"#,
+            r#"controller_runtime_max_concurrent_reconciles{controller="kustomization"} 4"#,
+        ] {
+            assert!(text.contains(line), "{line} in {text}");
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! One process: its kinds, its servers, its beginning and its orderly end.
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use futures::future::BoxFuture;
+use kube::Client;
+use tokio::{sync::Semaphore, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Kind,
+    args::Shared,
+    client::{self, Rate},
+    controller::{GRACE, Surroundings},
+    drive::Settings,
+    env,
+    events::Recorder,
+    leader::Candidate,
+    metrics::Metrics,
+    probes,
+    requeue::Jitter,
+    telemetry,
+    watch::Scope,
+};
+
+/// How long events may take to be written at the end.
+const FLUSH: Duration = Duration::from_secs(5);
+
+/// A server beside the reconcilers: artifacts, events, webhooks.
+pub struct Server {
+    /// Its name in logs.
+    pub name: &'static str,
+    /// Whether only the leader serves.
+    pub leader_only: bool,
+    /// Serves until the token is cancelled; an error ends the process.
+    pub serve: Box<dyn FnOnce(CancellationToken) -> BoxFuture<'static, anyhow::Result<()>> + Send>,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a controller is made of.
+#[derive(Debug, Default)]
+pub struct Parts {
+    /// The kinds it reconciles.
+    pub kinds: Vec<Kind>,
+    /// Its servers.
+    pub servers: Vec<Server>,
+}
+
+/// A controller's fixed facts.
+#[derive(Clone, Copy, Debug)]
+pub struct Controller {
+    /// Its name: of the lease, in events and logs.
+    pub name: &'static str,
+    /// The field manager of its writes to the kinds it reconciles.
+    pub field_owner: &'static str,
+}
+
+/// What a controller is given to build its parts.
+#[derive(Clone)]
+pub struct Context {
+    /// The API server.
+    pub client: Client,
+    /// Metrics to add to.
+    pub metrics: Metrics,
+    /// The namespace that the controller runs in.
+    pub namespace: String,
+    /// The flags that all controllers share.
+    pub shared: Arc<Shared>,
+    /// A permit for each processor, taken by work that keeps one busy.
+    pub processors: Arc<Semaphore>,
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context")
+            .field("namespace", &self.namespace)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Runs a controller until it is told to stop. Builds the async runtime, so it is `main`'s last
+/// call.
+pub fn run<F>(controller: Controller, shared: Shared, parts: F) -> ExitCode
+where
+    F: AsyncFnOnce(Context) -> anyhow::Result<Parts> + 'static,
+{
+    // kube, reqwest and our own TLS all take the process's provider; only one is compiled in.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    if let Err(error) = telemetry::start(&shared.logging) {
+        return fail(&anyhow::anyhow!(error));
+    }
+    let blocking = shared.pace.concurrent.saturating_mul(2).saturating_add(4);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(blocking.max(8))
+        .enable_all()
+        .build();
+    match runtime {
+        Ok(runtime) => {
+            let result = runtime.block_on(Box::pin(supervise(controller, shared, parts)));
+            // Blocking work that hangs must not keep the process.
+            runtime.shutdown_timeout(Duration::from_secs(1));
+            result.map_or_else(|error| fail(&error), |()| ExitCode::SUCCESS)
+        }
+        Err(error) => fail(&anyhow::anyhow!(error)),
+    }
+}
+
+fn fail(error: &anyhow::Error) -> ExitCode {
+    let cause = crate::failure::chain(error.as_ref());
+    tracing::error!(error = %cause, "unable to run controller");
+    ExitCode::FAILURE
+}
+
+async fn supervise<F>(controller: Controller, shared: Shared, parts: F) -> anyhow::Result<()>
+where
+    F: AsyncFnOnce(Context) -> anyhow::Result<Parts>,
+{
+    let stop = CancellationToken::new();
+    crate::shutdown::listen(stop.clone())?;
+    let rate = Rate {
+        qps: shared.kube_api.kube_api_qps,
+        burst: shared.kube_api.kube_api_burst,
+    };
+    let client = client::connect(rate).await?;
+    let metrics = Metrics::new();
+    let context = Context {
+        client: client.clone(),
+        metrics: metrics.clone(),
+        namespace: env::runtime_namespace(),
+        shared: Arc::new(shared),
+        processors: Arc::new(Semaphore::new(processors())),
+    };
+    let (recorder, events) = Recorder::start(
+        client.clone(),
+        controller.name,
+        env::hostname(),
+        Some(context.shared.addresses.events_addr.clone()),
+    );
+    let parts = parts(context.clone()).await?;
+    let mut tasks = JoinSet::new();
+    // Probes and metrics outlive the reconcilers, so that a slow end can be watched.
+    let last = CancellationToken::new();
+    open(&context, &metrics, &last, &mut tasks).await?;
+    let result = work(controller, &context, parts, recorder, &stop, &mut tasks).await;
+    stop.cancel();
+    last.cancel();
+    let ended = async { while tasks.join_next().await.is_some() {} };
+    drop(tokio::time::timeout(FLUSH, ended).await);
+    drop(tokio::time::timeout(FLUSH, events).await);
+    result
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+async fn open(
+    context: &Context,
+    metrics: &Metrics,
+    last: &CancellationToken,
+    tasks: &mut JoinSet<anyhow::Result<()>>,
+) -> anyhow::Result<()> {
+    let addresses = &context.shared.addresses;
+    if let Some(listener) = probes::bind(&addresses.health_addr).await? {
+        let last = last.clone();
+        tasks.spawn(async move { Ok(probes::serve_health(listener, last).await?) });
+    }
+    if let Some(listener) = probes::bind(&addresses.metrics_addr).await? {
+        let (metrics, last) = (metrics.clone(), last.clone());
+        tasks.spawn(async move { Ok(probes::serve_metrics(listener, metrics, last).await?) });
+    }
+    Ok(())
+}
+
+/// Serves and reconciles: servers for everyone at once, the rest once this process leads.
+async fn work(
+    controller: Controller,
+    context: &Context,
+    parts: Parts,
+    recorder: Recorder,
+    stop: &CancellationToken,
+    tasks: &mut JoinSet<anyhow::Result<()>>,
+) -> anyhow::Result<()> {
+    let (leading, always): (Vec<_>, Vec<_>) =
+        parts.servers.into_iter().partition(|s| s.leader_only);
+    let serve = |tasks: &mut JoinSet<_>, servers: Vec<Server>| {
+        for server in servers {
+            tasks.spawn((server.serve)(stop.clone()));
+        }
+    };
+    serve(tasks, always);
+    let flags = context.shared.leader_election.clone();
+    let selector = context.shared.watching.watch_label_selector.clone();
+    let elected = flags.enable_leader_election;
+    let mut candidate = Candidate::new(
+        context.client.clone(),
+        &context.namespace,
+        controller.name,
+        &selector,
+        flags,
+    );
+    if elected && !candidate.lead(stop).await {
+        return Ok(());
+    }
+    serve(tasks, leading);
+    let mut kinds = JoinSet::new();
+    for kind in parts.kinds {
+        tracing::info!(controller = kind.name(), "Starting Controller");
+        kinds.spawn(kind.run(surroundings(controller, context, &recorder, stop)));
+    }
+    drop(recorder);
+    let result = tokio::select! {
+        biased;
+        () = stop.cancelled() => Ok(()),
+        kept = candidate.hold(stop), if elected => {
+            if kept { Ok(()) } else { Err(anyhow::anyhow!("leader election lost")) }
+        }
+        ended = tasks.join_next(), if !tasks.is_empty() => early(ended),
+    };
+    stop.cancel();
+    let ended = async { while kinds.join_next().await.is_some() {} };
+    if tokio::time::timeout(GRACE, ended).await.is_err() {
+        tracing::error!("runs were cut off at the end of the grace period");
+    }
+    if elected {
+        candidate.release().await;
+    }
+    result
+}
+
+/// A server that ends before it was told to has failed.
+fn early(ended: Option<Result<anyhow::Result<()>, tokio::task::JoinError>>) -> anyhow::Result<()> {
+    match ended {
+        Some(Ok(Err(error))) => Err(error),
+        Some(Err(error)) => Err(error.into()),
+        Some(Ok(Ok(()))) | None => Err(anyhow::anyhow!("a server ended unexpectedly")),
+    }
+}
+
+fn surroundings(
+    controller: Controller,
+    context: &Context,
+    recorder: &Recorder,
+    stop: &CancellationToken,
+) -> Surroundings {
+    let (pace, watching) = (&context.shared.pace, &context.shared.watching);
+    let all = watching.watch_all_namespaces;
+    Surroundings {
+        client: context.client.clone(),
+        recorder: recorder.clone(),
+        metrics: context.metrics.clone(),
+        scope: Scope {
+            namespace: (!all).then(|| context.namespace.clone()),
+            selector: Some(watching.watch_label_selector.clone()).filter(|s| !s.is_empty()),
+        },
+        settings: Settings {
+            controller: String::new(),
+            field_owner: controller.field_owner.to_owned(),
+            concurrent: pace.concurrent,
+            retry_delay: (pace.min_retry_delay, pace.max_retry_delay),
+            jitter: Jitter::new(pace.interval_jitter_percentage),
+            processors: Arc::clone(&context.processors),
+        },
+        stop: stop.clone(),
+    }
+}
