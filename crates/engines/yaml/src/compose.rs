@@ -1,0 +1,471 @@
+//! Builds node trees from events: resolves scalars, expands aliases and merge keys, keeps budgets.
+
+use crate::error::{Error, ErrorKind};
+use crate::event::{Event, Events, Located, Properties};
+use crate::limits::Limits;
+use crate::mapping::{Entry, Mapping};
+use crate::node::{Kind, Node, Scalar, Sequence, Style, Text, Value};
+use crate::number::go_float;
+use crate::parse::Duplicates;
+use crate::resolve::{self, Schema};
+use crate::span::{Position, Source, Span};
+use std::collections::{HashMap, HashSet};
+
+/// Keys up to this length are shared between mappings; longer ones seldom repeat.
+const SHARED_KEY_BYTES: usize = 40;
+/// How many different keys are remembered for sharing.
+const SHARED_KEYS: usize = 4096;
+
+/// How the texts of one parse are read.
+#[derive(Debug, Clone)]
+pub(crate) struct Rules {
+    pub(crate) schema: Schema,
+    pub(crate) duplicates: Duplicates,
+    pub(crate) limits: Limits,
+    pub(crate) source: Source,
+}
+
+/// An anchor seen in the document.
+enum Anchored {
+    /// Its collection is not complete: an alias to it would contain itself.
+    Open,
+    /// The node and how many nodes it is.
+    Done(Node, usize),
+}
+
+/// A collection that is being filled.
+struct Open {
+    start: Position,
+    style: Style,
+    anchor: Option<String>,
+    /// How many nodes had been counted when it began.
+    nodes_before: usize,
+    content: Content,
+}
+
+enum Content {
+    Sequence(Vec<Node>),
+    Mapping {
+        mapping: Mapping,
+        slot: Slot,
+        merges: Vec<Node>,
+        merge_line: Option<usize>,
+    },
+}
+
+/// What the next node of a mapping is.
+enum Slot {
+    Key,
+    Value(Node),
+    MergeValue(Position),
+}
+
+/// A node with what matters only to its parent.
+struct Done {
+    node: Node,
+    start: Position,
+    is_merge_key: bool,
+}
+
+/// Composes all documents of a stream.
+pub(crate) struct Composer<'r> {
+    rules: &'r Rules,
+    open: Vec<Open>,
+    anchors: HashMap<String, Anchored>,
+    keys: HashSet<Text>,
+    nodes: usize,
+    /// Nodes that came from aliases, and all nodes, of the current document, as go-yaml counts them.
+    aliased: usize,
+    decoded: usize,
+}
+
+impl<'r> Composer<'r> {
+    pub(crate) fn new(rules: &'r Rules) -> Self {
+        Self {
+            rules,
+            open: Vec::new(),
+            anchors: HashMap::new(),
+            keys: HashSet::new(),
+            nodes: 0,
+            aliased: 0,
+            decoded: 0,
+        }
+    }
+
+    /// Reads events to the end, or to the end of the first document when `first_only`.
+    pub(crate) fn documents<'a>(
+        &mut self,
+        events: &mut impl Events<'a>,
+        first_only: bool,
+    ) -> Result<Vec<Node>, Error> {
+        let mut documents = Vec::new();
+        while let Some(located) = events.next()? {
+            let ends_document = located.event == Event::DocumentEnd;
+            documents.extend(self.step(located)?);
+            if first_only && ends_document {
+                break;
+            }
+        }
+        Ok(documents)
+    }
+
+    /// Takes one event; returns the root once a document's last node is complete.
+    fn step(&mut self, located: Located<'_>) -> Result<Option<Node>, Error> {
+        let Located { event, start, end } = located;
+        let done = match event {
+            Event::DocumentStart | Event::DocumentEnd => {
+                self.anchors.clear();
+                (self.aliased, self.decoded) = (0, 0);
+                return Ok(None);
+            }
+            Event::Alias(name) => Done {
+                node: self.expand(&name, start)?,
+                start,
+                is_merge_key: false,
+            },
+            Event::Scalar {
+                text,
+                style,
+                properties,
+            } => {
+                self.count(1, start)?;
+                self.scalar(text.into_owned(), style, &properties, start, end)?
+            }
+            Event::SequenceStart { style, properties } => {
+                self.begin(Content::Sequence(Vec::new()), style, properties, start)?;
+                return Ok(None);
+            }
+            Event::MappingStart { style, properties } => {
+                let content = Content::Mapping {
+                    mapping: Mapping::new(),
+                    slot: Slot::Key,
+                    merges: Vec::new(),
+                    merge_line: None,
+                };
+                self.begin(content, style, properties, start)?;
+                return Ok(None);
+            }
+            Event::CollectionEnd => match self.end(end) {
+                Some(done) => done,
+                None => return Ok(None),
+            },
+        };
+        self.attach(done)
+    }
+
+    fn fail<T>(&self, at: Position, kind: ErrorKind) -> Result<T, Error> {
+        Err(Error {
+            file: self.rules.source.clone(),
+            at,
+            kind,
+        })
+    }
+
+    fn count(&mut self, nodes: usize, at: Position) -> Result<(), Error> {
+        self.nodes = self.nodes.saturating_add(nodes);
+        self.decoded = self.decoded.saturating_add(nodes);
+        if self.nodes > self.rules.limits.max_nodes {
+            return self.fail(at, ErrorKind::TooManyNodes(self.rules.limits.max_nodes));
+        }
+        Ok(())
+    }
+
+    fn scalar(
+        &mut self,
+        text: String,
+        style: Style,
+        properties: &Properties<'_>,
+        start: Position,
+        end: usize,
+    ) -> Result<Done, Error> {
+        let is_merge_key = text == "<<" && is_merge(style, properties.tag.as_deref());
+        let text = self.share(text);
+        let scalar = resolve::scalar(text, style, properties.tag.as_deref(), self.rules.schema);
+        let scalar = scalar.or_else(|kind| self.fail(start, kind))?;
+        let span = Span::new(self.rules.source.clone(), start, end);
+        let node = Node {
+            value: Value::Scalar(scalar),
+            span,
+            style,
+        };
+        if let Some(anchor) = &properties.anchor {
+            self.anchors
+                .insert(anchor.to_string(), Anchored::Done(node.clone(), 1));
+        }
+        Ok(Done {
+            node,
+            start,
+            is_merge_key,
+        })
+    }
+
+    /// Makes the text of what will be a key shared with equal keys; values get a text of their own.
+    fn share(&mut self, text: String) -> Text {
+        let is_key = matches!(
+            self.open.last(),
+            Some(Open {
+                content: Content::Mapping {
+                    slot: Slot::Key,
+                    ..
+                },
+                ..
+            })
+        );
+        if !is_key || text.len() > SHARED_KEY_BYTES {
+            return text.into();
+        }
+        if let Some(known) = self.keys.get(text.as_str()) {
+            return known.clone();
+        }
+        let text = Text::from(text);
+        if self.keys.len() < SHARED_KEYS {
+            self.keys.insert(text.clone());
+        }
+        text
+    }
+
+    fn begin(
+        &mut self,
+        content: Content,
+        style: Style,
+        properties: Properties<'_>,
+        start: Position,
+    ) -> Result<(), Error> {
+        let nodes_before = self.nodes;
+        self.count(1, start)?;
+        if self.open.len() >= self.rules.limits.max_depth {
+            return self.fail(start, ErrorKind::TooDeep(self.rules.limits.max_depth));
+        }
+        let anchor = properties.anchor.map(std::borrow::Cow::into_owned);
+        if let Some(anchor) = &anchor {
+            self.anchors.insert(anchor.clone(), Anchored::Open);
+        }
+        self.open.push(Open {
+            start,
+            style,
+            anchor,
+            nodes_before,
+            content,
+        });
+        Ok(())
+    }
+
+    fn end(&mut self, end: usize) -> Option<Done> {
+        let Open {
+            start,
+            style,
+            anchor,
+            nodes_before,
+            content,
+        } = self.open.pop()?;
+        let value = match content {
+            Content::Sequence(items) => Value::Sequence(Sequence(items)),
+            Content::Mapping {
+                mut mapping,
+                merges,
+                ..
+            } => {
+                for source in merges {
+                    merge_missing(&mut mapping, source);
+                }
+                Value::Mapping(mapping)
+            }
+        };
+        let node = Node {
+            value,
+            span: Span::new(self.rules.source.clone(), start, end),
+            style,
+        };
+        if let Some(anchor) = anchor {
+            let size = self.nodes - nodes_before;
+            // The copy an alias may need later counts as well: nested anchors copy again and again.
+            self.nodes = self.nodes.saturating_add(size);
+            self.anchors
+                .insert(anchor, Anchored::Done(node.clone(), size));
+        }
+        Some(Done {
+            node,
+            start,
+            is_merge_key: false,
+        })
+    }
+
+    fn expand(&mut self, name: &str, at: Position) -> Result<Node, Error> {
+        let (node, size) = match self.anchors.get(name) {
+            None => return self.fail(at, ErrorKind::UnknownAnchor(name.to_owned())),
+            Some(Anchored::Open) => {
+                return self.fail(at, ErrorKind::RecursiveAnchor(name.to_owned()));
+            }
+            Some(Anchored::Done(node, size)) => (node, *size),
+        };
+        let aliased = self.aliased.saturating_add(size);
+        let decoded = self.decoded.saturating_add(size).saturating_add(1);
+        if is_excessive(aliased, decoded) {
+            return self.fail(at, ErrorKind::ExcessiveAliasing);
+        }
+        if self.nodes.saturating_add(size) > self.rules.limits.max_nodes {
+            return self.fail(at, ErrorKind::TooManyNodes(self.rules.limits.max_nodes));
+        }
+        let node = node.clone();
+        self.aliased = aliased;
+        self.count(size, at)?;
+        self.decoded = decoded;
+        Ok(node)
+    }
+
+    /// Puts a complete node into its parent; returns it when it has none.
+    fn attach(&mut self, done: Done) -> Result<Option<Node>, Error> {
+        let Some(mut parent) = self.open.pop() else {
+            return Ok(Some(done.node));
+        };
+        match &mut parent.content {
+            Content::Sequence(items) => items.push(done.node),
+            Content::Mapping {
+                mapping,
+                slot,
+                merges,
+                merge_line,
+            } => match std::mem::replace(slot, Slot::Key) {
+                Slot::Key => *slot = self.key(done, merge_line)?,
+                Slot::Value(key) => self.pair(mapping, key, done.node)?,
+                Slot::MergeValue(at) => self.merge(mapping, merges, done.node, at)?,
+            },
+        }
+        self.open.push(parent);
+        Ok(None)
+    }
+
+    fn key(&self, done: Done, merge_line: &mut Option<usize>) -> Result<Slot, Error> {
+        let Done {
+            node,
+            start,
+            is_merge_key,
+        } = done;
+        if is_merge_key {
+            let refuses =
+                self.rules.schema == Schema::Core && self.rules.duplicates == Duplicates::Error;
+            if let (true, Some(first)) = (refuses, *merge_line) {
+                return self.duplicate("<<", first, start);
+            }
+            *merge_line = Some(start.line);
+            return Ok(Slot::MergeValue(start));
+        }
+        let Value::Scalar(Scalar { kind, text }) = node.value else {
+            return self.fail(start, ErrorKind::ComplexKey);
+        };
+        let text = match self.rules.schema {
+            Schema::Core => text,
+            Schema::Legacy => json_key(kind, text),
+        };
+        Ok(Slot::Value(Node {
+            value: Value::Scalar(Scalar { kind, text }),
+            ..node
+        }))
+    }
+
+    fn pair(&self, mapping: &mut Mapping, key: Node, value: Node) -> Result<(), Error> {
+        if self.rules.duplicates == Duplicates::Error
+            && let Some(first) = mapping.entry(key.text())
+        {
+            let at = Position {
+                offset: key.span.range().start,
+                line: key.span.line(),
+                column: key.span.column(),
+            };
+            return self.duplicate(key.text(), first.key.span.line(), at);
+        }
+        mapping.insert_entry(Entry { key, value });
+        Ok(())
+    }
+
+    fn duplicate<T>(&self, key: &str, first: usize, at: Position) -> Result<T, Error> {
+        let schema = self.rules.schema;
+        self.fail(
+            at,
+            ErrorKind::DuplicateKey {
+                key: key.to_owned(),
+                first,
+                schema,
+            },
+        )
+    }
+
+    /// Applies `<<`: the legacy reader at once, over what came before; the core reader at the end of
+    /// the mapping, under everything it holds.
+    fn merge(
+        &self,
+        mapping: &mut Mapping,
+        merges: &mut Vec<Node>,
+        value: Node,
+        at: Position,
+    ) -> Result<(), Error> {
+        let mut sources = match value.value {
+            Value::Mapping(_) => vec![value],
+            Value::Sequence(items) => items.into_items(),
+            Value::Scalar(_) => return self.fail(at, ErrorKind::MergeValue),
+        };
+        if sources.iter().any(|source| source.as_mapping().is_none()) {
+            return self.fail(at, ErrorKind::MergeValue);
+        }
+        match self.rules.schema {
+            Schema::Core => merges.append(&mut sources),
+            Schema::Legacy => {
+                for source in sources.into_iter().rev() {
+                    if let Value::Mapping(source) = source.value {
+                        mapping.extend(source);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Tells whether a scalar `<<` is a merge key rather than a string.
+fn is_merge(style: Style, tag: Option<&str>) -> bool {
+    match tag {
+        None => style == Style::Plain,
+        Some(tag) => tag == "!" || tag == "tag:yaml.org,2002:merge",
+    }
+}
+
+fn merge_missing(mapping: &mut Mapping, source: Node) {
+    let Value::Mapping(source) = source.value else {
+        return;
+    };
+    for entry in source {
+        if !mapping.contains_key(entry.name()) {
+            mapping.insert_entry(entry);
+        }
+    }
+}
+
+/// Returns the text a key of the legacy reading gets in JSON.
+fn json_key(kind: Kind, text: Text) -> Text {
+    match kind {
+        Kind::Bool(value) => Text::from(if value { "true" } else { "false" }),
+        Kind::Int(value) => value.to_string().into(),
+        Kind::Uint(value) => value.to_string().into(),
+        Kind::Float(value) => go_float(value).into(),
+        Kind::Null | Kind::Timestamp | Kind::String => text,
+    }
+}
+
+/// Tells whether aliases make up more of a document than go-yaml accepts: up to 99 % of 400,000
+/// nodes, falling to 10 % of 4,000,000.
+///
+/// Source: go.yaml.in/yaml v3.0.4, `allowedAliasRatio`.
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
+fn is_excessive(aliased: usize, decoded: usize) -> bool {
+    const LOW: f64 = 400_000.0;
+    const HIGH: f64 = 4_000_000.0;
+    let (aliased, decoded) = (aliased as f64, decoded as f64);
+    let allowed = if decoded <= LOW {
+        0.99
+    } else if decoded >= HIGH {
+        0.10
+    } else {
+        0.99 - 0.89 * (decoded - LOW) / (HIGH - LOW)
+    };
+    aliased > 100.0 && decoded > 1000.0 && aliased / decoded > allowed
+}

@@ -1,0 +1,154 @@
+//! What can be wrong with a YAML text.
+
+use crate::span::{Position, Source};
+use std::fmt;
+
+/// A text that is not the YAML its reader expects.
+///
+/// Display prints `file:line:column: message`; [`Error::go_text`] prints what Go's library prints
+/// for the same input, which some user-visible texts of Helm and kustomize contain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    pub(crate) file: Source,
+    pub(crate) at: Position,
+    pub(crate) kind: ErrorKind,
+}
+
+/// The kinds of [`Error`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The text breaks a rule of the syntax; the message and the line are Go's.
+    #[error("{message}")]
+    Syntax {
+        /// What Go's scanner or parser says.
+        message: &'static str,
+        /// The line Go prints, from 1, or `None` where it prints none.
+        go_line: Option<usize>,
+    },
+    /// The bytes are no text: not UTF-8, or a character YAML forbids.
+    #[error("{message}")]
+    Encoding {
+        /// What Go's reader says.
+        message: &'static str,
+    },
+    /// A mapping holds a key twice and the reader was told to refuse that.
+    #[error("mapping key {key:?} already defined at line {first}")]
+    DuplicateKey {
+        /// The key's text.
+        key: String,
+        /// Line of the first occurrence, from 1.
+        first: usize,
+        /// Which library's sentence [`Error::go_text`] prints.
+        schema: crate::Schema,
+    },
+    /// An alias names no anchor that precedes it.
+    #[error("unknown anchor '{0}' referenced")]
+    UnknownAnchor(String),
+    /// An anchored node contains an alias to itself.
+    #[error("anchor '{0}' value contains itself")]
+    RecursiveAnchor(String),
+    /// Aliases expand to far more than the text holds.
+    #[error("document contains excessive aliasing")]
+    ExcessiveAliasing,
+    /// `<<` has a value that is no mapping and no list of mappings.
+    #[error("map merge requires map or sequence of maps as the value")]
+    MergeValue,
+    /// A mapping key is a mapping or a sequence.
+    #[error("invalid map key: mappings and sequences cannot be keys")]
+    ComplexKey,
+    /// An explicit tag does not fit the scalar.
+    #[error("cannot decode {found} `{text}` as a {wanted}")]
+    Tag {
+        /// Short tag of what the text is.
+        found: &'static str,
+        /// The scalar's text.
+        text: String,
+        /// Short tag that was asked for.
+        wanted: &'static str,
+    },
+    /// A `!!binary` scalar is no base64.
+    #[error("!!binary value contains invalid base64 data")]
+    Binary,
+    /// The input is larger than [`crate::Limits::max_bytes`].
+    #[error("input of {bytes} bytes is over the limit of {limit} bytes")]
+    TooLarge {
+        /// Size of the input.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// Collections nest deeper than [`crate::Limits::max_depth`].
+    #[error("exceeded max depth of {0}")]
+    TooDeep(usize),
+    /// The text has more nodes than [`crate::Limits::max_nodes`].
+    #[error("more than {0} nodes")]
+    TooManyNodes(usize),
+}
+
+impl Error {
+    /// Returns the file's name as given to the parser.
+    pub fn file(&self) -> &str {
+        self.file.name()
+    }
+
+    /// Returns the place the error was found.
+    pub fn position(&self) -> Position {
+        self.at
+    }
+
+    /// Returns the line, from 1.
+    pub fn line(&self) -> usize {
+        self.at.line
+    }
+
+    /// Returns the column, from 1, in characters.
+    pub fn column(&self) -> usize {
+        self.at.column
+    }
+
+    /// Returns what is wrong.
+    pub fn kind(&self) -> &ErrorKind {
+        &self.kind
+    }
+
+    /// Prints the sentence Go's YAML library prints for this error, `yaml: ` included.
+    ///
+    /// Source: observed with go.yaml.in/yaml v2.4 and v3.0.
+    pub fn go_text(&self) -> String {
+        match &self.kind {
+            ErrorKind::Syntax {
+                message,
+                go_line: Some(line),
+            } => {
+                format!("yaml: line {line}: {message}")
+            }
+            ErrorKind::DuplicateKey { key, first, schema } => match schema {
+                crate::Schema::Core => format!(
+                    "yaml: unmarshal errors:\n  line {}: mapping key {key:?} already defined at line {first}",
+                    self.at.line
+                ),
+                crate::Schema::Legacy => format!(
+                    "yaml: unmarshal errors:\n  line {}: key {key:?} already set in map",
+                    self.at.line
+                ),
+            },
+            kind => format!("yaml: {kind}"),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}:{}:{}: {}",
+            self.file.name(),
+            self.at.line,
+            self.at.column,
+            self.kind
+        )
+    }
+}
+
+impl std::error::Error for Error {}
