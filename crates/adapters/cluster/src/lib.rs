@@ -1,1 +1,94 @@
-//! Placeholder.
+//! Brings objects to a Kubernetes API server and watches what becomes of them.
+//!
+//! [`Cluster`] is one API server seen by one identity. An apply runs in two steps, so that the
+//! caller can store what will be owned before anything is written:
+//!
+//! 1. [`Cluster::plan_apply`] normalises, asks discovery for scopes, sorts into stages; the plan's
+//!    [`ApplyPlan::inventory`] is what to store (joined with the old one).
+//! 2. [`Cluster::apply_stage`] runs a stage: dry run of all its objects, then the writes.
+//!
+//! [`Cluster::prune`] deletes what left the inventory.
+//! Nothing here knows of Flux kinds; what differs between controllers is in the options.
+
+mod apply;
+mod discovery;
+mod error;
+mod prune;
+mod request;
+
+pub use apply::{
+    Applied, ApplyError, ApplyOptions, ApplyPlan, Cause, Drift, ObjectError, PlanError,
+    PlannedObject, StageApplied, Step,
+};
+pub use discovery::{ResolveError, Resource};
+pub use error::{RequestError, chain_text};
+pub use prune::{PruneError, PruneOptions, Pruned};
+
+use std::sync::Arc;
+
+use kube::Client;
+use manifest::GroupVersionKind;
+
+use crate::discovery::Discovery;
+
+/// One Kubernetes API server, seen by one identity.
+///
+/// Cheap to clone. Clones, and clusters made by [`Self::with_client`], share what is known about
+/// the server's API types.
+#[derive(Clone)]
+pub struct Cluster {
+    client: Client,
+    discovery: Arc<Discovery>,
+}
+
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cluster").finish_non_exhaustive()
+    }
+}
+
+impl Cluster {
+    /// Makes a cluster from a client. The client's own retries must be off
+    /// (`Config::default_retry = false`): this crate retries within bounds.
+    pub fn new(client: Client) -> Self {
+        Self {
+            discovery: Arc::new(Discovery::new(client.clone())),
+            client,
+        }
+    }
+
+    /// Returns the same API server seen by another identity.
+    ///
+    /// Discovery keeps using the first identity: every authenticated user may read it.
+    #[must_use]
+    pub fn with_client(&self, client: Client) -> Self {
+        Self {
+            client,
+            discovery: Arc::clone(&self.discovery),
+        }
+    }
+
+    /// Returns the client that requests are made with.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Finds how the API server serves a type.
+    ///
+    /// # Errors
+    /// [`ResolveError::NoMatch`] when it does not serve it, else the failed request.
+    pub async fn resolve(&self, gvk: &GroupVersionKind) -> Result<Resource, ResolveError> {
+        self.discovery.resolve(gvk).await
+    }
+
+    /// Finds how the API server serves a kind, in the version named or else in the one it prefers.
+    ///
+    /// # Errors
+    /// [`ResolveError::NoKind`] when no version serves it, else the failed request.
+    pub async fn resolve_any_version(
+        &self,
+        gvk: &GroupVersionKind,
+    ) -> Result<Resource, ResolveError> {
+        self.discovery.resolve_any_version(gvk).await
+    }
+}

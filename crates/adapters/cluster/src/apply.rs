@@ -1,0 +1,207 @@
+//! Staged server-side apply.
+//!
+//! Stage by stage: every object is dry-run first, and only when the API server would accept all of
+//! them are they written. A write happens only where the dry run differs from the live object.
+
+mod check;
+mod error;
+mod plan;
+mod write;
+
+use futures::{StreamExt, stream};
+use manifest::{
+    ChangeSet, ObjectId,
+    change_set::{Action, Change},
+    diff::FieldChange,
+    ignore::IgnoreRule,
+    metadata::Owner,
+    order::{self, GroupKind, Stage},
+};
+use serde_json::Value;
+
+pub use error::{ApplyError, Cause, ObjectError, Step};
+pub use plan::{ApplyPlan, PlanError, PlannedObject};
+
+use crate::{Cluster, discovery::Resource};
+use check::Checked;
+
+/// How to apply.
+#[derive(Clone, Debug)]
+pub struct ApplyOptions {
+    /// Server-side apply field manager, for example `kustomize-controller`.
+    pub field_manager: String,
+    /// The unit that owns the objects; its labels are set on each of them.
+    pub owner: Owner,
+    /// Delete and make again what cannot be changed in place.
+    pub force: bool,
+    /// Fields to leave alone, in order.
+    pub ignore: Vec<IgnoreRule>,
+    /// Further field managers whose fields are taken over.
+    pub override_managers: Vec<String>,
+    /// Kinds that are applied before the last stage.
+    pub custom_stage_kinds: Vec<GroupKind>,
+    /// Move managed fields to the API version that is applied.
+    pub migrate_api_version: bool,
+    /// How many requests run at once; at least one does.
+    pub concurrency: usize,
+    /// How many errors an [`ApplyError`] lists at most.
+    pub max_errors: usize,
+}
+
+impl ApplyOptions {
+    /// Returns the defaults for a field manager and an owner.
+    pub fn new(field_manager: impl Into<String>, owner: Owner) -> Self {
+        Self {
+            field_manager: field_manager.into(),
+            owner,
+            force: false,
+            ignore: Vec::new(),
+            override_managers: Vec::new(),
+            custom_stage_kinds: Vec::new(),
+            migrate_api_version: false,
+            concurrency: 4,
+            max_errors: 20,
+        }
+    }
+}
+
+/// What an apply did.
+#[derive(Clone, Debug, Default)]
+pub struct Applied {
+    /// Every object and what happened to it, in apply order.
+    pub changes: ChangeSet,
+    /// What differed on the objects that existed and were configured.
+    pub drifts: Vec<Drift>,
+}
+
+/// What differed on one object before it was applied.
+#[derive(Clone, Debug)]
+pub struct Drift {
+    /// The object.
+    pub id: ObjectId,
+    /// The fields, Secrets masked.
+    pub fields: Vec<FieldChange>,
+}
+
+/// One stage that has been written, and what has to be ready before the next may start.
+#[derive(Debug, Default)]
+pub struct StageApplied {
+    /// What the stage did.
+    pub applied: Applied,
+    /// The stage's objects as the API server stores them now, where they must be ready first.
+    pub await_ready: Vec<(Resource, Value)>,
+}
+
+impl Cluster {
+    /// Applies one stage of a plan: dry-runs all its objects, then writes those that differ.
+    ///
+    /// The caller waits for [`StageApplied::await_ready`] before the next stage.
+    ///
+    /// # Errors
+    /// [`ApplyError`] with every object that failed, and what was written before.
+    pub async fn apply_stage(
+        &self,
+        plan: &ApplyPlan,
+        stage: Stage,
+    ) -> Result<StageApplied, ApplyError> {
+        let checked = self.check_all(plan, plan.stage(stage)).await?;
+        let result = self.write_all(plan, checked).await;
+        if stage == Stage::Definitions {
+            for group in plan.defined_groups() {
+                self.discovery.forget(group);
+            }
+        }
+        result.map(|(applied, stored)| StageApplied {
+            applied,
+            await_ready: if stage.is_waited_for() {
+                stored
+            } else {
+                Vec::new()
+            },
+        })
+    }
+
+    /// Dry-runs objects, a few at a time. All are tried, and all errors are kept, in apply order.
+    async fn check_all<'a>(
+        &self,
+        plan: &ApplyPlan,
+        objects: impl Iterator<Item = &'a PlannedObject>,
+    ) -> Result<Vec<Checked<'a>>, ApplyError> {
+        let options = plan.options();
+        let results: Vec<Result<Checked<'a>, ObjectError>> = stream::iter(objects)
+            .map(|object| self.check(plan, object))
+            .buffered(options.concurrency.max(1))
+            .collect()
+            .await;
+        let mut checked = Vec::with_capacity(results.len());
+        let mut errors = Vec::new();
+        for result in results {
+            match result {
+                Ok(object) => checked.push(object),
+                Err(error) => errors.push(error),
+            }
+        }
+        if errors.is_empty() {
+            Ok(checked)
+        } else {
+            Err(ApplyError::new(
+                errors,
+                options.max_errors,
+                Applied::default(),
+            ))
+        }
+    }
+
+    /// Writes what has to be written. Objects of one rank are written side by side, ranks one after
+    /// the other: a Deployment finds its ConfigMap.
+    async fn write_all(
+        &self,
+        plan: &ApplyPlan,
+        checked: Vec<Checked<'_>>,
+    ) -> Result<(Applied, Vec<(Resource, Value)>), ApplyError> {
+        let options = plan.options();
+        let mut applied = Applied::default();
+        let mut stored = Vec::new();
+        let mut pending = checked.into_iter().peekable();
+        while let Some(first) = pending.next() {
+            let rank = order::rank(&first.id.kind);
+            let mut batch = vec![first];
+            while let Some(next) = pending.next_if(|next| order::rank(&next.id.kind) == rank) {
+                batch.push(next);
+            }
+            let results: Vec<_> = stream::iter(batch)
+                .map(|object| self.write(plan, object))
+                .buffered(options.concurrency.max(1))
+                .collect()
+                .await;
+            let mut errors = Vec::new();
+            for result in results {
+                match result {
+                    Ok(written) => record(written, &mut applied, &mut stored),
+                    Err(error) => errors.push(error),
+                }
+            }
+            if !errors.is_empty() {
+                return Err(ApplyError::new(errors, options.max_errors, applied));
+            }
+        }
+        Ok((applied, stored))
+    }
+}
+
+fn record(written: write::Written, applied: &mut Applied, stored: &mut Vec<(Resource, Value)>) {
+    if !written.fields.is_empty() && written.action == Action::Configured {
+        applied.drifts.push(Drift {
+            id: written.id.clone(),
+            fields: written.fields,
+        });
+    }
+    applied.changes.push(Change {
+        id: written.id,
+        version: written.resource.gvk.version.clone(),
+        action: written.action,
+    });
+    if let Some(object) = written.stored {
+        stored.push((written.resource, object));
+    }
+}

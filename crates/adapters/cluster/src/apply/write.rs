@@ -1,0 +1,170 @@
+//! Phase two: the writes.
+
+use std::time::Duration;
+
+use kube::api::{DeleteParams, Preconditions, PropagationPolicy};
+use manifest::{ObjectId, change_set::Action, diff::FieldChange};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::{Cluster, discovery::Resource, request::Location};
+
+use super::{
+    check::{self, Checked, Verdict},
+    error::{Cause, ObjectError, Step},
+    plan::ApplyPlan,
+};
+
+/// How long an object that is made again may take to go away.
+const DELETION_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// How often a racing write may spoil the takeover of managed fields.
+const CLEANUP_ATTEMPTS: usize = 4;
+
+/// One object after its write.
+pub(super) struct Written {
+    pub(super) id: ObjectId,
+    pub(super) resource: Resource,
+    pub(super) action: Action,
+    pub(super) fields: Vec<FieldChange>,
+    /// The object as stored, where it exists.
+    pub(super) stored: Option<Value>,
+}
+
+impl Cluster {
+    /// Does what the check decided.
+    pub(super) async fn write(
+        &self,
+        plan: &ApplyPlan,
+        checked: Checked<'_>,
+    ) -> Result<Written, ObjectError> {
+        let Checked {
+            id,
+            resource,
+            planned,
+            verdict,
+        } = checked;
+        let at = Location {
+            resource: &resource,
+            namespace: &id.namespace,
+            name: &id.name,
+        };
+        let desired = &planned.object;
+        let (action, fields, stored) = match verdict {
+            Verdict::Skip(live) => (Action::Skipped, Vec::new(), live),
+            Verdict::Keep(live) => (Action::Unchanged, Vec::new(), Some(live)),
+            Verdict::Write {
+                payload,
+                exists,
+                fields,
+                cleanup,
+            } => {
+                self.clean_up(plan, &id, &at, desired, cleanup).await?;
+                let payload = payload.as_ref().unwrap_or(desired);
+                let stored = self.apply_one(plan, &id, &at, payload).await?;
+                let action = if exists {
+                    Action::Configured
+                } else {
+                    Action::Created
+                };
+                (action, fields, Some(stored))
+            }
+            Verdict::Recreate { uid } => {
+                self.delete_and_await(&id, &at, uid).await?;
+                let stored = self.apply_one(plan, &id, &at, desired).await?;
+                (Action::Created, Vec::new(), Some(stored))
+            }
+        };
+        Ok(Written {
+            id,
+            resource,
+            action,
+            fields,
+            stored,
+        })
+    }
+
+    async fn apply_one(
+        &self,
+        plan: &ApplyPlan,
+        id: &ObjectId,
+        at: &Location<'_>,
+        payload: &Value,
+    ) -> Result<Value, ObjectError> {
+        self.server_side_apply(at, &plan.options().field_manager, payload, false)
+            .await
+            .map_err(|error| ObjectError::new(id, Step::Apply, error))
+    }
+
+    /// Takes over fields and removes left-over metadata. A patch that another write has spoilt is
+    /// made again from the object as it is now.
+    async fn clean_up(
+        &self,
+        plan: &ApplyPlan,
+        id: &ObjectId,
+        at: &Location<'_>,
+        desired: &Value,
+        mut patch: Vec<Value>,
+    ) -> Result<(), ObjectError> {
+        for attempt in 1..=CLEANUP_ATTEMPTS {
+            if patch.is_empty() {
+                return Ok(());
+            }
+            match self
+                .json_patch(at, &plan.options().field_manager, patch)
+                .await
+            {
+                Ok(_) => return Ok(()),
+                Err(error)
+                    if attempt < CLEANUP_ATTEMPTS
+                        && (error.is_conflict() || error.code() == 422) =>
+                {
+                    let live = self
+                        .get(at)
+                        .await
+                        .map_err(|error| ObjectError::new(id, Step::CleanUp, error))?;
+                    patch =
+                        live.map_or_else(Vec::new, |live| check::cleanup_of(plan, desired, &live));
+                }
+                Err(error) => return Err(ObjectError::new(id, Step::CleanUp, error)),
+            }
+        }
+        Ok(())
+    }
+
+    async fn delete_and_await(
+        &self,
+        id: &ObjectId,
+        at: &Location<'_>,
+        uid: Option<String>,
+    ) -> Result<(), ObjectError> {
+        let params = DeleteParams {
+            propagation_policy: Some(PropagationPolicy::Background),
+            preconditions: uid.map(|uid| Preconditions {
+                uid: Some(uid),
+                resource_version: None,
+            }),
+            ..DeleteParams::default()
+        };
+        match self.delete(at, &params).await {
+            Ok(()) => {}
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(ObjectError::new(id, Step::Delete, error)),
+        }
+        let deadline = Instant::now() + DELETION_TIMEOUT;
+        let mut pause = Duration::from_millis(50);
+        while Instant::now() < deadline {
+            match self.get(at).await {
+                Ok(None) => return Ok(()),
+                Ok(Some(_)) => tokio::time::sleep(pause).await,
+                Err(error) => return Err(ObjectError::new(id, Step::AwaitDeletion, error)),
+            }
+            pause = (pause * 2).min(Duration::from_secs(2));
+        }
+        Err(ObjectError {
+            id: id.clone(),
+            step: Step::AwaitDeletion,
+            cause: Some(Cause::Timeout),
+        })
+    }
+}

@@ -1,0 +1,146 @@
+//! One request, with bounded retries.
+
+use std::time::Duration;
+
+use kube::{
+    Client,
+    api::{DeleteParams, GetParams, Patch, PatchParams},
+    core::Request,
+};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::{Cluster, discovery::Resource, error::RequestError};
+
+/// Waits between attempts; a request that fails after the last one has failed.
+const BACKOFF: [Duration; 4] = [
+    Duration::from_millis(100),
+    Duration::from_millis(300),
+    Duration::from_millis(800),
+    Duration::from_millis(1800),
+];
+
+/// The longest wait that the API server may ask for.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// Where an object lives on the API server.
+#[derive(Clone, Debug)]
+pub(crate) struct Location<'a> {
+    pub(crate) resource: &'a Resource,
+    pub(crate) namespace: &'a str,
+    pub(crate) name: &'a str,
+}
+
+impl Cluster {
+    /// Reads an object; `None` when it does not exist.
+    pub(crate) async fn get(&self, at: &Location<'_>) -> Result<Option<Value>, RequestError> {
+        let name = segment(at.name)?;
+        let request = Request::new(at.resource.path(&segment(at.namespace)?))
+            .get(&name, &GetParams::default())
+            .map_err(|error| RequestError::Invalid(error.to_string()))?;
+        match send(&self.client, request).await {
+            Ok(object) => Ok(Some(object)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Patches an object and returns it as the API server stores it, or would.
+    pub(crate) async fn patch(
+        &self,
+        at: &Location<'_>,
+        params: &PatchParams,
+        patch: &Patch<&Value>,
+    ) -> Result<Value, RequestError> {
+        let name = segment(at.name)?;
+        let request = Request::new(at.resource.path(&segment(at.namespace)?))
+            .patch(&name, params, patch)
+            .map_err(|error| RequestError::Invalid(error.to_string()))?;
+        send(&self.client, request).await
+    }
+
+    /// Asks for an object's deletion.
+    pub(crate) async fn delete(
+        &self,
+        at: &Location<'_>,
+        params: &DeleteParams,
+    ) -> Result<(), RequestError> {
+        let name = segment(at.name)?;
+        let request = Request::new(at.resource.path(&segment(at.namespace)?))
+            .delete(&name, params)
+            .map_err(|error| RequestError::Invalid(error.to_string()))?;
+        send::<Value>(&self.client, request).await.map(drop)
+    }
+}
+
+/// Sends a request; tries again while the failure is transient and attempts are left.
+///
+/// Every request this crate makes can be repeated: an apply states the whole outcome, a patch of
+/// managed fields and a delete state what they expect to find.
+pub(crate) async fn send<T: DeserializeOwned>(
+    client: &Client,
+    request: http::Request<Vec<u8>>,
+) -> Result<T, RequestError> {
+    let mut waits = BACKOFF.iter();
+    loop {
+        let error = match client.request::<T>(request.clone()).await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => RequestError::from(error),
+        };
+        match waits.next() {
+            Some(wait) if error.is_transient() => {
+                tokio::time::sleep(retry_after(&error).unwrap_or(*wait)).await;
+            }
+            _ => return Err(error),
+        }
+    }
+}
+
+/// Reads how long the API server asks to wait, within bounds.
+fn retry_after(error: &RequestError) -> Option<Duration> {
+    let RequestError::Status(status) = error else {
+        return None;
+    };
+    let seconds = status.details.as_ref()?.retry_after_seconds;
+    (seconds > 0).then(|| Duration::from_secs(u64::from(seconds)).min(MAX_RETRY_AFTER))
+}
+
+/// Encodes a name as one URL path segment.
+///
+/// # Errors
+/// `.` and `..` would name another path, and no object can have such a name.
+pub(crate) fn segment(name: &str) -> Result<String, RequestError> {
+    if name == "." || name == ".." {
+        return Err(RequestError::Invalid(format!(
+            "invalid resource name \"{name}\": [may not be '{name}']"
+        )));
+    }
+    let encode = |byte: u8| {
+        if byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte) {
+            char::from(byte).to_string()
+        } else {
+            format!("%{byte:02X}")
+        }
+    };
+    Ok(name.bytes().map(encode).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stay_one_path_segment() {
+        for (name, encoded) in [
+            ("web-1", "web-1"),
+            ("system:node", "system:node"),
+            ("a/../b", "a%2F..%2Fb"),
+            ("a?x=1", "a%3Fx%3D1"),
+            ("ä", "%C3%A4"),
+        ] {
+            assert_eq!(segment(name).unwrap(), encoded);
+        }
+        assert!(segment("..").is_err());
+        assert!(segment(".").is_err());
+    }
+}
