@@ -1,8 +1,8 @@
 //! Every kind of the toolkit as Rust types: what users write and what controllers report.
 //!
 //! One type per kind, at the version that is stored. Its properties are the union of all served versions, because the
-//! API server decodes a stored object into the requested version and drops what that version does not name. Nothing here
-//! does I/O.
+//! API server decodes a stored object into the requested version and drops what that version does not name; [`served`] lists
+//! what differs between versions. Nothing here does I/O.
 
 use std::fmt::Debug;
 
@@ -11,12 +11,15 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use meta::{Condition, Duration};
 
+#[cfg(feature = "schema")]
+pub mod crd;
 #[macro_use]
 mod kind;
 pub mod kustomize;
 pub mod meta;
 #[cfg(feature = "schema")]
 pub mod schema;
+pub mod served;
 pub mod source;
 
 /// An object with the parts that every reconciled kind has.

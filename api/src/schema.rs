@@ -1,9 +1,9 @@
 //! Schemas of the field types that schemars cannot derive as the API server is to see them.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt::Write as _};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::meta::Duration;
 
@@ -117,4 +117,124 @@ pub fn kube_config_rules() -> Value {
         ("has(self.configMapRef) || has(self.secretRef)", message),
         ("!has(self.configMapRef) || !has(self.secretRef)", message),
     ])
+}
+
+/// Turns a derived schema into the shape that the API server takes and that controller-gen would write.
+///
+/// References are expected to be inlined. Optional values lose their `null`, sets of constants become `enum`, arbitrary
+/// values keep unknown fields, and what only restates serde's behaviour is dropped.
+#[must_use]
+pub fn structural(schema: Value) -> Value {
+    let Value::Object(mut schema) = schema else {
+        return json!({ "x-kubernetes-preserve-unknown-fields": true });
+    };
+    for word in ["title", "$schema"] {
+        schema.remove(word);
+    }
+    if let Some(choices) = schema.remove("anyOf") {
+        adopt(&mut schema, only_value(choices));
+    }
+    if let Some(choices) = schema.remove("oneOf") {
+        adopt(&mut schema, enumeration(choices));
+    }
+    if let Some(Value::Array(types)) = schema.get("type") {
+        let kept = types
+            .iter()
+            .find(|t| *t != "null")
+            .cloned()
+            .unwrap_or_default();
+        schema.insert("type".into(), kept);
+    }
+    if let Some(Value::Array(values)) = schema.get_mut("enum") {
+        values.retain(|value| !value.is_null());
+    }
+    // serde's own defaults say nothing to the API server; those that it is to fill in are never empty.
+    if schema.get("default").is_some_and(is_empty) {
+        schema.remove("default");
+    }
+    if let Some(Value::Array(names)) = schema.get_mut("required") {
+        names.sort_by(|a, b| a.as_str().cmp(&b.as_str()));
+    }
+    for word in ["items", "additionalProperties"] {
+        if let Some(part) = schema.get_mut(word) {
+            *part = structural(part.take());
+        }
+    }
+    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+        for property in properties.values_mut() {
+            *property = structural(property.take());
+        }
+    }
+    if schema.is_empty() || schema.keys().eq(["description"]) {
+        schema.insert(
+            "x-kubernetes-preserve-unknown-fields".into(),
+            Value::Bool(true),
+        );
+    }
+    Value::Object(schema)
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// Adds what an inner schema says wherever the outer one does not say it itself.
+fn adopt(outer: &mut Map<String, Value>, inner: Value) {
+    let Value::Object(inner) = structural(inner) else {
+        return;
+    };
+    for (key, value) in inner {
+        match outer.get_mut(&key) {
+            // What an inner type's variants mean is worth keeping beside what the field is for.
+            Some(Value::String(text)) if key == "description" => {
+                if let Some(at) = value.as_str().and_then(|inner| inner.find("\n- `")) {
+                    text.push_str(&value.as_str().unwrap_or_default()[at..]);
+                }
+            }
+            Some(_) => {}
+            None => {
+                outer.insert(key, value);
+            }
+        }
+    }
+}
+
+/// Picks the one choice that is not `null`.
+fn only_value(choices: Value) -> Value {
+    let Value::Array(choices) = choices else {
+        return choices;
+    };
+    choices
+        .into_iter()
+        .find(|choice| choice["type"] != "null")
+        .unwrap_or_default()
+}
+
+/// Makes one `enum` of constants, with a description that lists what each means.
+fn enumeration(choices: Value) -> Value {
+    let Value::Array(choices) = choices else {
+        return choices;
+    };
+    let mut values = Vec::new();
+    let mut meanings = String::new();
+    for choice in choices {
+        let value = match &choice["enum"] {
+            Value::Array(several) => {
+                values.extend(several.iter().cloned());
+                continue;
+            }
+            _ => choice["const"].clone(),
+        };
+        if let (Some(name), Some(meaning)) = (value.as_str(), choice["description"].as_str()) {
+            let _ = write!(meanings, "\n- `{name}`: {}", meaning.replace('\n', " "));
+        }
+        values.push(value);
+    }
+    json!({ "type": "string", "enum": values, "description": meanings })
 }

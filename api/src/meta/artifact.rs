@@ -9,6 +9,11 @@ use super::{Digest, DigestError, Time};
 /// Describes the output of a source: a file behind a URL, its revision and its checksum.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    // Required of what is written, not of what is read: v1beta1 stored artifacts without digest or revision.
+    schemars(extend("required" = ["digest", "lastUpdateTime", "path", "revision", "url"]))
+)]
 #[serde(rename_all = "camelCase")]
 pub struct Artifact {
     /// Path of the file relative to the storage root: `<kind>/<namespace>/<name>/<file>`.
@@ -17,11 +22,10 @@ pub struct Artifact {
     pub url: String,
     /// What the file was made from: `<name>@<algorithm>:<checksum>`, such as `main@sha1:5394cb7f…`.
     #[serde(default)]
-    #[cfg_attr(feature = "schema", schemars(required))]
     pub revision: String,
     /// Checksum of the file: `<algorithm>:<hex>`, such as `sha256:9f86d0…`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    #[cfg_attr(feature = "schema", schemars(required, extend("pattern" = crate::schema::DIGEST)))]
+    #[cfg_attr(feature = "schema", schemars(extend("pattern" = crate::schema::DIGEST)))]
     pub digest: String,
     /// Checksum of the file as plain hex SHA-256, as v1beta1 wrote it; `digest` takes its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]

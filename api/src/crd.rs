@@ -1,0 +1,202 @@
+//! CustomResourceDefinitions, made from the Rust types and the table of served versions.
+
+use std::fmt;
+
+use schemars::{JsonSchema, generate::SchemaSettings};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    kustomize, schema,
+    served::{self, Difference, Kind, Version},
+    source,
+};
+
+/// Says that the table of served versions names a part that the schema does not have.
+#[derive(Debug)]
+pub struct CrdError {
+    kind: &'static str,
+    version: &'static str,
+    path: &'static str,
+}
+
+impl fmt::Display for CrdError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            kind,
+            version,
+            path,
+        } = self;
+        write!(
+            f,
+            "{kind} {version}: no {path:?} in the schema, or its difference is no JSON"
+        )
+    }
+}
+
+impl std::error::Error for CrdError {}
+
+/// Returns the definitions of all kinds, in the order of [`served::kinds`].
+///
+/// # Errors
+/// [`CrdError`] where the table of served versions does not fit the types.
+pub fn all_crds() -> Result<Vec<Value>, CrdError> {
+    served::kinds().map(definition).collect()
+}
+
+/// Returns the schemas of spec and status of a kind as the stored version has them.
+#[must_use]
+pub fn schemas(kind: &Kind) -> Option<(Value, Value)> {
+    Some(match (kind.group, kind.kind) {
+        ("kustomize.toolkit.fluxcd.io", "Kustomization") => {
+            of::<kustomize::KustomizationSpec, kustomize::KustomizationStatus>()
+        }
+        ("source.toolkit.fluxcd.io", "GitRepository") => {
+            of::<source::GitRepositorySpec, source::GitRepositoryStatus>()
+        }
+        _ => return None,
+    })
+}
+
+fn of<Spec: JsonSchema, Status: JsonSchema>() -> (Value, Value) {
+    (plain::<Spec>(), plain::<Status>())
+}
+
+fn plain<T: JsonSchema>() -> Value {
+    let settings = SchemaSettings::draft2020_12().with(|s| {
+        s.inline_subschemas = true;
+        s.meta_schema = None;
+    });
+    schema::structural(
+        settings
+            .into_generator()
+            .into_root_schema_for::<T>()
+            .to_value(),
+    )
+}
+
+/// Makes the definition of one kind.
+///
+/// # Errors
+/// [`CrdError`] where the table of served versions does not fit the types.
+pub fn definition(kind: &Kind) -> Result<Value, CrdError> {
+    let mut versions = kind.versions.iter().collect::<Vec<_>>();
+    versions.sort_by_key(|version| version.name);
+    let versions = versions
+        .into_iter()
+        .map(|version| describe(kind, version))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut names = json!({
+        "categories": kind.categories,
+        "kind": kind.kind,
+        "listKind": format!("{}List", kind.kind),
+        "plural": kind.plural,
+        "singular": kind.kind.to_lowercase(),
+    });
+    if !kind.short_names.is_empty() {
+        names["shortNames"] = json!(kind.short_names);
+    }
+    let mut metadata = json!({ "name": kind.definition_name() });
+    if !kind.annotations.is_empty() {
+        let annotations = kind
+            .annotations
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), json!(v)));
+        metadata["annotations"] = Value::Object(annotations.collect());
+    }
+    Ok(json!({
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": metadata,
+        "spec": {
+            "group": kind.group,
+            "names": names,
+            "scope": "Namespaced",
+            "versions": versions,
+        },
+    }))
+}
+
+fn describe(kind: &Kind, version: &Version) -> Result<Value, CrdError> {
+    let missing = |path| CrdError {
+        kind: kind.kind,
+        version: version.name,
+        path,
+    };
+    let (spec, status) = schemas(kind).ok_or_else(|| missing("spec"))?;
+    let mut root = json!({
+        "description": kind.about,
+        "type": "object",
+        "properties": {
+            "apiVersion": {
+                "type": "string",
+                "description": "Group and version of the object's schema.",
+            },
+            "kind": { "type": "string", "description": "Name of the object's kind." },
+            "metadata": { "type": "object" },
+            "spec": spec,
+            "status": status,
+        },
+    });
+    if version.fresh_status {
+        root["properties"]["status"]["default"] = json!({ "observedGeneration": -1 });
+    }
+    for Difference(path, patch) in version.differences {
+        let patch = serde_json::from_str(patch).map_err(|_| missing(path))?;
+        let part = part_mut(&mut root, path).ok_or_else(|| missing(path))?;
+        merge(part, patch);
+    }
+    let columns = version
+        .columns
+        .iter()
+        .map(|column| json!({ "name": column.0, "jsonPath": column.1, "type": column.2 }));
+    let mut described = json!({
+        "name": version.name,
+        "served": true,
+        "storage": version.name == kind.storage().name,
+        "schema": { "openAPIV3Schema": root },
+    });
+    if !version.columns.is_empty() {
+        described["additionalPrinterColumns"] = columns.collect();
+    }
+    if version.status_path {
+        described["subresources"] = json!({ "status": {} });
+    }
+    if let Some(warning) = kind.deprecation(version) {
+        described["deprecated"] = json!(true);
+        described["deprecationWarning"] = json!(warning);
+    }
+    Ok(described)
+}
+
+/// Finds a part of a schema by its path.
+fn part_mut<'a>(root: &'a mut Value, path: &str) -> Option<&'a mut Value> {
+    path.split('.').try_fold(root, |part, step| {
+        let name = step.trim_end_matches("[]");
+        let mut part = part.get_mut("properties")?.get_mut(name)?;
+        for _ in 0..(step.len() - name.len()) / 2 {
+            part = part.get_mut("items")?;
+        }
+        Some(part)
+    })
+}
+
+/// Applies a JSON merge patch (RFC 7396).
+fn merge(target: &mut Value, patch: Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch;
+        return;
+    };
+    if !target.is_object() {
+        *target = Value::Object(Map::new());
+    }
+    let Value::Object(target) = target else {
+        return;
+    };
+    for (key, value) in patch {
+        if value.is_null() {
+            target.remove(&key);
+        } else {
+            merge(target.entry(key).or_insert(Value::Null), value);
+        }
+    }
+}
