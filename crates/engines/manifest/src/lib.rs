@@ -8,6 +8,7 @@
 
 pub mod change_set;
 pub mod diff;
+pub mod health;
 pub mod ignore;
 pub mod inventory;
 pub mod managed_fields;
