@@ -3,6 +3,7 @@
 use futures::{Stream, StreamExt, stream::BoxStream};
 use kube::{
     Api, Client, Resource, ResourceExt,
+    api::{ApiResource, DynamicObject},
     runtime::{WatchStreamExt, watcher},
 };
 use serde::de::DeserializeOwned;
@@ -80,6 +81,56 @@ where
                 watcher::Event::Apply(object) | watcher::Event::InitApply(object) => Some(object),
                 watcher::Event::Delete(_) | watcher::Event::Init | watcher::Event::InitDone => None,
             })
+        })
+        .boxed()
+}
+
+/// Watches a kind and yields each object that was added, changed or deleted.
+pub fn touched<K>(client: Client, scope: &Scope) -> BoxStream<'static, K>
+where
+    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+    K: DeserializeOwned + Clone + std::fmt::Debug + Send + 'static,
+{
+    events::<K>(client, scope)
+        .filter_map(|event| {
+            std::future::ready(match event {
+                watcher::Event::Apply(object)
+                | watcher::Event::InitApply(object)
+                | watcher::Event::Delete(object) => Some(object),
+                watcher::Event::Init | watcher::Event::InitDone => None,
+            })
+        })
+        .boxed()
+}
+
+/// Watches a kind that is known by name only and yields each object that was added or changed.
+pub fn applied_dynamic(
+    client: Client,
+    scope: &Scope,
+    resource: ApiResource,
+) -> BoxStream<'static, DynamicObject> {
+    let api: Api<DynamicObject> = match &scope.namespace {
+        Some(namespace) => Api::namespaced_with(client, namespace, &resource),
+        None => Api::all_with(client, &resource),
+    };
+    let kind = resource.kind;
+    watcher(api, scope.config())
+        .default_backoff()
+        .modify(|object| object.managed_fields_mut().clear())
+        .filter_map(move |event| {
+            let object = match event {
+                Ok(watcher::Event::Apply(object) | watcher::Event::InitApply(object)) => {
+                    Some(object)
+                }
+                Ok(watcher::Event::Delete(_) | watcher::Event::Init | watcher::Event::InitDone) => {
+                    None
+                }
+                Err(error) => {
+                    complain(&kind, &error);
+                    None
+                }
+            };
+            std::future::ready(object)
         })
         .boxed()
 }
