@@ -8,6 +8,8 @@ mod error;
 mod plan;
 mod write;
 
+use std::time::Duration;
+
 use futures::{StreamExt, stream};
 use manifest::{
     ChangeSet, ObjectId,
@@ -22,7 +24,7 @@ use serde_json::Value;
 pub use error::{ApplyError, Cause, ObjectError, Step};
 pub use plan::{ApplyPlan, PlanError, PlannedObject};
 
-use crate::{Cluster, discovery::Resource};
+use crate::{Cluster, discovery::Resource, wait::WaitOptions};
 use check::Checked;
 
 /// How to apply.
@@ -74,6 +76,13 @@ pub struct Applied {
     pub drifts: Vec<Drift>,
 }
 
+impl Applied {
+    fn append(&mut self, other: Self) {
+        self.changes.append(other.changes);
+        self.drifts.extend(other.drifts);
+    }
+}
+
 /// What differed on one object before it was applied.
 #[derive(Clone, Debug)]
 pub struct Drift {
@@ -92,10 +101,42 @@ pub struct StageApplied {
     pub await_ready: Vec<(Resource, Value)>,
 }
 
+/// How long the objects of a stage may take to become ready.
+const STAGE_TIMEOUT: Duration = Duration::from_mins(1);
+
 impl Cluster {
+    /// Applies a plan, stage by stage, each ready before the next starts.
+    ///
+    /// # Errors
+    /// [`ApplyError`] with every object of the stage that failed, and what was done before.
+    pub async fn apply(&self, plan: &ApplyPlan) -> Result<Applied, ApplyError> {
+        let mut applied = Applied::default();
+        for stage in plan.stages() {
+            let result = self.apply_stage(plan, stage).await;
+            let done = match result {
+                Ok(done) => done,
+                Err(mut error) => {
+                    applied.append(error.applied);
+                    error.applied = applied;
+                    return Err(error);
+                }
+            };
+            applied.append(done.applied);
+            let options = WaitOptions {
+                fail_fast: false,
+                ..WaitOptions::new(STAGE_TIMEOUT)
+            };
+            if let Err(error) = self.wait_from(&done.await_ready, &options).await {
+                return Err(ApplyError::not_ready(error, applied));
+            }
+        }
+        Ok(applied)
+    }
+
     /// Applies one stage of a plan: dry-runs all its objects, then writes those that differ.
     ///
-    /// The caller waits for [`StageApplied::await_ready`] before the next stage.
+    /// The caller waits for [`StageApplied::await_ready`] (with [`Self::wait_from`]) before the next
+    /// stage; [`Self::apply`] does all of it.
     ///
     /// # Errors
     /// [`ApplyError`] with every object that failed, and what was written before.

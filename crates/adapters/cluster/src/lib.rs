@@ -5,9 +5,9 @@
 //!
 //! 1. [`Cluster::plan_apply`] normalises, asks discovery for scopes, sorts into stages; the plan's
 //!    [`ApplyPlan::inventory`] is what to store (joined with the old one).
-//! 2. [`Cluster::apply_stage`] runs a stage: dry run of all its objects, then the writes.
+//! 2. [`Cluster::apply`] runs the stages: dry run of all objects of a stage, then the writes.
 //!
-//! [`Cluster::prune`] deletes what left the inventory.
+//! [`Cluster::prune`] deletes what left the inventory, [`Cluster::wait`] waits for readiness.
 //! Nothing here knows of Flux kinds; what differs between controllers is in the options.
 
 mod apply;
@@ -15,6 +15,7 @@ mod discovery;
 mod error;
 mod prune;
 mod request;
+mod wait;
 
 pub use apply::{
     Applied, ApplyError, ApplyOptions, ApplyPlan, Cause, Drift, ObjectError, PlanError,
@@ -23,6 +24,7 @@ pub use apply::{
 pub use discovery::{ResolveError, Resource};
 pub use error::{RequestError, chain_text};
 pub use prune::{PruneError, PruneOptions, Pruned};
+pub use wait::{HealthRule, Unready, WaitError, WaitOptions};
 
 use std::sync::Arc;
 

@@ -10,6 +10,7 @@ use crate::{
 };
 
 use super::Applied;
+use crate::wait::WaitError;
 
 /// What was tried when an object failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,7 +124,8 @@ impl std::error::Error for ObjectError {
     }
 }
 
-/// An apply that stopped: every object that failed in its stage, and what was done before.
+/// An apply that stopped: every object that failed in its stage, or the stage that did not become
+/// ready, and what was done before.
 ///
 /// Prints one error a line with its causes, so it has no source of its own.
 #[derive(Debug)]
@@ -132,6 +134,8 @@ pub struct ApplyError {
     pub errors: Vec<ObjectError>,
     /// How many more failed.
     pub omitted: usize,
+    /// What of a stage did not become ready, where that is what failed.
+    pub not_ready: Option<WaitError>,
     /// What was done before the failure.
     pub applied: Applied,
 }
@@ -143,13 +147,23 @@ impl ApplyError {
         Self {
             errors,
             omitted,
+            not_ready: None,
+            applied,
+        }
+    }
+
+    pub(super) fn not_ready(error: WaitError, applied: Applied) -> Self {
+        Self {
+            errors: Vec::new(),
+            omitted: 0,
+            not_ready: Some(error),
             applied,
         }
     }
 
     /// Tells whether every failure is one that may well pass by itself.
     pub fn is_transient(&self) -> bool {
-        self.errors.iter().all(ObjectError::is_transient)
+        self.not_ready.is_none() && self.errors.iter().all(ObjectError::is_transient)
     }
 
     /// Prints the errors and, below them, the changes that were made: what conditions and events
@@ -166,6 +180,9 @@ impl fmt::Display for ApplyError {
                 f.write_str("\n")?;
             }
             f.write_str(&chain_text(error))?;
+        }
+        if let Some(error) = &self.not_ready {
+            write!(f, "{error}")?;
         }
         if self.omitted > 0 {
             write!(f, "\nand {} more objects failed", self.omitted)?;
