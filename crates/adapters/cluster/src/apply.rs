@@ -10,7 +10,7 @@ mod write;
 
 use std::time::Duration;
 
-use futures::{StreamExt, stream};
+use futures::{FutureExt, StreamExt, stream};
 use manifest::{
     ChangeSet, ObjectId,
     change_set::{Action, Change},
@@ -169,8 +169,11 @@ impl Cluster {
         objects: impl Iterator<Item = &'a PlannedObject>,
     ) -> Result<Vec<Checked<'a>>, ApplyError> {
         let options = plan.options();
-        let results: Vec<Result<Checked<'a>, ObjectError>> = stream::iter(objects)
-            .map(|object| self.check(plan, object))
+        // Boxed and collected first: a closure in the stream would tie this future to a thread.
+        let work: Vec<_> = objects
+            .map(|object| self.check(plan, object).boxed())
+            .collect();
+        let results: Vec<Result<Checked<'a>, ObjectError>> = stream::iter(work)
             .buffered(options.concurrency.max(1))
             .collect()
             .await;
@@ -210,8 +213,11 @@ impl Cluster {
             while let Some(next) = pending.next_if(|next| order::rank(&next.id.kind) == rank) {
                 batch.push(next);
             }
-            let results: Vec<_> = stream::iter(batch)
-                .map(|object| self.write(plan, object))
+            let work: Vec<_> = batch
+                .into_iter()
+                .map(|object| self.write(plan, object).boxed())
+                .collect();
+            let results: Vec<_> = stream::iter(work)
                 .buffered(options.concurrency.max(1))
                 .collect()
                 .await;

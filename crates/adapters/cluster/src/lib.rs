@@ -94,3 +94,36 @@ impl Cluster {
         self.discovery.resolve_any_version(gvk).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Controllers run this on several threads; a future that cannot be sent would not compile there.
+    #[test]
+    fn futures_can_be_sent_between_threads() {
+        fn sendable<T: Send>(_: impl FnOnce(Cluster) -> T) {}
+        sendable(|cluster| async move {
+            let owner = manifest::metadata::Owner {
+                group: String::new(),
+                name: String::new(),
+                namespace: String::new(),
+            };
+            let options = ApplyOptions::new("test", owner.clone());
+            let plan = cluster.plan_apply(Vec::new(), options).await.ok()?;
+            cluster
+                .apply_stage(&plan, manifest::order::Stage::Rest)
+                .await
+                .ok()?;
+            let prune = PruneOptions {
+                owner,
+                concurrency: 1,
+            };
+            let nothing = manifest::Inventory::default();
+            cluster.prune(&nothing, &prune).await.ok()?;
+            let wait = WaitOptions::new(std::time::Duration::ZERO);
+            cluster.wait(&nothing, &wait).await.ok()?;
+            cluster.wait_for_termination(&nothing, &wait).await.ok()
+        });
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use futures::{StreamExt, stream};
+use futures::{FutureExt, StreamExt, stream};
 use kube::api::{DeleteParams, Preconditions, PropagationPolicy};
 use manifest::{
     ChangeSet, GroupVersionKind, Inventory, ObjectId,
@@ -82,8 +82,16 @@ impl Cluster {
             while let Some(next) = pending.next_if(|next| order::rank(&next.id.kind) == rank) {
                 batch.push(next);
             }
-            let results: Vec<_> = stream::iter(batch)
-                .map(|entry| async move { (entry, self.prune_one(entry, options).await) })
+            // Boxed and collected first: a closure in the stream would tie this future to a thread.
+            let work: Vec<_> = batch
+                .into_iter()
+                .map(|entry| {
+                    self.prune_one(entry, options)
+                        .map(move |it| (entry, it))
+                        .boxed()
+                })
+                .collect();
+            let results: Vec<_> = stream::iter(work)
                 .buffered(options.concurrency.max(1))
                 .collect()
                 .await;

@@ -143,8 +143,16 @@ impl Cluster {
             }
             tokio::select! {
                 () = tokio::time::sleep_until(next_poll) => {
+                    // Held across an await, the watches themselves would tie this future to a thread.
+                    let covered: BTreeSet<ObjectId> = targets
+                        .iter()
+                        .filter(|target| watches.covers(target))
+                        .map(|target| target.id().clone())
+                        .collect();
                     let is_due = |target: &Target| {
-                        !watches.covers(target) || target.has_pods() || target.age() > WATCHED_POLL
+                        !covered.contains(target.id())
+                            || target.has_pods()
+                            || target.age() > WATCHED_POLL
                     };
                     self.refresh(targets, options, |it| !it.is_ready() && is_due(it)).await;
                     watches.cover(self, targets, options);
