@@ -6,9 +6,8 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    kustomize, schema,
+    schema,
     served::{self, Difference, Kind, Version},
-    source,
 };
 
 /// Says that the table of served versions names a part that the schema does not have.
@@ -46,13 +45,15 @@ pub fn all_crds() -> Result<Vec<Value>, CrdError> {
 /// Returns the schemas of spec and status of a kind as the stored version has them.
 #[must_use]
 pub fn schemas(kind: &Kind) -> Option<(Value, Value)> {
-    Some(match (kind.group, kind.kind) {
-        ("kustomize.toolkit.fluxcd.io", "Kustomization") => {
-            of::<kustomize::KustomizationSpec, kustomize::KustomizationStatus>()
-        }
-        ("source.toolkit.fluxcd.io", "GitRepository") => {
-            of::<source::GitRepositorySpec, source::GitRepositoryStatus>()
-        }
+    use crate::{kustomize::*, source::*};
+    Some(match kind.kind {
+        "Bucket" => of::<BucketSpec, BucketStatus>(),
+        "ExternalArtifact" => of::<ExternalArtifactSpec, ExternalArtifactStatus>(),
+        "GitRepository" => of::<GitRepositorySpec, GitRepositoryStatus>(),
+        "HelmChart" => of::<HelmChartSpec, HelmChartStatus>(),
+        "HelmRepository" => of::<HelmRepositorySpec, HelmRepositoryStatus>(),
+        "Kustomization" => of::<KustomizationSpec, KustomizationStatus>(),
+        "OCIRepository" => of::<OCIRepositorySpec, OCIRepositoryStatus>(),
         _ => return None,
     })
 }
