@@ -6,8 +6,9 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    schema,
+    helm, image, kustomize, notification, schema,
     served::{self, Difference, Kind, Version},
+    source,
 };
 
 /// Says that the table of served versions names a part that the schema does not have.
@@ -45,15 +46,23 @@ pub fn all_crds() -> Result<Vec<Value>, CrdError> {
 /// Returns the schemas of spec and status of a kind as the stored version has them.
 #[must_use]
 pub fn schemas(kind: &Kind) -> Option<(Value, Value)> {
-    use crate::{kustomize::*, source::*};
     Some(match kind.kind {
-        "Bucket" => of::<BucketSpec, BucketStatus>(),
-        "ExternalArtifact" => of::<ExternalArtifactSpec, ExternalArtifactStatus>(),
-        "GitRepository" => of::<GitRepositorySpec, GitRepositoryStatus>(),
-        "HelmChart" => of::<HelmChartSpec, HelmChartStatus>(),
-        "HelmRepository" => of::<HelmRepositorySpec, HelmRepositoryStatus>(),
-        "Kustomization" => of::<KustomizationSpec, KustomizationStatus>(),
-        "OCIRepository" => of::<OCIRepositorySpec, OCIRepositoryStatus>(),
+        "Alert" => of::<notification::AlertSpec, notification::AlertStatus>(),
+        "Bucket" => of::<source::BucketSpec, source::BucketStatus>(),
+        "ExternalArtifact" => of::<source::ExternalArtifactSpec, source::ExternalArtifactStatus>(),
+        "GitRepository" => of::<source::GitRepositorySpec, source::GitRepositoryStatus>(),
+        "HelmChart" => of::<source::HelmChartSpec, source::HelmChartStatus>(),
+        "HelmRelease" => of::<helm::HelmReleaseSpec, helm::HelmReleaseStatus>(),
+        "HelmRepository" => of::<source::HelmRepositorySpec, source::HelmRepositoryStatus>(),
+        "ImagePolicy" => of::<image::ImagePolicySpec, image::ImagePolicyStatus>(),
+        "ImageRepository" => of::<image::ImageRepositorySpec, image::ImageRepositoryStatus>(),
+        "ImageUpdateAutomation" => {
+            of::<image::ImageUpdateAutomationSpec, image::ImageUpdateAutomationStatus>()
+        }
+        "Kustomization" => of::<kustomize::KustomizationSpec, kustomize::KustomizationStatus>(),
+        "OCIRepository" => of::<source::OCIRepositorySpec, source::OCIRepositoryStatus>(),
+        "Provider" => of::<notification::ProviderSpec, notification::ProviderStatus>(),
+        "Receiver" => of::<notification::ReceiverSpec, notification::ReceiverStatus>(),
         _ => return None,
     })
 }
@@ -146,10 +155,14 @@ fn describe(kind: &Kind, version: &Version) -> Result<Value, CrdError> {
         let part = part_mut(&mut root, path).ok_or_else(|| missing(path))?;
         merge(part, patch);
     }
-    let columns = version
-        .columns
-        .iter()
-        .map(|column| json!({ "name": column.0, "jsonPath": column.1, "type": column.2 }));
+    let columns = version.columns.iter().map(|column| {
+        let mut shown =
+            json!({ "name": column.name, "jsonPath": column.path, "type": column.kind });
+        if column.wide {
+            shown["priority"] = json!(1);
+        }
+        shown
+    });
     let mut described = json!({
         "name": version.name,
         "served": true,

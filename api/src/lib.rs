@@ -15,8 +15,11 @@ use meta::{Condition, Duration};
 pub mod crd;
 #[macro_use]
 mod kind;
+pub mod helm;
+pub mod image;
 pub mod kustomize;
 pub mod meta;
+pub mod notification;
 #[cfg(feature = "schema")]
 pub mod schema;
 pub mod served;

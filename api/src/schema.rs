@@ -51,6 +51,50 @@ pub fn string(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string" })
 }
 
+/// Returns the schema of a whole number of any size.
+#[must_use]
+pub fn integer(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "integer" })
+}
+
+/// Returns the schema of a selector over labels.
+#[must_use]
+pub fn label_selector(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "x-kubernetes-map-type": "atomic",
+        "properties": {
+            "matchExpressions": {
+                "type": "array",
+                "x-kubernetes-list-type": "atomic",
+                "description": "Conditions on labels, all of which have to hold.",
+                "items": {
+                    "type": "object",
+                    "required": ["key", "operator"],
+                    "properties": {
+                        "key": { "type": "string", "description": "Name of the label." },
+                        "operator": {
+                            "type": "string",
+                            "description": "`In`, `NotIn`, `Exists` or `DoesNotExist`.",
+                        },
+                        "values": {
+                            "type": "array",
+                            "x-kubernetes-list-type": "atomic",
+                            "items": { "type": "string" },
+                            "description": "Values, for `In` and `NotIn`.",
+                        },
+                    },
+                },
+            },
+            "matchLabels": {
+                "type": "object",
+                "additionalProperties": { "type": "string" },
+                "description": "Labels that have to be there, each with exactly this value.",
+            },
+        },
+    })
+}
+
 /// Returns the schema of a list of conditions.
 #[must_use]
 pub fn conditions(_: &mut SchemaGenerator) -> Schema {

@@ -3,7 +3,10 @@
 //! All versions of a kind have the same properties, those of its Rust type. What differs is data: required fields,
 //! defaults, allowed values, columns. The newest version is the one that is stored.
 
+mod helm;
+mod image;
 mod kustomize;
+mod notification;
 mod source;
 
 /// Describes one kind and its versions.
@@ -42,9 +45,38 @@ pub struct Version {
     pub differences: &'static [Difference],
 }
 
-/// A column of `kubectl get`: its name, where its value is, and the type of the value.
+/// A column of `kubectl get`.
 #[derive(Clone, Copy, Debug)]
-pub struct Column(pub &'static str, pub &'static str, pub &'static str);
+pub struct Column {
+    /// Name of the column.
+    pub name: &'static str,
+    /// Where its value is.
+    pub path: &'static str,
+    /// Type of the value.
+    pub kind: &'static str,
+    /// Whether it is shown only with `-o wide`.
+    pub wide: bool,
+}
+
+impl Column {
+    const fn new(name: &'static str, path: &'static str) -> Self {
+        Self {
+            name,
+            path,
+            kind: "string",
+            wide: false,
+        }
+    }
+
+    const fn wide(name: &'static str, path: &'static str) -> Self {
+        Self {
+            name,
+            path,
+            kind: "string",
+            wide: true,
+        }
+    }
+}
 
 /// A part of a schema (`spec.include[].toPath`; `[]` for entries of a list) and the JSON merge patch that changes it.
 #[derive(Clone, Copy, Debug)]
@@ -74,19 +106,27 @@ impl Kind {
 
 /// Returns every kind that is served, by group and then by name.
 pub fn kinds() -> impl Iterator<Item = &'static Kind> {
-    [kustomize::KINDS, source::KINDS].into_iter().flatten()
+    [
+        helm::KINDS,
+        image::KINDS,
+        kustomize::KINDS,
+        notification::KINDS,
+        source::KINDS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
-const AGE: Column = Column("Age", ".metadata.creationTimestamp", "date");
-const READY: Column = Column(
-    "Ready",
-    r#".status.conditions[?(@.type=="Ready")].status"#,
-    "string",
-);
-const STATUS: Column = Column(
+const AGE: Column = Column {
+    name: "Age",
+    path: ".metadata.creationTimestamp",
+    kind: "date",
+    wide: false,
+};
+const READY: Column = Column::new("Ready", r#".status.conditions[?(@.type=="Ready")].status"#);
+const STATUS: Column = Column::new(
     "Status",
     r#".status.conditions[?(@.type=="Ready")].message"#,
-    "string",
 );
 
 #[cfg(test)]

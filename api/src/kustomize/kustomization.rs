@@ -118,6 +118,38 @@ pub struct KustomizationSpec {
     pub validation: Option<Validation>,
 }
 
+impl KustomizationSpec {
+    /// Returns all patches in the form of today, in the order in which kustomize applies them.
+    #[must_use]
+    pub fn all_patches(&self) -> Vec<Patch> {
+        merge_patches(
+            &self.patches_strategic_merge,
+            &self.patches,
+            &self.patches_json6902,
+        )
+    }
+}
+
+/// Writes the patches of older fields as those of today; JSON text is YAML too.
+pub(crate) fn merge_patches(
+    strategic: &[Value],
+    patches: &[Patch],
+    json: &[JsonPatch],
+) -> Vec<Patch> {
+    let strategic = strategic.iter().map(|patch| Patch {
+        patch: patch.to_string(),
+        target: None,
+    });
+    let json = json.iter().map(|patch| Patch {
+        patch: serde_json::json!(patch.patch).to_string(),
+        target: Some(patch.target.clone()),
+    });
+    strategic
+        .chain(patches.iter().cloned())
+        .chain(json)
+        .collect()
+}
+
 /// Names the source of the manifests.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -505,4 +537,39 @@ pub struct SnapshotEntry {
     pub namespace: String,
     /// API version, kind and group of what was applied, as text by text.
     pub kinds: BTreeMap<String, String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn older_patches_come_out_as_todays() {
+        let spec: KustomizationSpec = serde_json::from_value(json!({
+            "interval": "1m", "prune": true, "sourceRef": { "kind": "GitRepository", "name": "a" },
+            "patches": [{ "patch": "p" }],
+            "patchesStrategicMerge": [{ "kind": "Service", "spec": null }],
+            "patchesJson6902": [{
+                "target": { "kind": "Deployment" },
+                "patch": [{ "op": "add", "path": "/a", "value": null }, { "op": "remove", "path": "/b" }],
+            }],
+        }))
+        .unwrap();
+        let patches = spec.all_patches();
+        let texts = patches
+            .iter()
+            .map(|patch| patch.patch.as_str())
+            .collect::<Vec<_>>();
+        let operations = r#"[{"op":"add","path":"/a","value":null},{"op":"remove","path":"/b"}]"#;
+        assert_eq!(
+            texts,
+            [r#"{"kind":"Service","spec":null}"#, "p", operations]
+        );
+        assert_eq!(
+            patches[2].target.as_ref().unwrap().kind.as_deref(),
+            Some("Deployment")
+        );
+    }
 }

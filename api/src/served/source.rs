@@ -14,12 +14,12 @@ pub(super) const KINDS: &[Kind] = &[
 
 const GROUP: &str = "source.toolkit.fluxcd.io";
 const CATEGORIES: &[&str] = &["all", "fluxcd", "fluxcd-sources"];
-const ENDPOINT: Column = Column("Endpoint", ".spec.endpoint", "string");
-const CHART: Column = Column("Chart", ".spec.chart", "string");
-const VERSION: Column = Column("Version", ".spec.version", "string");
-const SOURCE_KIND: Column = Column("Source Kind", ".spec.sourceRef.kind", "string");
-const SOURCE_NAME: Column = Column("Source Name", ".spec.sourceRef.name", "string");
-const URL: Column = Column("URL", ".spec.url", "string");
+const ENDPOINT: Column = Column::new("Endpoint", ".spec.endpoint");
+const CHART: Column = Column::new("Chart", ".spec.chart");
+const VERSION: Column = Column::new("Version", ".spec.version");
+const SOURCE_KIND: Column = Column::new("Source Kind", ".spec.sourceRef.kind");
+const SOURCE_NAME: Column = Column::new("Source Name", ".spec.sourceRef.name");
+const URL: Column = Column::new("URL", ".spec.url");
 
 /// v1beta1 wrote artifacts without digest, and revisions only where it knew one.
 const REQUIRED_V1BETA1: &str = r#"{"required": ["lastUpdateTime", "path", "url"]}"#;
@@ -122,7 +122,7 @@ const EXTERNAL_ARTIFACT: Kind = Kind {
             AGE,
             READY,
             STATUS,
-            Column("Source", ".spec.sourceRef.name", "string"),
+            Column::new("Source", ".spec.sourceRef.name"),
         ],
         status_path: true,
         fresh_status: false,

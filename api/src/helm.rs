@@ -1,0 +1,20 @@
+//! `helm.toolkit.fluxcd.io`: Helm releases.
+
+pub use self::{
+    action::{
+        ChartNameChangeStrategy, CrdPolicy, DeletionPropagation, Install, InstallRemediation,
+        InstallStrategy, Remediation, Rollback, ServerSideApply, StrategyName, Test, TestFilter,
+        Uninstall, Upgrade, UpgradeRemediation, UpgradeStrategy,
+    },
+    helm_release::{
+        ChartReference, ChartReferenceKind, ChartSourceReference, ChartTemplate,
+        ChartTemplateMetadata, ChartTemplateSpec, ChartTemplateVerification, DriftDetection,
+        DriftDetectionMode, HelmRelease, HelmReleaseSpec, KustomizeRenderer, PostRenderStrategy,
+        PostRenderer, ValuesReference, WaitStrategy, WaitStrategyName,
+    },
+    status::{HelmReleaseStatus, ReleaseAction, Snapshot, TestHook},
+};
+
+mod action;
+mod helm_release;
+mod status;
