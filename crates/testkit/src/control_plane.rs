@@ -9,7 +9,6 @@ mod binaries;
 mod commands;
 mod kubeconfig;
 mod namespace;
-mod pki;
 mod ready;
 
 use std::fs;
@@ -23,16 +22,25 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::{Api, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
+use rcgen::KeyPair;
 use tokio::sync::OnceCell;
 
 use self::commands::Layout;
 use self::kubeconfig::User;
-use self::pki::Pki;
+use crate::authority::Authority;
 use crate::ports::free_ports;
 use crate::supervisor::{ScratchFolder, Supervised};
 
 pub use self::binaries::control_plane_binaries;
 pub use self::namespace::Namespace;
+
+const SERVER_NAMES: &[&str] = &[
+    "127.0.0.1",
+    "localhost",
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+];
 
 const STAGES: &str = include_str!("control_plane/stages.yaml");
 
@@ -114,13 +122,14 @@ impl ControlPlane {
             api,
             kwok,
         };
-        let pki = Pki::generate()?;
+        let authority = Authority::new()?;
+        let admin = authority.client("lockgate-admin", Some("system:masters"))?;
         let kubeconfig = kubeconfig::build(
             &layout.api_url(),
-            &pki.authority,
-            &User::Certificate(&pki.admin),
+            &authority.pem(),
+            &User::Certificate(&admin),
         )?;
-        write_files(&layout, &pki, &kubeconfig)?;
+        write_files(&layout, &authority, &kubeconfig)?;
         let config = config_of(&kubeconfig).await?;
         let client = Client::try_from(config.clone()).context("making a client")?;
 
@@ -139,7 +148,7 @@ impl ControlPlane {
             })),
             etcd,
             layout,
-            authority: pki.authority,
+            authority: authority.pem(),
             kubeconfig,
             config,
             started_in: began.elapsed(),
@@ -309,16 +318,18 @@ fn start_clients(layout: &Layout) -> Result<Vec<Supervised>> {
     ])
 }
 
-fn write_files(layout: &Layout, pki: &Pki, kubeconfig: &Kubeconfig) -> Result<()> {
+fn write_files(layout: &Layout, authority: &Authority, kubeconfig: &Kubeconfig) -> Result<()> {
+    let server = authority.server(SERVER_NAMES)?;
+    let service_accounts = KeyPair::generate().context("making the service account key")?;
     let kubeconfig = serde_json::to_string_pretty(kubeconfig).context("writing the kubeconfig")?;
     let files = [
-        ("ca.crt", pki.authority.as_str()),
-        ("server.crt", &pki.server.certificate),
-        ("server.key", &pki.server.key),
-        ("service-accounts.key", &pki.service_accounts_key),
-        ("service-accounts.pub", &pki.service_accounts_public),
-        ("kubeconfig", &kubeconfig),
-        ("stages.yaml", STAGES),
+        ("ca.crt", authority.pem()),
+        ("server.crt", server.certificate),
+        ("server.key", server.key),
+        ("service-accounts.key", service_accounts.serialize_pem()),
+        ("service-accounts.pub", service_accounts.public_key_pem()),
+        ("kubeconfig", kubeconfig),
+        ("stages.yaml", STAGES.to_owned()),
     ];
     for (name, content) in files {
         fs::write(layout.file(name), content).with_context(|| format!("writing {name}"))?;

@@ -6,21 +6,21 @@ use base64::engine::general_purpose::STANDARD;
 use kube::config::Kubeconfig;
 use serde_json::{Value, json};
 
-use super::pki::Pair;
+use crate::authority::Identity;
 
 /// How a kubeconfig's user proves who they are.
 #[derive(Debug)]
 pub(super) enum User<'a> {
-    Certificate(&'a Pair),
+    Certificate(&'a Identity),
     Token(&'a str),
 }
 
 /// Returns a kubeconfig for the API server at `url`, with everything inline.
 pub(super) fn build(url: &str, authority: &str, user: &User<'_>) -> Result<Kubeconfig> {
     let user: Value = match user {
-        User::Certificate(pair) => json!({
-            "client-certificate-data": STANDARD.encode(&pair.certificate),
-            "client-key-data": STANDARD.encode(&pair.key),
+        User::Certificate(identity) => json!({
+            "client-certificate-data": STANDARD.encode(&identity.certificate),
+            "client-key-data": STANDARD.encode(&identity.key),
         }),
         User::Token(token) => json!({ "token": token }),
     };
