@@ -3,6 +3,7 @@
 //! - [`control_plane`] gives a real Kubernetes API (etcd, kube-apiserver, kube-controller-manager, kwok), one per
 //!   test binary; [`ControlPlane::start`] one of one's own.
 //! - [`GitServer`] serves real repositories with `git http-backend`; it can demand credentials, speak TLS and fail.
+//! - [`ArtifactServer`] publishes artifacts where no source-controller runs.
 //! - [`HttpSink`] records what it is sent and answers as told.
 //! - [`Program`] runs a controller's binary on free ports, and can kill and restart it.
 //! - [`Supervised`] runs any program so that it never outlives the test, however the test ends.
@@ -10,8 +11,10 @@
 //! # Panics
 //! What cannot be set up ends the test with a panic that says why; tests have no use for the error.
 
+mod artifact_server;
 mod authority;
 mod control_plane;
+mod definitions;
 mod git_server;
 mod http_sink;
 mod ports;
@@ -19,8 +22,10 @@ mod program;
 mod server;
 mod supervisor;
 
+pub use artifact_server::{ArtifactServer, PublishedArtifact, archive};
 pub use authority::{Authority, Identity};
 pub use control_plane::{ControlPlane, Namespace, control_plane, control_plane_binaries};
+pub use definitions::install_definitions;
 pub use git_server::{Commit, Credentials, Fault, GitServer, Repository, ServedRequest};
 pub use http_sink::{Answer, HttpSink, ReceivedRequest};
 pub use ports::free_ports;
