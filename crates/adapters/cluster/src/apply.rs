@@ -8,9 +8,9 @@ mod error;
 mod plan;
 mod write;
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
-use futures::{FutureExt, StreamExt, stream};
+use futures::{FutureExt, Stream, StreamExt, stream};
 use manifest::{
     ChangeSet, ObjectId,
     change_set::{Action, Change},
@@ -169,22 +169,12 @@ impl Cluster {
         objects: impl Iterator<Item = &'a PlannedObject>,
     ) -> Result<Vec<Checked<'a>>, ApplyError> {
         let options = plan.options();
-        // Boxed and collected first: a closure in the stream would tie this future to a thread.
-        let work: Vec<_> = objects
-            .map(|object| self.check(plan, object).boxed())
-            .collect();
-        let results: Vec<Result<Checked<'a>, ObjectError>> = stream::iter(work)
-            .buffered(options.concurrency.max(1))
-            .collect()
-            .await;
-        let mut checked = Vec::with_capacity(results.len());
-        let mut errors = Vec::new();
-        for result in results {
-            match result {
-                Ok(object) => checked.push(object),
-                Err(error) => errors.push(error),
-            }
-        }
+        let objects: Vec<_> = objects.collect();
+        // By index and boxed: a closure over references would tie this future to a thread.
+        let results = stream::iter(0..objects.len())
+            .map(|index| self.check(plan, objects[index]).boxed())
+            .buffered(options.concurrency.max(1));
+        let (checked, errors) = split(results).await;
         if errors.is_empty() {
             Ok(checked)
         } else {
@@ -217,16 +207,10 @@ impl Cluster {
                 .into_iter()
                 .map(|object| self.write(plan, object).boxed())
                 .collect();
-            let results: Vec<_> = stream::iter(work)
-                .buffered(options.concurrency.max(1))
-                .collect()
-                .await;
-            let mut errors = Vec::new();
-            for result in results {
-                match result {
-                    Ok(written) => record(written, &mut applied, &mut stored),
-                    Err(error) => errors.push(error),
-                }
+            let results = stream::iter(work).buffered(options.concurrency.max(1));
+            let (written, errors) = split(results).await;
+            for object in written {
+                record(object, &mut applied, &mut stored);
             }
             if !errors.is_empty() {
                 return Err(ApplyError::new(errors, options.max_errors, applied));
@@ -234,6 +218,28 @@ impl Cluster {
         }
         Ok((applied, stored))
     }
+}
+
+/// Collects results in order. Once the API server does not answer, what has not been tried yet is
+/// not tried: it would only fail the same way, seconds later.
+async fn split<T>(
+    results: impl Stream<Item = Result<T, ObjectError>>,
+) -> (Vec<T>, Vec<ObjectError>) {
+    let mut results = pin!(results);
+    let (mut done, mut errors) = (Vec::new(), Vec::new());
+    while let Some(result) = results.next().await {
+        match result {
+            Ok(it) => done.push(it),
+            Err(error) => {
+                let gone = error.is_unreachable();
+                errors.push(error);
+                if gone {
+                    break;
+                }
+            }
+        }
+    }
+    (done, errors)
 }
 
 fn record(written: write::Written, applied: &mut Applied, stored: &mut Vec<(Resource, Value)>) {

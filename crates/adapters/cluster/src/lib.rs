@@ -115,6 +115,7 @@ mod tests {
                 .apply_stage(&plan, manifest::order::Stage::Rest)
                 .await
                 .ok()?;
+            cluster.apply(&plan).await.ok()?;
             let prune = PruneOptions {
                 owner,
                 concurrency: 1,

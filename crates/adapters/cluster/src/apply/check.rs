@@ -8,7 +8,7 @@ use manifest::{
     diff::{self, FieldChange},
     ignore, managed_fields,
     metadata::Strategy,
-    object,
+    object, order,
 };
 use serde_json::Value;
 
@@ -28,6 +28,9 @@ use super::{
 const DEFINED_KIND_ATTEMPTS: u32 = 50;
 const DEFINED_KIND_PAUSE: Duration = Duration::from_millis(100);
 
+/// How often the live object is read anew when another writer comes between it and the dry run.
+const COMPARE_ATTEMPTS: usize = 4;
+
 /// An object that the API server would accept.
 pub(super) struct Checked<'a> {
     pub(super) id: ObjectId,
@@ -40,14 +43,16 @@ pub(super) struct Checked<'a> {
 pub(super) enum Verdict {
     /// It is left alone on purpose. Holds the live object, if there is one.
     Skip(Option<Value>),
-    /// It is as desired.
-    Keep(Value),
-    /// It is applied: created, or changed after `cleanup`.
+    /// It is as desired. Holds the live object where the stage is waited for.
+    Keep(Option<Value>),
+    /// It is applied: created, or changed after `cleanup`. `raced` tells that the live object is
+    /// not the one that the dry run was made on.
     Write {
         payload: Option<Value>,
         exists: bool,
         fields: Vec<FieldChange>,
         cleanup: Vec<Value>,
+        raced: bool,
     },
     /// It is deleted, by its uid, and made again.
     Recreate { uid: Option<String> },
@@ -72,11 +77,27 @@ impl Cluster {
             Err(error) if error.is_forbidden() => None,
             Err(error) => return Err(ObjectError::new(&id, Step::DryRun, error)),
         };
-        let verdict = if is_skipped(plan, &planned.object, live.as_ref()) {
-            Verdict::Skip(live)
-        } else {
-            self.decide(plan, &id, &at, &planned.object, live).await?
-        };
+        if is_skipped(plan, &planned.object, live.as_ref()) {
+            let verdict = Verdict::Skip(live);
+            return Ok(Checked {
+                id,
+                resource,
+                planned,
+                verdict,
+            });
+        }
+        let mut verdict = self.decide(plan, &id, &at, &planned.object, live).await?;
+        for _ in 1..COMPARE_ATTEMPTS {
+            // Another writer came between reading and dry run: what differs is its change.
+            let Verdict::Write { raced: true, .. } = verdict else {
+                break;
+            };
+            let live = self
+                .get(&at)
+                .await
+                .map_err(|error| ObjectError::new(&id, Step::DryRun, error))?;
+            verdict = self.decide(plan, &id, &at, &planned.object, live).await?;
+        }
         Ok(Checked {
             id,
             resource,
@@ -142,6 +163,7 @@ impl Cluster {
         live: Option<Value>,
     ) -> Result<Verdict, ObjectError> {
         let options = plan.options();
+        let keep = order::stage_of(desired, &options.custom_stage_kinds).is_waited_for();
         let live = match live {
             Some(live) if options.migrate_api_version => {
                 Some(self.migrate(plan, id, at, live).await?)
@@ -171,24 +193,28 @@ impl Cluster {
         };
         let Some(live) = live else {
             let exists = object::resource_version(&dry_run).is_some();
+            let (fields, cleanup) = (Vec::new(), Vec::new());
             return Ok(Verdict::Write {
                 payload,
                 exists,
-                fields: Vec::new(),
-                cleanup: Vec::new(),
+                fields,
+                cleanup,
+                raced: false,
             });
         };
         let cleanup = cleanup_of(plan, desired, &live);
         if cleanup.is_empty() && !diff::has_drifted(&live, &dry_run, &options.ignore) {
-            return Ok(Verdict::Keep(live));
+            return Ok(Verdict::Keep(keep.then_some(live)));
         }
         let exists = object::resource_version(&dry_run).is_some();
         let fields = diff::changed_fields(&live, &dry_run, &options.ignore);
+        let raced = exists && object::resource_version(&live) != object::resource_version(&dry_run);
         Ok(Verdict::Write {
             payload,
             exists,
             fields,
             cleanup,
+            raced,
         })
     }
 

@@ -71,11 +71,21 @@ impl ObjectError {
 
     /// Tells whether trying again a little later may well succeed.
     pub fn is_transient(&self) -> bool {
-        match &self.cause {
-            Some(
-                Cause::Request(error) | Cause::Resolve(ResolveError::Request { source: error, .. }),
-            ) => error.is_transient(),
-            Some(Cause::Timeout | Cause::Resolve(_)) | None => false,
+        self.request().is_some_and(RequestError::is_transient)
+    }
+
+    /// Tells whether the API server did not answer at all.
+    pub(super) fn is_unreachable(&self) -> bool {
+        self.request()
+            .is_some_and(|error| matches!(error, RequestError::Transport(_)))
+    }
+
+    fn request(&self) -> Option<&RequestError> {
+        match self.cause.as_ref()? {
+            Cause::Request(error) | Cause::Resolve(ResolveError::Request { source: error, .. }) => {
+                Some(error)
+            }
+            Cause::Timeout | Cause::Resolve(_) => None,
         }
     }
 }

@@ -52,12 +52,13 @@ impl Cluster {
         let desired = &planned.object;
         let (action, fields, stored) = match verdict {
             Verdict::Skip(live) => (Action::Skipped, Vec::new(), live),
-            Verdict::Keep(live) => (Action::Unchanged, Vec::new(), Some(live)),
+            Verdict::Keep(live) => (Action::Unchanged, Vec::new(), live),
             Verdict::Write {
                 payload,
                 exists,
                 fields,
                 cleanup,
+                raced: _,
             } => {
                 self.clean_up(plan, &id, &at, desired, cleanup).await?;
                 let payload = payload.as_ref().unwrap_or(desired);
