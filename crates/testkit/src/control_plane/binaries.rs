@@ -8,7 +8,7 @@ use tokio::process::Command;
 
 const BUILD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../hack/controlplane/build");
 
-/// Returns the folder that holds `etcd`, `kube-apiserver`, `kube-controller-manager` and `kwok`.
+/// Returns the folder that holds `etcd`, `kube-apiserver`, `kube-controller-manager`, `kwok` and `kubectl`.
 ///
 /// The first time on a machine this builds them (`hack/controlplane/build`), which takes minutes; the script says so
 /// on stderr.
