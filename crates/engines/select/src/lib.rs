@@ -1,9 +1,10 @@
-//! Pure rules that choose: which files of a source belong to its artifact.
+//! Pure rules that choose: which commit of a repository, and which of its files belong to the artifact.
 //!
-//! The shell lists the files of a source (a Git tree, a bucket, a directory), hands the text of each
-//! `.sourceignore` to [`IgnoreRules`], and asks for every path whether it is left out.
+//! The shell lists what a source offers (references, files, the text of each `.sourceignore`); [`reference`] picks the
+//! commit, and [`IgnoreRules`] says of every path whether it is left out.
 
 mod glob;
 pub mod ignore;
+pub mod reference;
 
 pub use ignore::{IGNORE_FILE, IgnoreRules};
