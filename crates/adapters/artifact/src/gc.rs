@@ -107,7 +107,7 @@ fn list(directory: &Path) -> io::Result<Vec<Candidate>> {
         let Ok(name) = entry.file_name().into_string() else {
             continue;
         };
-        if !entry.file_type()?.is_file() || name.ends_with(".lock") {
+        if !entry.file_type()?.is_file() || name.strip_suffix(".lock").is_some() {
             continue;
         }
         found.push(Candidate {

@@ -104,7 +104,7 @@ proptest! {
             name: at.to_string(),
             modified: now - Duration::from_secs(*age),
         }).collect();
-        let retention = Retention { ttl: Duration::from_secs(60), records };
+        let retention = Retention { ttl: Duration::from_mins(1), records };
         let garbage = garbage(files.clone(), &current.to_string(), now, retention);
         prop_assert!(!garbage.contains(&current.to_string()));
         prop_assert!(files.len() - garbage.len() <= records.max(1) + 1);
