@@ -1,0 +1,97 @@
+//! Why a repository could not be read, in the words that users of upstream search for.
+
+use std::fmt;
+use std::io;
+
+use http::StatusCode;
+
+/// How much of an error answer is shown.
+const SHOWN: usize = 512;
+
+/// What a run was doing when its time was over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Waiting for the list of references.
+    Listing,
+    /// Waiting for objects.
+    Fetching,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Listing => "listing references",
+            Self::Fetching => "fetching objects",
+        })
+    }
+}
+
+/// Why a Git operation failed. No text holds credentials.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Certificates, keys or proxy cannot be used.
+    #[error(transparent)]
+    Config(net_http::ConfigError),
+    /// No answer, or it broke off.
+    #[error(transparent)]
+    Http(net_http::Error),
+    /// The server has no such repository, or does not show it.
+    #[error("repository not found: {0}")]
+    NotFound(String),
+    /// The server wants credentials, or other ones.
+    #[error("authentication required: {0}")]
+    AuthenticationRequired(String),
+    /// The credentials do not suffice.
+    #[error("authorization failed: {0}")]
+    Forbidden(String),
+    /// The server answered with another status.
+    #[error("unexpected status {status}: {body}")]
+    Status {
+        /// The status.
+        status: StatusCode,
+        /// The beginning of the body.
+        body: String,
+    },
+    /// The answer is not Git's.
+    #[error("server does not speak Git's smart HTTP protocol: {0}")]
+    NotGit(&'static str),
+    /// The server refused in Git's own way.
+    #[error("remote error: {0}")]
+    Remote(String),
+    /// The repository uses an object format that is not supported.
+    #[error("object format '{0}' is not supported")]
+    ObjectFormat(String),
+    /// The server cannot give a single commit.
+    #[error("server does not support shallow fetches")]
+    NoShallow,
+    /// More was sent than is allowed.
+    #[error("answer is larger than {0} bytes")]
+    TooLarge(u64),
+    /// The commit is not in what was fetched.
+    #[error("unable to resolve commit object for '{0}': object not found")]
+    CommitNotFound(String),
+    /// The time was over.
+    #[error("timed out while {0}")]
+    Deadline(Phase),
+    /// The objects cannot be stored or read.
+    #[error("cannot store objects")]
+    Objects(#[source] git2::Error),
+    /// The objects' directory cannot be used.
+    #[error("cannot store objects")]
+    Storage(#[source] io::Error),
+}
+
+impl Error {
+    /// Turns an answer that is not 200 into an error.
+    pub(crate) async fn from_answer(answer: net_http::Response) -> Self {
+        let status = answer.status();
+        let body = answer.text_for_message(SHOWN).await;
+        match status {
+            StatusCode::NOT_FOUND => Self::NotFound(body),
+            StatusCode::UNAUTHORIZED => Self::AuthenticationRequired(body),
+            StatusCode::FORBIDDEN => Self::Forbidden(body),
+            status => Self::Status { status, body },
+        }
+    }
+}
