@@ -1,0 +1,188 @@
+//! A set of templates and the state that a rendering shares: functions, budgets, randomness.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use go::time::Time;
+
+use crate::ast::Tree;
+use crate::error::{Fault, FaultKind};
+use crate::exec;
+use crate::funcs::Functions;
+use crate::random::Random;
+use crate::value::Value;
+
+/// What a missing map key gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MissingKey {
+    /// The element type's zero value: `missingkey=zero`.
+    #[default]
+    Zero,
+    /// An error: `missingkey=error`.
+    Error,
+}
+
+/// Limits on what one rendering may use. Upstream has none but the nesting depth.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Nodes and function calls evaluated.
+    pub steps: u64,
+    /// Bytes of output and of intermediate texts.
+    pub output_bytes: u64,
+    /// Templates invoked inside each other.
+    pub depth: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            steps: 50_000_000,
+            output_bytes: 256 << 20,
+            depth: 3_000,
+        }
+    }
+}
+
+/// What the whole rendering shares.
+#[derive(Debug)]
+pub struct Shared {
+    /// The functions templates can call.
+    pub functions: Functions,
+    /// What a missing map key gives.
+    pub missing_key: MissingKey,
+    /// The present, as `now` tells it.
+    pub now: Time,
+    /// The source of `randAlpha`, `genCA` and their like.
+    pub random: Random,
+    /// What the functions of the engine's user need.
+    pub host: Option<Rc<dyn Any>>,
+    limits: Limits,
+    steps: Cell<u64>,
+    output: Cell<u64>,
+    depth: Cell<usize>,
+}
+
+impl Shared {
+    /// Makes the state of one rendering.
+    pub fn new(functions: Functions, now: Time, random: Random, limits: Limits) -> Self {
+        Self {
+            functions,
+            missing_key: MissingKey::Zero,
+            now,
+            random,
+            host: None,
+            limits,
+            steps: Cell::new(0),
+            output: Cell::new(0),
+            depth: Cell::new(0),
+        }
+    }
+
+    /// Counts work.
+    pub fn spend_steps(&self, steps: u64) -> Result<(), Fault> {
+        let spent = self.steps.get().saturating_add(steps);
+        self.steps.set(spent);
+        if spent > self.limits.steps {
+            let text = format!("rendering takes more than {} steps", self.limits.steps);
+            return Err(Fault::of(FaultKind::Budget, text));
+        }
+        Ok(())
+    }
+
+    /// Counts bytes of text that are made.
+    pub fn spend_bytes(&self, bytes: usize) -> Result<(), Fault> {
+        let spent = self.output.get().saturating_add(bytes as u64);
+        self.output.set(spent);
+        if spent > self.limits.output_bytes {
+            let text = format!(
+                "rendering makes more than {} bytes",
+                self.limits.output_bytes
+            );
+            return Err(Fault::of(FaultKind::Budget, text));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn enter(&self) -> Result<(), Fault> {
+        let depth = self.depth.get() + 1;
+        if depth > self.limits.depth {
+            let text = format!("exceeded maximum template depth ({})", self.limits.depth);
+            return Err(Fault::of(FaultKind::Budget, text));
+        }
+        self.depth.set(depth);
+        Ok(())
+    }
+
+    pub(crate) fn leave(&self) {
+        self.depth.set(self.depth.get() - 1);
+    }
+}
+
+/// A set of templates that can invoke each other.
+#[derive(Debug, Clone, Default)]
+pub struct Templates {
+    /// The set's own name, which errors about missing templates show.
+    name: Rc<str>,
+    trees: HashMap<String, Rc<Tree>>,
+}
+
+impl Templates {
+    /// Makes an empty set.
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: Rc::from(name),
+            trees: HashMap::new(),
+        }
+    }
+
+    /// The set's own name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Parses a text and adds its templates. A later definition replaces an earlier one, unless it
+    /// is blank.
+    pub fn parse(&mut self, name: &str, source: &str, shared: &Shared) -> Result<(), Fault> {
+        let trees = crate::parse::parse(name, source, &|f| shared.functions.get(f).is_some())?;
+        for tree in trees {
+            let keep = tree.is_blank() && self.trees.contains_key(&tree.name);
+            if !keep {
+                self.trees.insert(tree.name.clone(), Rc::new(tree));
+            }
+        }
+        Ok(())
+    }
+
+    /// Executes a template of the set.
+    pub fn execute(
+        self: &Rc<Self>,
+        name: &str,
+        data: Value,
+        shared: &Shared,
+    ) -> Result<Vec<u8>, Fault> {
+        let Some(tree) = self.get(name) else {
+            let text = format!(
+                "template: no template {} associated with template {}",
+                crate::lex::quote(name),
+                crate::lex::quote(&self.name)
+            );
+            return Err(Fault::new(text));
+        };
+        exec::run(self, &tree, data, shared)
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<Rc<Tree>> {
+        self.trees.get(name).cloned()
+    }
+}
+
+/// What a function is called with, beyond its arguments.
+#[derive(Debug)]
+pub struct Call<'a> {
+    /// The set of templates the caller belongs to.
+    pub templates: &'a Rc<Templates>,
+    /// The state of the rendering.
+    pub shared: &'a Shared,
+}
