@@ -18,6 +18,7 @@ pub mod object;
 pub mod object_id;
 pub mod order;
 pub mod selector;
+pub mod substitute;
 
 pub use change_set::{Action, ChangeSet};
 pub use inventory::Inventory;
