@@ -2,7 +2,11 @@
 
 use clap::Parser;
 
+mod cluster;
 mod codegen;
+mod coverage;
+mod repository;
+mod tidy;
 
 /// Runs a task of the repository.
 #[derive(Debug, Parser)]
@@ -10,10 +14,20 @@ mod codegen;
 enum Task {
     /// Writes the files that are made from the types of `api/`.
     Codegen(codegen::Args),
+    /// Checks what compilers do not: layers, licences, names, sizes, links.
+    Tidy,
+    /// Says which behaviours of the specifications tests claim to prove.
+    Coverage(coverage::Args),
+    /// Starts and ends a control plane to play with.
+    #[command(subcommand)]
+    Cluster(cluster::Command),
 }
 
 fn main() -> anyhow::Result<()> {
     match Task::parse() {
         Task::Codegen(args) => codegen::run(&args),
+        Task::Tidy => tidy::run(),
+        Task::Coverage(args) => coverage::run(&args),
+        Task::Cluster(command) => cluster::run(&command),
     }
 }
