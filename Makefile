@@ -1,0 +1,23 @@
+# Verbs only; each line calls cargo, a task of hack/xtask, or a script of hack/.
+.PHONY: demo test check bench codegen
+
+demo:
+	cargo xtask demo
+
+check:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo xtask tidy
+	cargo xtask codegen --check
+	cargo xtask coverage
+	cargo test --workspace --lib --bins
+
+test:
+	hack/controlplane/build
+	cargo test --workspace
+
+bench:
+	cargo bench --workspace
+
+codegen:
+	cargo xtask codegen
