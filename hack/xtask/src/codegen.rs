@@ -9,8 +9,6 @@ use std::{
 use anyhow::{Context as _, bail};
 use serde_json::Value;
 
-mod yaml;
-
 /// How to run.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -62,7 +60,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 fn files() -> anyhow::Result<BTreeMap<PathBuf, String>> {
     let mut files = BTreeMap::new();
     for crd in api::crd::all_crds()? {
-        files.insert(Path::new(CRDS).join(file_name(&crd)), yaml::document(&crd));
+        let text = yaml::emit::v2(&crd).context("write a definition as YAML")?;
+        files.insert(Path::new(CRDS).join(file_name(&crd)), format!("---\n{text}"));
     }
     Ok(files)
 }
