@@ -13,6 +13,9 @@ pub enum RequestError {
     /// There was no usable answer.
     #[error("request to the API server failed")]
     Transport(#[source] Box<kube::Error>),
+    /// There was no answer in time.
+    #[error("the API server did not answer within {}s", .0.as_secs())]
+    Timeout(std::time::Duration),
     /// The request could not be made, for example for a name that cannot stand in a URL.
     #[error("{0}")]
     Invalid(String),
@@ -32,7 +35,7 @@ impl RequestError {
     pub fn code(&self) -> u16 {
         match self {
             Self::Status(status) => status.code,
-            Self::Transport(_) | Self::Invalid(_) => 0,
+            Self::Transport(_) | Self::Timeout(_) | Self::Invalid(_) => 0,
         }
     }
 
@@ -60,8 +63,14 @@ impl RequestError {
                     || (status.code == 500 && status.reason == "ServerTimeout")
             }
             Self::Transport(error) => !matches!(**error, kube::Error::SerdeError(_)),
+            Self::Timeout(_) => true,
             Self::Invalid(_) => false,
         }
+    }
+
+    /// Tells whether the API server did not answer at all.
+    pub(crate) fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Transport(_) | Self::Timeout(_))
     }
 
     /// Returns the reason that the API server gave, for example `Invalid`; empty when it gave none.

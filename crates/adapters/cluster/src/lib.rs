@@ -13,6 +13,8 @@
 mod apply;
 mod discovery;
 mod error;
+mod impersonate;
+mod kubeconfig;
 mod prune;
 mod request;
 mod wait;
@@ -23,6 +25,8 @@ pub use apply::{
 };
 pub use discovery::{ResolveError, Resource};
 pub use error::{RequestError, chain_text};
+pub use impersonate::InvalidServiceAccount;
+pub use kubeconfig::{KubeconfigError, KubeconfigOptions};
 pub use prune::{PruneError, PruneOptions, Pruned};
 pub use wait::{HealthRule, Unready, WaitError, WaitOptions};
 

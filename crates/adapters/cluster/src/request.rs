@@ -20,6 +20,9 @@ const BACKOFF: [Duration; 4] = [
     Duration::from_millis(1800),
 ];
 
+/// How long one attempt may take: a little more than an API server gives a request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(65);
+
 /// The longest wait that the API server may ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(5);
 
@@ -83,9 +86,11 @@ pub(crate) async fn send<T: DeserializeOwned>(
 ) -> Result<T, RequestError> {
     let mut waits = BACKOFF.iter();
     loop {
-        let error = match client.request::<T>(request.clone()).await {
-            Ok(answer) => return Ok(answer),
-            Err(error) => RequestError::from(error),
+        let answer = client.request::<T>(request.clone());
+        let error = match tokio::time::timeout(REQUEST_TIMEOUT, answer).await {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(error)) => RequestError::from(error),
+            Err(_) => return Err(RequestError::Timeout(REQUEST_TIMEOUT)),
         };
         match waits.next() {
             Some(wait) if error.is_transient() => {

@@ -76,8 +76,7 @@ impl ObjectError {
 
     /// Tells whether the API server did not answer at all.
     pub(super) fn is_unreachable(&self) -> bool {
-        self.request()
-            .is_some_and(|error| matches!(error, RequestError::Transport(_)))
+        self.request().is_some_and(RequestError::is_unreachable)
     }
 
     fn request(&self) -> Option<&RequestError> {

@@ -9,6 +9,7 @@
 mod apply;
 mod failures;
 mod fixture;
+mod identity;
 mod ownership;
 mod prune;
 mod stages;
