@@ -30,6 +30,6 @@ pub use limits::Limits;
 pub use mapping::{Entry, Mapping};
 pub use node::{Kind, Node, Scalar, Sequence, Style, Text, Value};
 pub use parse::{Duplicates, Reader, parse};
-pub use resolve::Schema;
+pub use resolve::{Schema, implicit as resolve};
 pub use span::{Position, Source, Span};
 pub use timestamp::Timestamp;

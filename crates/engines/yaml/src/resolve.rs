@@ -110,7 +110,7 @@ fn short_tag(kind: Kind) -> &'static str {
 }
 
 /// Returns what plain text without a tag means.
-pub(crate) fn implicit(text: &str, schema: Schema) -> Kind {
+pub fn implicit(text: &str, schema: Schema) -> Kind {
     let Some(first) = text.bytes().next() else {
         return Kind::Null;
     };
