@@ -4,6 +4,7 @@ use clap::Parser;
 
 mod cluster;
 mod codegen;
+mod conformance;
 mod coverage;
 mod repository;
 mod tidy;
@@ -21,6 +22,8 @@ enum Task {
     /// Starts and ends a control plane to play with.
     #[command(subcommand)]
     Cluster(cluster::Command),
+    /// Runs an engine on recorded cases and compares what it gives.
+    Conformance(conformance::Args),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -29,5 +32,6 @@ fn main() -> anyhow::Result<()> {
         Task::Tidy => tidy::run(),
         Task::Coverage(args) => coverage::run(&args),
         Task::Cluster(command) => cluster::run(&command),
+        Task::Conformance(args) => conformance::run(&args),
     }
 }
