@@ -45,7 +45,7 @@ pub fn set(
     generation: i64,
     now: Timestamp,
 ) {
-    let message = trim(message);
+    let message = trim(&crate::redact::redact(message));
     let fresh = Condition {
         type_: type_.to_owned(),
         status: status.to_owned(),

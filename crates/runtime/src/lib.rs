@@ -22,6 +22,7 @@ pub mod metrics;
 pub mod probes;
 pub mod progress;
 pub mod reconciler;
+pub mod redact;
 pub mod report;
 pub mod requeue;
 pub mod run;

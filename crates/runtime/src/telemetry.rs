@@ -2,7 +2,7 @@
 //!
 //! Source: <https://github.com/fluxcd/pkg> `runtime/logger`; field contract of `flux logs`.
 
-use std::{fmt, io::Write as _};
+use std::{fmt, io};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -33,11 +33,19 @@ pub fn start(logging: &Logging) -> Result<(), tracing::subscriber::SetGlobalDefa
         crate::args::Level::Info => Level::INFO,
         crate::args::Level::Error => Level::ERROR,
     };
-    let lines = Lines {
-        encoding: logging.log_encoding,
-    };
+    let subscriber = subscriber(logging.log_encoding, most, io::stderr);
+    tracing::subscriber::set_global_default(subscriber)
+}
+
+/// Returns what writes lines of up to level `most` to `out`.
+fn subscriber<Out, Open>(encoding: Encoding, most: Level, open: Open) -> impl Subscriber
+where
+    Out: io::Write + 'static,
+    Open: Fn() -> Out + Send + Sync + 'static,
+{
+    let lines = Lines { encoding, open };
     let layer = lines.with_filter(filter_fn(move |metadata| is_wanted(metadata, most)));
-    tracing::subscriber::set_global_default(Registry::default().with(layer))
+    Registry::default().with(layer)
 }
 
 fn is_wanted(metadata: &Metadata<'_>, most: Level) -> bool {
@@ -50,16 +58,20 @@ fn is_wanted(metadata: &Metadata<'_>, most: Level) -> bool {
     } else {
         most
     };
-    metadata.is_span() || *metadata.level() <= most
+    // Their spans would put their fields into our lines.
+    (metadata.is_span() && !is_library) || (metadata.is_event() && *metadata.level() <= most)
 }
 
-struct Lines {
+struct Lines<Open> {
     encoding: Encoding,
+    open: Open,
 }
 
-impl<S> Layer<S> for Lines
+impl<S, Out, Open> Layer<S> for Lines<Open>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
+    Out: io::Write + 'static,
+    Open: Fn() -> Out + Send + Sync + 'static,
 {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let mut fields = Fields::default();
@@ -85,16 +97,17 @@ where
             Encoding::Json => json_line(event.metadata(), all, Timestamp::now()),
             Encoding::Console => console_line(event.metadata(), all, Timestamp::now()),
         };
-        // A log that cannot be written has nowhere to complain.
-        drop(std::io::stderr().lock().write_all(line.as_bytes()));
+        // One write, so that lines of several threads stay whole. A log that cannot be written has
+        // nowhere to complain.
+        drop((self.open)().write_all(line.as_bytes()));
     }
 }
 
 fn json_line(metadata: &Metadata<'_>, mut fields: Map<String, Value>, now: Timestamp) -> String {
+    let message = fields.remove("message").unwrap_or_default();
     let mut line = Map::new();
-    line.insert("level".into(), level(metadata).into());
-    line.insert("ts".into(), millis(now).into());
-    line.insert("msg".into(), fields.remove("message").unwrap_or_default());
+    let logger = logger(metadata, &fields);
+    fields.entry("logger").or_insert_with(|| logger.into());
     let kind = fields
         .get("controllerKind")
         .and_then(Value::as_str)
@@ -107,6 +120,10 @@ fn json_line(metadata: &Metadata<'_>, mut fields: Map<String, Value>, now: Times
         );
     }
     line.extend(fields);
+    // Last: no field of a line may pass for one of these.
+    line.insert("level".into(), level(metadata).into());
+    line.insert("ts".into(), millis(now).into());
+    line.insert("msg".into(), message);
     format!("{}\n", Value::Object(line))
 }
 
@@ -119,6 +136,14 @@ fn console_line(metadata: &Metadata<'_>, mut fields: Map<String, Value>, now: Ti
         millis(now),
         level(metadata).to_uppercase()
     )
+}
+
+/// Names who speaks: `controller.<kind>` within a run, else the module.
+fn logger(metadata: &Metadata<'_>, fields: &Map<String, Value>) -> String {
+    match fields.get("controller").and_then(Value::as_str) {
+        Some(controller) => format!("controller.{controller}"),
+        None => metadata.target().replace("::", "."),
+    }
 }
 
 fn level(metadata: &Metadata<'_>) -> &'static str {
@@ -147,11 +172,11 @@ impl Fields {
 
 impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put(field, format!("{value:?}"));
+        self.record_str(field, &format!("{value:?}"));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, value);
+        self.put(field, crate::redact::redact(value).into_owned());
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
@@ -173,7 +198,113 @@ impl Visit for Fields {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use super::*;
+
+    #[derive(Clone, Default)]
+    struct Captured(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Captured {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn lines(most: Level, speak: impl FnOnce()) -> Vec<Map<String, Value>> {
+        let captured = Captured::default();
+        let out = captured.clone();
+        let subscriber = subscriber(Encoding::Json, most, move || out.clone());
+        tracing::subscriber::with_default(subscriber, speak);
+        let bytes = captured.0.lock().unwrap().clone();
+        let text = String::from_utf8(bytes).unwrap();
+        let parse = |line| serde_json::from_str(line).unwrap();
+        text.lines().map(parse).collect()
+    }
+
+    fn reconcile_span() -> tracing::Span {
+        tracing::info_span!(
+            "reconcile",
+            controller = "kustomization",
+            controllerGroup = "kustomize.toolkit.fluxcd.io",
+            controllerKind = "Kustomization",
+            namespace = "flux-system",
+            name = "apps",
+            reconcileID = "7f2c",
+        )
+    }
+
+    #[test]
+    fn line_of_a_run_has_the_keys_that_flux_logs_reads() {
+        let got = lines(Level::INFO, || {
+            reconcile_span().in_scope(|| tracing::error!(error = "no such path", "failed"));
+        });
+        let mut line = got[0].clone();
+        let ts = line.remove("ts").unwrap();
+        assert!(ts.as_str().unwrap().parse::<Timestamp>().is_ok());
+        let expect = serde_json::json!({
+            "level": "error", "msg": "failed", "error": "no such path",
+            "logger": "controller.kustomization", "controller": "kustomization",
+            "controllerGroup": "kustomize.toolkit.fluxcd.io", "controllerKind": "Kustomization",
+            "Kustomization": { "name": "apps", "namespace": "flux-system" },
+            "name": "apps", "namespace": "flux-system", "reconcileID": "7f2c" });
+        assert_eq!(Value::Object(line), expect);
+    }
+
+    #[test]
+    fn line_outside_of_a_run_names_its_module_or_what_it_says() {
+        let got = lines(Level::INFO, || {
+            tracing::info!("one");
+            tracing::info!(logger = "setup", "two");
+        });
+        assert_eq!(got[0]["logger"], "runtime.telemetry.tests");
+        assert_eq!(got[1]["logger"], "setup");
+    }
+
+    #[test]
+    fn no_field_passes_for_level_or_message() {
+        let got = lines(Level::INFO, || tracing::info!(level = "x", msg = "y", "z"));
+        assert_eq!(
+            (&got[0]["level"], &got[0]["msg"]),
+            (&"info".into(), &"z".into())
+        );
+    }
+
+    #[test]
+    fn credentials_never_reach_a_line() {
+        let secret = "hunter2hunter2hunter2";
+        let got = lines(Level::INFO, || {
+            let url = format!("https://bob:{secret}@example.org/a.git");
+            let error = anyhow::anyhow!("header Authorization: Bearer {secret}");
+            reconcile_span().in_scope(|| tracing::error!(%error, url, "cannot clone {url}"));
+        });
+        assert!(!Value::Object(got[0].clone()).to_string().contains(secret));
+    }
+
+    #[test]
+    fn spans_of_libraries_add_nothing() {
+        let got = lines(Level::INFO, || {
+            tracing::info_span!(target: "kube_runtime::controller", "reconciling", object = "x")
+                .in_scope(|| tracing::info!("one"));
+            tracing::info!(target: "kube_client::client", "two");
+            tracing::warn!(target: "kube_client::client", "three");
+        });
+        let said: Vec<_> = got.iter().map(|line| line["msg"].clone()).collect();
+        assert_eq!(said, ["one", "three"]);
+        assert!(!got[0].contains_key("object"));
+    }
+
+    #[test]
+    fn debug_lines_come_only_when_asked_for() {
+        let speak = || tracing::debug!("one");
+        assert!(lines(Level::INFO, speak).is_empty());
+        assert_eq!(lines(Level::DEBUG, speak).len(), 1);
+    }
 
     #[test]
     fn time_has_three_decimals() {
