@@ -1,14 +1,19 @@
 //! Watches: one stream per kind and selector, quiet while a kind is not installed.
 
+mod follow;
+mod guard;
+
 use futures::{Stream, StreamExt, stream::BoxStream};
 use kube::{
-    Api, Client, Resource, ResourceExt,
+    Api, Client, Resource,
     api::{ApiResource, DynamicObject},
-    runtime::{WatchStreamExt, watcher},
+    runtime::watcher,
 };
 use serde::de::DeserializeOwned;
 
-/// How many objects a page of the first listing holds: bounds what is in memory at once.
+use self::guard::Guarded;
+
+/// How many objects a page of a plain listing holds: bounds what is in memory at once.
 const PAGE: u32 = 100;
 
 /// Which objects a controller sees.
@@ -35,7 +40,12 @@ impl Scope {
     /// Returns how a kind is watched within this scope.
     #[must_use]
     pub fn config(&self) -> watcher::Config {
-        let config = watcher::Config::default().page_size(PAGE).any_semantic();
+        // Streamed: the objects come one by one. Page and semantics count where a server does not
+        // know that and is listed plainly.
+        let config = watcher::Config::default()
+            .streaming_lists()
+            .page_size(PAGE)
+            .any_semantic();
         match &self.selector {
             Some(selector) => config.labels(selector),
             None => config,
@@ -44,7 +54,8 @@ impl Scope {
 }
 
 /// Watches a kind. Errors are logged and retried for ever: an absent CRD or an API server that is
-/// gone only delays the stream. Managed fields are dropped.
+/// gone only delays the stream. An object that cannot be read is logged and left out. Managed
+/// fields are dropped.
 pub fn events<K>(
     client: Client,
     scope: &Scope,
@@ -53,20 +64,23 @@ where
     K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
     K: DeserializeOwned + Clone + std::fmt::Debug + Send + 'static,
 {
+    events_or_absent(client, scope, || {})
+}
+
+/// The same, and calls `absent` whenever the kind turns out not to be installed.
+pub(crate) fn events_or_absent<K, F>(
+    client: Client,
+    scope: &Scope,
+    absent: F,
+) -> impl Stream<Item = watcher::Event<K>> + Send + use<K, F>
+where
+    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+    K: DeserializeOwned + Clone + std::fmt::Debug + Send + 'static,
+    F: Fn() + Send + 'static,
+{
+    let api = scope.api::<Guarded<K>>(client);
     let kind = K::kind(&()).into_owned();
-    watcher(scope.api::<K>(client), scope.config())
-        .default_backoff()
-        .modify(|object| object.managed_fields_mut().clear())
-        .filter_map(move |event| {
-            let event = match event {
-                Ok(event) => Some(event),
-                Err(error) => {
-                    complain(&kind, &error);
-                    None
-                }
-            };
-            std::future::ready(event)
-        })
+    follow::follow(api, scope.config(), kind, absent)
 }
 
 /// Watches a kind and yields each object that was added or changed.
@@ -109,41 +123,16 @@ pub fn applied_dynamic(
     scope: &Scope,
     resource: ApiResource,
 ) -> BoxStream<'static, DynamicObject> {
-    let api: Api<DynamicObject> = match &scope.namespace {
+    let api: Api<Guarded<DynamicObject>> = match &scope.namespace {
         Some(namespace) => Api::namespaced_with(client, namespace, &resource),
         None => Api::all_with(client, &resource),
     };
-    let kind = resource.kind;
-    watcher(api, scope.config())
-        .default_backoff()
-        .modify(|object| object.managed_fields_mut().clear())
-        .filter_map(move |event| {
-            let object = match event {
-                Ok(watcher::Event::Apply(object) | watcher::Event::InitApply(object)) => {
-                    Some(object)
-                }
-                Ok(watcher::Event::Delete(_) | watcher::Event::Init | watcher::Event::InitDone) => {
-                    None
-                }
-                Err(error) => {
-                    complain(&kind, &error);
-                    None
-                }
-            };
-            std::future::ready(object)
+    follow::follow(api, scope.config(), resource.kind, || {})
+        .filter_map(|event| {
+            std::future::ready(match event {
+                watcher::Event::Apply(object) | watcher::Event::InitApply(object) => Some(object),
+                watcher::Event::Delete(_) | watcher::Event::Init | watcher::Event::InitDone => None,
+            })
         })
         .boxed()
-}
-
-fn complain(kind: &str, error: &watcher::Error) {
-    let cause = crate::failure::chain(error);
-    if is_absent(error) {
-        tracing::debug!(watched = kind, error = %cause, "kind is not installed yet");
-    } else {
-        tracing::warn!(watched = kind, error = %cause, "watch interrupted");
-    }
-}
-
-fn is_absent(error: &watcher::Error) -> bool {
-    matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 404)
 }
