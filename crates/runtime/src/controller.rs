@@ -1,24 +1,32 @@
 //! A kind and what wakes it, put on kube's controller.
 
+mod observer;
+
 use std::{sync::Arc, time::Duration};
 
 use api::Reconciled;
-use futures::{FutureExt, StreamExt, future::BoxFuture, stream::SelectAll};
+use futures::{
+    FutureExt, StreamExt,
+    future::BoxFuture,
+    stream::{BoxStream, SelectAll},
+};
 use kube::{
     Client, Resource,
     runtime::{
         Controller, WatchStreamExt,
         controller::{Action, Config},
         reflector::{ObjectRef, Store, store},
-        watcher,
+        watcher::Event,
     },
 };
 
+use self::observer::Observer;
 use crate::{
     Reconciler,
-    drive::{Driver, Running, Settings, wishes},
+    drive::{Driver, Running, Settings},
     events::Recorder,
     metrics::Metrics,
+    probes::Readiness,
     watch::{self, Scope},
 };
 
@@ -73,6 +81,8 @@ pub struct Surroundings {
     pub scope: Scope,
     /// The settings of the flags; a kind's own name is filled in.
     pub settings: Settings,
+    /// What has to be there before the process is ready.
+    pub readiness: Readiness,
     /// Ends the kind gracefully.
     pub stop: tokio_util::sync::CancellationToken,
 }
@@ -118,7 +128,7 @@ impl Kind {
     }
 
     /// Reconciles until it is told to stop and every run has ended.
-    pub(crate) fn run(self, around: Surroundings) -> BoxFuture<'static, ()> {
+    pub fn run(self, around: Surroundings) -> BoxFuture<'static, ()> {
         (self.start)(around)
     }
 }
@@ -130,44 +140,39 @@ async fn watched<R: Reconciler>(reconciler: R, around: Surroundings) {
         metrics,
         scope,
         mut settings,
+        readiness,
         stop,
     } = around;
     settings.controller = R::Object::kind(&()).to_lowercase();
     metrics.announce(&settings.controller, settings.concurrent);
-    let driver = Arc::new(Driver::new(
-        reconciler,
-        client.clone(),
-        recorder,
-        metrics,
-        settings,
-    ));
-    let (reader, writer) = store::<R::Object>();
-    let triggers = Triggers {
-        client: client.clone(),
-        store: reader.clone(),
-        running: Arc::clone(driver.running()),
-        scope: scope.clone(),
-    };
-    let mut extra = SelectAll::new();
-    for stream in driver.reconciler().triggers(&triggers) {
-        extra.push(stream);
-    }
-    // SelectAll ends when it is empty; a kind without triggers waits for ever instead.
-    extra.push(futures::stream::pending().boxed());
+    let synced = readiness.condition(&format!("{} watch", settings.controller));
+    let (store, writer) = store::<R::Object>();
+    let driver = Driver::new(reconciler, client.clone(), recorder, metrics, settings)
+        .reading_from(store.clone())
+        .until(stop.clone());
+    let driver = Arc::new(driver);
+    let mut wakes = triggers(&driver, &client, &store, &scope);
+    let (wake, woken) = futures::channel::mpsc::unbounded();
+    wakes.push(woken.boxed());
 
-    let observer = Arc::clone(&driver);
-    let objects = watch::events::<R::Object>(client, &scope)
-        .inspect(move |event| observe(&observer, event))
+    let mut observer = Observer::new(Arc::clone(&driver), store.clone(), wake);
+    let absent = synced.clone();
+    // Drives the watch and yields nothing itself: the observer says what is to be reconciled.
+    let objects = watch::events_or_absent::<R::Object, _>(client, &scope, move || absent.meet())
         .map(Ok)
         .reflect(writer)
-        .applied_objects()
-        .predicate_filter(
-            |object: &R::Object| Some(wishes(object)),
-            kube::runtime::PredicateConfig::default(),
-        );
-    Controller::for_stream(objects, reader)
+        .filter_map(move |event| {
+            if let Ok(event) = &event {
+                observer.observe(event);
+                if matches!(event, Event::InitDone) {
+                    synced.meet();
+                }
+            }
+            std::future::ready(event.err().map(Err))
+        });
+    Controller::for_stream(objects, store)
         .with_config(Config::default())
-        .reconcile_on(extra)
+        .reconcile_on(wakes)
         .graceful_shutdown_on(stop.cancelled_owned())
         .run(
             |object, driver: Arc<Driver<R>>| async move {
@@ -185,14 +190,24 @@ async fn watched<R: Reconciler>(reconciler: R, around: Surroundings) {
         .await;
 }
 
-fn observe<R: Reconciler>(driver: &Driver<R>, event: &watcher::Event<R::Object>) {
-    match event {
-        watcher::Event::Apply(object) | watcher::Event::InitApply(object) => {
-            driver.running().observe(object);
-        }
-        watcher::Event::Delete(object) => driver.forget(&ObjectRef::from_obj(object)),
-        watcher::Event::Init | watcher::Event::InitDone => {}
-    }
+/// Returns what wakes a kind besides its own objects.
+fn triggers<R: Reconciler>(
+    driver: &Driver<R>,
+    client: &Client,
+    store: &Store<R::Object>,
+    scope: &Scope,
+) -> SelectAll<BoxStream<'static, ObjectRef<R::Object>>> {
+    let triggers = Triggers {
+        client: client.clone(),
+        store: store.clone(),
+        running: Arc::clone(driver.running()),
+        scope: scope.clone(),
+    };
+    driver
+        .reconciler()
+        .triggers(&triggers)
+        .into_iter()
+        .collect()
 }
 
 /// How long a stopping process waits for the runs that go on.

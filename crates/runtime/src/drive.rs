@@ -1,39 +1,50 @@
 //! The one loop that every kind goes through.
 
-use std::{
-    collections::HashMap,
-    panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+mod attempt;
+mod book;
+mod close;
+mod delete;
+mod running;
+mod written;
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use api::Reconciled;
-use futures::{FutureExt, future::BoxFuture};
+use futures::FutureExt;
 use jiff::Timestamp;
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::{Patch, PatchParams},
-    runtime::{controller::Action, reflector::ObjectRef},
+    runtime::{
+        controller::Action,
+        reflector::{ObjectRef, Store},
+    },
 };
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use self::{book::Book, running::Entered, written::Written};
 use crate::{
-    Change, Class, Failure, Moment, Next, Note, Progress, Reconciler, Report, Summary,
-    conditions::{self, PROGRESSING, READY, RECONCILING, STALLED},
-    conduct::{Begin, Retry},
+    Progress, Reconciler,
+    conduct::Begin,
     events::Recorder,
     metrics::Metrics,
-    progress::Ledger,
+    progress::{Ledger, Permits},
     requeue::{Backoff, Jitter},
-    status::{Closing, StatusWriter},
+    status::StatusWriter,
 };
+
+pub use self::running::{Running, wishes};
 
 /// The annotation by which a user asks for a run; any change of its value does.
 pub const REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
 /// The finalizer that all Flux kinds share.
 pub const FINALIZER: &str = "finalizers.fluxcd.io";
+
+/// How often a write of finalizers is computed anew when someone else wrote in between.
+const MAX_CONFLICTS: usize = 5;
 
 /// Settings of one kind in one process.
 #[derive(Clone, Debug)]
@@ -61,8 +72,10 @@ pub struct Driver<R: Reconciler> {
     settings: Settings,
     permits: Arc<Semaphore>,
     backoff: Backoff<ObjectRef<R::Object>>,
-    written: Mutex<HashMap<ObjectRef<R::Object>, String>>,
+    written: Written<R::Object>,
     running: Arc<Running<R::Object>>,
+    store: Option<Store<R::Object>>,
+    stop: CancellationToken,
 }
 
 impl<R: Reconciler> std::fmt::Debug for Driver<R> {
@@ -70,105 +83,6 @@ impl<R: Reconciler> std::fmt::Debug for Driver<R> {
         f.debug_struct("Driver")
             .field("settings", &self.settings)
             .finish_non_exhaustive()
-    }
-}
-
-/// The runs that go on, so that they can be told that they became pointless.
-#[derive(Debug)]
-pub struct Running<K: Reconciled>(Mutex<HashMap<ObjectRef<K>, Run>>);
-
-/// What a run was started for, and where it listens for what supersedes it.
-#[derive(Debug)]
-struct Run {
-    wishes: u64,
-    superseded: watch::Sender<Option<String>>,
-}
-
-impl<K: Reconciled> Default for Running<K> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
-impl<K: Reconciled> Running<K> {
-    /// Tells the object's run, if one goes on, that `by` made it pointless.
-    pub fn supersede(&self, object: &ObjectRef<K>, by: &str) {
-        let running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(run) = running.get(object) {
-            run.superseded.send_replace(Some(by.to_owned()));
-        }
-    }
-
-    /// Tells the object's run, if one goes on for an older copy, that this copy made it pointless.
-    pub fn observe(&self, object: &K) {
-        let running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let reference = ObjectRef::from_obj(object);
-        if let Some(run) = running.get(&reference)
-            && run.wishes != wishes(object)
-        {
-            let kind = K::kind(&());
-            let namespace = object.namespace().unwrap_or_default();
-            run.superseded
-                .send_replace(Some(format!("{kind}/{namespace}/{}", object.name_any())));
-        }
-    }
-
-    fn enter(&self, object: &K) -> watch::Receiver<Option<String>> {
-        let (superseded, receiver) = watch::channel(None);
-        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        running.insert(
-            ObjectRef::from_obj(object),
-            Run {
-                wishes: wishes(object),
-                superseded,
-            },
-        );
-        receiver
-    }
-
-    fn leave(&self, object: &ObjectRef<K>) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(object);
-    }
-}
-
-/// Returns a fingerprint of what a user wishes of an object: generation, request, deletion.
-pub fn wishes<K: Resource>(object: &K) -> u64 {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-    let meta = object.meta();
-    let mut hasher = DefaultHasher::new();
-    meta.generation.hash(&mut hasher);
-    meta.annotations
-        .as_ref()
-        .and_then(|a| a.get(REQUESTED_AT))
-        .hash(&mut hasher);
-    meta.deletion_timestamp.is_some().hash(&mut hasher);
-    hasher.finish()
-}
-
-/// The status writer and recorder of one run, shared with its [`Progress`].
-struct Book<K: Reconciled> {
-    writer: tokio::sync::Mutex<StatusWriter<K>>,
-    recorder: Recorder,
-    object: K,
-}
-
-impl<K: Reconciled> Ledger for Book<K> {
-    fn write<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, kube::Result<()>> {
-        async move {
-            self.writer
-                .lock()
-                .await
-                .write(change, &Closing::default())
-                .await
-        }
-        .boxed()
-    }
-
-    fn emit(&self, note: Note) {
-        self.recorder.emit(&self.object, note);
     }
 }
 
@@ -189,10 +103,26 @@ impl<R: Reconciler> Driver<R> {
             metrics,
             permits: Arc::new(Semaphore::new(settings.concurrent.max(1))),
             backoff: Backoff::new(min, max),
-            written: Mutex::default(),
+            written: Written::default(),
             running: Arc::default(),
+            store: None,
+            stop: CancellationToken::new(),
             settings,
         }
+    }
+
+    /// Lets runs begin with the newest watched copy instead of the one they were queued with.
+    #[must_use]
+    pub fn reading_from(mut self, store: Store<R::Object>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Once the token is cancelled, queued runs do not begin, and waiting ones are dropped.
+    #[must_use]
+    pub fn until(mut self, stop: CancellationToken) -> Self {
+        self.stop = stop;
+        self
     }
 
     /// Returns the reconciler.
@@ -208,10 +138,7 @@ impl<R: Reconciler> Driver<R> {
     /// Drops what is remembered of an object that is gone.
     pub fn forget(&self, object: &ObjectRef<R::Object>) {
         self.backoff.reset(object);
-        self.written
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(object);
+        self.written.forget(object);
         self.metrics.forget(
             &R::Object::kind(&()),
             object.namespace.as_deref(),
@@ -220,152 +147,182 @@ impl<R: Reconciler> Driver<R> {
         self.reconciler.forget(object);
     }
 
-    /// Reconciles one object once.
+    /// Reconciles one object once. A panic ends this run only.
     pub async fn drive(self: Arc<Self>, object: Arc<R::Object>) -> Action {
-        let kind = R::Object::kind(&()).into_owned();
-        let span = tracing::info_span!(
-            "reconcile",
-            controller = %self.settings.controller,
-            controllerGroup = %R::Object::group(&()),
-            controllerKind = %kind,
-            namespace = %object.namespace().unwrap_or_default(),
-            name = %object.name_any(),
-            reconcileID = %uuid::Uuid::new_v4(),
-        );
         let reference = ObjectRef::from_obj(&*object);
+        let span = span_of(&self.settings.controller, &*object);
         async {
-            let _busy = self.metrics.enter(&self.settings.controller);
-            match self.fresh(&object).await {
-                Ok(Some(object)) => Box::pin(self.pass(object)).await,
-                Ok(None) => Action::await_change(),
-                Err(error) => {
-                    tracing::error!(error = %crate::failure::chain(&error), "Reconciler error");
-                    Action::requeue(self.backoff.next(reference))
-                }
-            }
+            let Some(permit) = self.permit().await else {
+                return Action::await_change();
+            };
+            let once = AssertUnwindSafe(Box::pin(self.once(object, permit)));
+            let action = once.catch_unwind().await.unwrap_or_else(|panic| {
+                let cause = attempt::panicked(&*panic);
+                tracing::error!(error = cause, "Reconciler error");
+                self.metrics.count(&self.settings.controller, "error");
+                Action::requeue(self.backoff.next(reference))
+            });
+            crate::memory::tidy();
+            action
         }
         .instrument(span)
         .await
     }
 
-    /// Returns the object, read anew where the watched copy is older than our own last write.
-    async fn fresh(&self, object: &R::Object) -> kube::Result<Option<R::Object>> {
-        let reference = ObjectRef::from_obj(object);
-        let written = {
-            let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-            written.get(&reference).cloned()
-        };
-        let number = |v: &str| v.parse::<u64>().ok();
-        let stale = written.as_deref().is_some_and(|w| {
-            let seen = object.resource_version().unwrap_or_default();
-            match (number(&seen), number(w)) {
-                (Some(seen), Some(written)) => seen < written,
-                _ => seen != w,
-            }
-        });
-        if !stale {
-            return Ok(Some(object.clone()));
+    /// Waits for a permit; none where the process stops first.
+    async fn permit(&self) -> Option<OwnedSemaphorePermit> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => None,
+            permit = Arc::clone(&self.permits).acquire_owned() => permit.ok(),
         }
-        self.api(object).get_opt(&object.name_any()).await
+    }
+
+    async fn once(&self, object: Arc<R::Object>, permit: OwnedSemaphorePermit) -> Action {
+        let _busy = self.metrics.enter(&self.settings.controller);
+        let reference = ObjectRef::from_obj(&*object);
+        let object = match self.newest(object).await {
+            Ok(Some(object)) => object,
+            Ok(None) => {
+                self.forget(&reference);
+                return Action::await_change();
+            }
+            Err(error) => return self.troubled(reference, &error),
+        };
+        let (action, gone) = self.pass(object, permit).await;
+        if gone {
+            self.forget(&reference);
+            return Action::await_change();
+        }
+        action
+    }
+
+    /// Returns the newest copy: the one of the store, or the server's where even that is older than
+    /// our own last write; none where there is no such object any more.
+    async fn newest(&self, object: Arc<R::Object>) -> kube::Result<Option<Arc<R::Object>>> {
+        let object = match &self.store {
+            Some(store) => match store.get(&ObjectRef::from_obj(&*object)) {
+                Some(object) => object,
+                None => return Ok(None),
+            },
+            None => object,
+        };
+        if self.written.outdates(&object) {
+            let fresh = self.api(&object).get_opt(&object.name_any()).await?;
+            return Ok(fresh.map(Arc::new));
+        }
+        Ok(Some(object))
+    }
+
+    /// Deletes, suspends or reconciles. Returns also whether the object turned out to be gone.
+    async fn pass(&self, object: Arc<R::Object>, permit: OwnedSemaphorePermit) -> (Action, bool) {
+        if object.meta().deletion_timestamp.is_some() {
+            return self.delete(object, permit).await;
+        }
+        let reference = ObjectRef::from_obj(&*object);
+        let object = match self.finalized(object).await {
+            Ok(Some(object)) => object,
+            // Deleted meanwhile: the watch brings what is to be done about it.
+            Ok(None) => return (Action::await_change(), false),
+            Err(error) => return (self.troubled(reference, &error), false),
+        };
+        if object.suspended() {
+            tracing::info!("reconciliation is suspended for this object");
+            return self.suspended(object).await;
+        }
+        let entered = self.enter(&object);
+        let superseded = entered.superseded();
+        let (action, gone) = self
+            .reconcile(object, permit, superseded, Timestamp::now())
+            .await;
+        (action, gone || entered.is_gone())
+    }
+
+    /// Lists a run. The watch may have shown a newer copy since this one was taken from the store.
+    fn enter(&self, object: &R::Object) -> Entered<R::Object> {
+        let entered = self.running.enter(object);
+        if let Some(store) = &self.store
+            && let Some(newest) = store.get(&ObjectRef::from_obj(object))
+        {
+            self.running.observe(&newest);
+        }
+        entered
+    }
+
+    /// Says what kept a run from beginning or ending properly, and when it is tried again.
+    fn troubled(&self, object: ObjectRef<R::Object>, error: &kube::Error) -> Action {
+        tracing::error!(error = %crate::failure::chain(error), "Reconciler error");
+        self.metrics.count(&self.settings.controller, "error");
+        Action::requeue(self.backoff.next(object))
     }
 
     fn api(&self, object: &R::Object) -> Api<R::Object> {
         crate::client::api_of(self.client.clone(), object)
     }
 
-    fn remember(&self, object: &R::Object) {
-        if let Some(version) = object.resource_version() {
-            let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-            written.insert(ObjectRef::from_obj(object), version);
-        }
-    }
-
-    async fn pass(&self, object: R::Object) -> Action {
-        let reference = ObjectRef::from_obj(&object);
-        if object.meta().deletion_timestamp.is_some() {
-            return self.delete(object).await;
-        }
-        let object = match self.finalized(object).await {
-            Ok(object) => object,
-            Err(error) => {
-                tracing::error!(error = %crate::failure::chain(&error), "Reconciler error");
-                return Action::requeue(self.backoff.next(reference));
+    /// Adds the finalizer where it is missing; none where the object is going or gone.
+    async fn finalized(&self, object: Arc<R::Object>) -> kube::Result<Option<Arc<R::Object>>> {
+        let mut object = object;
+        for attempt in 0.. {
+            if object.meta().deletion_timestamp.is_some() {
+                return Ok(None);
             }
-        };
-        if object.suspended() {
-            tracing::info!("reconciliation is suspended for this object");
-            return self.suspended(object).await;
+            if object.finalizers().iter().any(|f| f == FINALIZER) {
+                break;
+            }
+            let mut finalizers = object.finalizers().to_vec();
+            finalizers.push(FINALIZER.to_owned());
+            match self.set_finalizers(&object, &finalizers, attempt).await? {
+                Some(written) => object = written,
+                None => return Ok(None),
+            }
         }
-        let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else {
-            return Action::await_change();
-        };
-        let moment = Timestamp::now();
-        let superseded = self.running.enter(&object);
-        let action = self.reconcile(object, permit, superseded, moment).await;
-        self.running.leave(&reference);
-        action
+        Ok(Some(object))
     }
 
-    /// Adds the finalizer where it is missing.
-    async fn finalized(&self, object: R::Object) -> kube::Result<R::Object> {
-        if object.finalizers().iter().any(|f| f == FINALIZER) {
-            return Ok(object);
-        }
-        let mut finalizers = object.finalizers().to_vec();
-        finalizers.push(FINALIZER.to_owned());
-        let patch = json!({ "metadata": {
-            "finalizers": finalizers, "resourceVersion": object.resource_version() } });
-        let object = self.patch_metadata(&object, patch).await?;
-        self.remember(&object);
-        Ok(object)
-    }
-
-    async fn patch_metadata(
+    /// Writes the finalizers of a copy. At one of the first conflicts it returns the newest copy,
+    /// unwritten; none where that object is gone.
+    async fn set_finalizers(
         &self,
         object: &R::Object,
-        patch: serde_json::Value,
-    ) -> kube::Result<R::Object> {
-        let owner = Some(self.settings.field_owner.clone());
+        finalizers: &[String],
+        attempt: usize,
+    ) -> kube::Result<Option<Arc<R::Object>>> {
+        let patch = json!({ "metadata": {
+            "finalizers": Some(finalizers).filter(|f| !f.is_empty()),
+            "resourceVersion": object.resource_version(), "uid": object.uid() } });
         let params = PatchParams {
-            field_manager: owner,
+            field_manager: Some(self.settings.field_owner.clone()),
             ..PatchParams::default()
         };
-        self.api(object)
-            .patch(&object.name_any(), &params, &Patch::Merge(patch))
-            .await
-    }
-
-    /// Answers a request on a suspended object, and nothing else.
-    async fn suspended(&self, object: R::Object) -> Action {
-        let closes = R::CONDUCT.closes_suspended;
-        let has_conditions = !object.conditions().is_empty();
-        let closing = Closing {
-            observed_generation: object
-                .meta()
-                .generation
-                .filter(|_| closes && has_conditions),
-            handled: requested(&object),
-            summarise: closes,
-            retrying: closes,
-        };
-        let change = if closes {
-            Change::default().remove(STALLED)
-        } else {
-            Change::default()
-        };
-        let reference = ObjectRef::from_obj(&object);
-        let mut writer = self.writer(object);
-        if let Err(error) = writer.write(&change, &closing).await {
-            tracing::error!(error = %crate::failure::chain(&error), "Reconciler error");
-            return Action::requeue(self.backoff.next(reference));
+        let (api, name) = (self.api(object), object.name_any());
+        match api.patch(&name, &params, &Patch::Merge(patch)).await {
+            Ok(written) => {
+                self.written.remember(&written);
+                Ok(Some(Arc::new(written)))
+            }
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+            Err(kube::Error::Api(status)) if status.code == 409 && attempt < MAX_CONFLICTS => {
+                let fresh = api.get_opt(&name).await?;
+                Ok(fresh.filter(|f| f.uid() == object.uid()).map(Arc::new))
+            }
+            Err(error) => Err(error),
         }
-        self.remember(writer.current());
-        Action::await_change()
     }
 
-    fn writer(&self, object: R::Object) -> StatusWriter<R::Object> {
-        let api = self.api(&object);
-        StatusWriter::new(api, &self.settings.field_owner, R::CONDUCT.summary, object)
+    fn book(&self, object: Arc<R::Object>) -> Arc<Book<R::Object>> {
+        let (api, owner) = (self.api(&object), &self.settings.field_owner);
+        let writer = StatusWriter::new(api, owner, R::CONDUCT.summary, Arc::clone(&object));
+        Book::new(writer, self.recorder.clone(), object)
+    }
+
+    /// Remembers what a run wrote. Returns true where it found the object gone.
+    async fn settle(&self, book: &Book<R::Object>) -> bool {
+        let (current, gone) = book.current().await;
+        if current.resource_version() != book.object.resource_version() {
+            self.written.remember(&current);
+        }
+        gone
     }
 
     fn progress(
@@ -376,374 +333,23 @@ impl<R: Reconciler> Driver<R> {
         pending: bool,
     ) -> Progress {
         let (words, message) = match R::CONDUCT.begin {
-            Begin::AtOnce => (None, Some(announcement(&book.object))),
+            Begin::AtOnce => (None, Some(close::announcement(&*book.object))),
             Begin::WithFirstNote(words) => (Some(words), None),
         };
         let ledger: Arc<dyn Ledger> = Arc::<Book<R::Object>>::clone(book);
-        let permits = Arc::clone(&self.permits);
-        Progress::new(
-            ledger,
-            permits,
-            permit,
-            superseded,
-            words,
-            (pending, message),
-        )
-    }
-
-    async fn reconcile(
-        &self,
-        object: R::Object,
-        permit: OwnedSemaphorePermit,
-        superseded: watch::Receiver<Option<String>>,
-        started: Timestamp,
-    ) -> Action {
-        let reference = ObjectRef::from_obj(&object);
-        let pending = is_pending(&object);
-        let book = Arc::new(Book {
-            writer: tokio::sync::Mutex::new(self.writer(object.clone())),
-            recorder: self.recorder.clone(),
-            object,
-        });
-        let progress = self.progress(&book, permit, superseded, pending);
-        let begun = if pending && R::CONDUCT.begin == Begin::AtOnce {
-            let begin = beginning(&book.object);
-            book.writer
-                .lock()
-                .await
-                .write(&begin, &Closing::default())
-                .await
-        } else {
-            Ok(())
-        };
-        let result = match begun {
-            Ok(()) => self.attempt(&book.object, &progress, started).await,
-            Err(error) => Err(Failure::retry("Failed", crate::failure::chain(&error)).quietly()),
-        };
-        let moment = Moment {
-            started,
-            now: Timestamp::now(),
-        };
-        let action = match result {
-            Ok(report) => self.succeed(&book, &progress, report).await,
-            Err(failure) => self.fail(&book, &progress, failure, moment).await,
-        };
-        self.remember(book.writer.lock().await.current());
-        let kind = R::Object::kind(&());
-        self.metrics.observe(
-            &kind,
-            reference.namespace.as_deref(),
-            &reference.name,
-            moment.elapsed(),
-        );
-        action
-    }
-
-    /// Gathers, plans and acts until there is an outcome; a panic becomes this object's failure.
-    async fn attempt(
-        &self,
-        object: &R::Object,
-        progress: &Progress,
-        started: Timestamp,
-    ) -> Result<Report, Failure> {
-        let run = async {
-            loop {
-                let inputs = self.reconciler.gather(object, progress).await?;
-                let outcome = match self.plan(object, inputs).await? {
-                    Next::Done(outcome) => outcome,
-                    Next::Last(plan) => self.reconciler.act(object, plan, progress).await?,
-                    Next::More(plan) => {
-                        self.reconciler.act(object, plan, progress).await?;
-                        continue;
-                    }
-                };
-                let moment = Moment {
-                    started,
-                    now: Timestamp::now(),
-                };
-                return Ok(R::report(object, &outcome, moment));
-            }
-        };
-        match AssertUnwindSafe(run).catch_unwind().await {
-            Ok(result) => result,
-            Err(panic) => Err(Failure::retry("Failed", panicked(&*panic))),
-        }
-    }
-
-    /// Plans on a thread of its own: renders take long, and there are only so many processors.
-    async fn plan(
-        &self,
-        object: &R::Object,
-        inputs: R::Inputs,
-    ) -> Result<Next<R::Plan, R::Outcome>, Failure> {
-        let permit = Arc::clone(&self.settings.processors).acquire_owned().await;
-        let object = object.clone();
-        let work = move || {
-            let _permit = permit;
-            R::plan(&object, inputs, Timestamp::now())
-        };
-        match tokio::task::spawn_blocking(work).await {
-            Ok(next) => next,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => Err(Failure::retry("Failed", panicked(&*panic))),
-                Err(error) => Err(Failure::retry("Failed", error.to_string())),
-            },
-        }
-    }
-
-    async fn succeed(&self, book: &Book<R::Object>, progress: &Progress, report: Report) -> Action {
-        let reference = ObjectRef::from_obj(&book.object);
-        let change = report.change.remove(RECONCILING).remove(STALLED);
-        let closing = Closing {
-            observed_generation: book.object.meta().generation,
-            handled: requested(&book.object),
-            summarise: true,
-            retrying: false,
-        };
-        if let Err(error) = book.writer.lock().await.write(&change, &closing).await {
-            tracing::error!(error = %crate::failure::chain(&error), "failed to update status");
-            self.metrics.count(&self.settings.controller, "error");
-            return Action::requeue(self.backoff.next(reference));
-        }
-        for note in report.notes {
-            self.recorder.emit(&book.object, note);
-        }
-        // What superseded the run comes as a trigger of its own.
-        tracing::debug!(superseded = ?progress.superseded(), "Reconciliation finished");
-        self.backoff.reset(&reference);
-        let delay = report.requeue.or_else(|| {
-            book.object
-                .interval()
-                .map(|i| self.settings.jitter.apply(i.into()))
-        });
-        let result = if delay.is_some() {
-            "requeue_after"
-        } else {
-            "success"
-        };
-        self.metrics.count(&self.settings.controller, result);
-        delay.map_or_else(Action::await_change, Action::requeue)
-    }
-
-    async fn fail(
-        &self,
-        book: &Book<R::Object>,
-        progress: &Progress,
-        failure: Failure,
-        moment: Moment,
-    ) -> Action {
-        let reference = ObjectRef::from_obj(&book.object);
-        let change = failed::<R>(&failure, progress.message().as_deref());
-        let stalled = failure.class == Class::Stall;
-        let observed = failure.observed.unwrap_or(stalled);
-        let closing = Closing {
-            observed_generation: book.object.meta().generation.filter(|_| observed),
-            handled: requested(&book.object),
-            summarise: true,
-            retrying: !stalled,
-        };
-        if let Err(error) = book.writer.lock().await.write(&change, &closing).await {
-            tracing::error!(error = %crate::failure::chain(&error), "failed to update status");
-        }
-        let delay = self.delay(&book.object, &failure);
-        let took = api::meta::Duration::from(moment.elapsed());
-        say(&failure, delay, &took.to_string());
-        for note in failure.events() {
-            self.recorder.emit(&book.object, note);
-        }
-        if matches!(failure.class, Class::Wait(_)) {
-            self.backoff.reset(&reference);
-        }
-        let result = if failure.class == Class::Retry {
-            "error"
-        } else {
-            "requeue_after"
-        };
-        self.metrics.count(&self.settings.controller, result);
-        delay.map_or_else(Action::await_change, Action::requeue)
-    }
-
-    fn delay(&self, object: &R::Object, failure: &Failure) -> Option<Duration> {
-        match (failure.class, R::CONDUCT.retry) {
-            (Class::Stall, _) => None,
-            (Class::Superseded, _) => Some(Duration::ZERO),
-            (Class::Wait(delay), _) => Some(delay),
-            (Class::Retry, Retry::Flat) => R::retry_interval(object),
-            (Class::Retry, Retry::Exponential) => {
-                Some(self.backoff.next(ObjectRef::from_obj(object)))
-            }
-        }
-    }
-
-    /// Cleans up after a deleted object and lets it go.
-    async fn delete(&self, object: R::Object) -> Action {
-        let reference = ObjectRef::from_obj(&object);
-        if !object.finalizers().iter().any(|f| f == FINALIZER) {
-            self.forget(&reference);
-            return Action::await_change();
-        }
-        let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else {
-            return Action::await_change();
-        };
-        let superseded = self.running.enter(&object);
-        let action = self.release(object, permit, superseded).await;
-        self.running.leave(&reference);
-        action
-    }
-
-    async fn release(
-        &self,
-        object: R::Object,
-        permit: OwnedSemaphorePermit,
-        superseded: watch::Receiver<Option<String>>,
-    ) -> Action {
-        let reference = ObjectRef::from_obj(&object);
-        let book = Arc::new(Book {
-            writer: tokio::sync::Mutex::new(self.writer(object.clone())),
-            recorder: self.recorder.clone(),
-            object,
-        });
-        let progress = self.progress(&book, permit, superseded, false);
-        let cleanup = self.reconciler.cleanup(&book.object, &progress);
-        let result = match AssertUnwindSafe(cleanup).catch_unwind().await {
-            Ok(result) => result,
-            Err(panic) => Err(Failure::retry("Failed", panicked(&*panic))),
-        };
-        match result {
-            Ok(notes) => {
-                for note in notes {
-                    self.recorder.emit(&book.object, note);
-                }
-                self.unfinalize(&book.object, &reference).await
-            }
-            Err(failure) => {
-                for note in failure.events() {
-                    self.recorder.emit(&book.object, note);
-                }
-                tracing::error!(error = %failure.message, "cleanup failed");
-                let delay = match failure.class {
-                    Class::Wait(delay) => delay,
-                    _ => self.backoff.next(reference),
-                };
-                Action::requeue(delay)
-            }
-        }
-    }
-
-    async fn unfinalize(&self, object: &R::Object, reference: &ObjectRef<R::Object>) -> Action {
-        let Some(version) = object.resource_version() else {
-            return Action::await_change();
-        };
-        let left: Vec<_> = object
-            .finalizers()
-            .iter()
-            .filter(|f| *f != FINALIZER)
-            .collect();
-        let left = if left.is_empty() {
-            serde_json::Value::Null
-        } else {
-            json!(left)
-        };
-        let patch = json!({ "metadata": { "finalizers": left, "resourceVersion": version } });
-        match self.patch_metadata(object, patch).await {
-            Ok(_) => {}
-            Err(kube::Error::Api(status)) if status.code == 404 => {}
-            Err(kube::Error::Api(status)) if status.code == 409 => {
-                // The object moved on; its newest copy is cleaned up again, which is harmless.
-                self.written
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .insert(reference.clone(), u64::MAX.to_string());
-                return Action::requeue(Duration::from_millis(50));
-            }
-            Err(error) => {
-                tracing::error!(error = %crate::failure::chain(&error), "Reconciler error");
-                return Action::requeue(self.backoff.next(reference.clone()));
-            }
-        }
-        self.forget(reference);
-        Action::await_change()
+        let permits = Permits::new(Arc::clone(&self.permits), permit, self.stop.clone());
+        Progress::new(ledger, permits, superseded, words, (pending, message))
     }
 }
 
-/// What a run that has something new to do writes before it begins.
-fn beginning<K: Reconciled>(object: &K) -> Change {
-    let words = announcement(object);
-    let change = Change::default().condition(RECONCILING, "True", PROGRESSING, words.clone());
-    match conditions::find(object.conditions(), READY) {
-        Some(ready) if ready.status != "Unknown" => change,
-        _ => change.condition(READY, "Unknown", PROGRESSING, words),
-    }
-}
-
-fn announcement<K: Reconciled>(object: &K) -> String {
-    let generation = object.meta().generation.unwrap_or(0);
-    let observed = object.observed_generation().unwrap_or(-1);
-    if generation == observed {
-        "reconciliation in progress".into()
-    } else {
-        format!("processing object: new generation {observed} -> {generation}")
-    }
-}
-
-fn requested<K: Resource>(object: &K) -> Option<String> {
-    object
-        .meta()
-        .annotations
-        .as_ref()?
-        .get(REQUESTED_AT)
-        .cloned()
-}
-
-/// Returns true where the user wishes something that no run has answered yet.
-fn is_pending<K: Reconciled>(object: &K) -> bool {
-    let handled = object.last_handled_reconcile_at().unwrap_or_default();
-    object.meta().generation != object.observed_generation()
-        || requested(object).is_some_and(|r| r != handled)
-}
-
-/// Maps a failure to conditions.
-fn failed<R: Reconciler>(failure: &Failure, message: Option<&str>) -> Change {
-    let mut change = Change::default();
-    let explicit = matches!(R::CONDUCT.summary, Summary::Explicit);
-    match failure.class {
-        Class::Stall => {
-            change = change.condition(STALLED, "True", &failure.reason, failure.message.clone());
-        }
-        Class::Retry | Class::Wait(_) | Class::Superseded => {
-            change = change.remove(STALLED);
-            change = match message {
-                Some(going) => change.condition(RECONCILING, "True", PROGRESSING, going),
-                None => change.remove(RECONCILING),
-            };
-        }
-    }
-    change = change.and(failure.change.clone());
-    if explicit {
-        change = change.condition(READY, "False", &failure.reason, failure.message.clone());
-    }
-    change
-}
-
-fn panicked(panic: &(dyn std::any::Any + Send)) -> String {
-    let words = panic
-        .downcast_ref::<&str>()
-        .map(|s| (*s).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "unknown".into());
-    format!("recovered from panic: {words}")
-}
-
-fn say(failure: &Failure, delay: Option<Duration>, took: &str) {
-    let next = delay
-        .map(|d| api::meta::Duration::from(d).to_string())
-        .unwrap_or_default();
-    match failure.class {
-        Class::Retry => tracing::error!(
-            error = %failure.message, "Reconciliation failed after {took}, next try in {next}"
-        ),
-        Class::Stall => tracing::error!(error = %failure.message, "reconciliation stalled"),
-        Class::Wait(_) => tracing::info!(reason = %failure.message, "reconciliation waiting"),
-        Class::Superseded => tracing::info!(reason = %failure.message, "run superseded"),
-    }
+fn span_of<K: Reconciled>(controller: &str, object: &K) -> tracing::Span {
+    tracing::info_span!(
+        "reconcile",
+        controller = %controller,
+        controllerGroup = %K::group(&()),
+        controllerKind = %K::kind(&()),
+        namespace = %object.namespace().unwrap_or_default(),
+        name = %object.name_any(),
+        reconcileID = %uuid::Uuid::new_v4(),
+    )
 }

@@ -15,6 +15,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::LeaderElection;
 
+/// How long giving the lease up may take.
+const RELEASE: Duration = Duration::from_secs(5);
+
 /// A candidate for leadership.
 #[derive(Debug)]
 pub struct Candidate {
@@ -23,6 +26,17 @@ pub struct Candidate {
     identity: String,
     flags: LeaderElection,
     observed: Option<(Lease, Instant)>,
+}
+
+/// What came of one try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// This process holds the lease.
+    Held,
+    /// Someone wrote the lease in between; nobody knows yet who holds it.
+    Raced,
+    /// Another process holds it.
+    Taken,
 }
 
 impl Candidate {
@@ -53,15 +67,19 @@ impl Candidate {
     pub async fn lead(&mut self, stop: &CancellationToken) -> bool {
         tracing::info!(lease = %self.name, "attempting to acquire leader lease");
         loop {
-            match self.step().await {
-                Ok(true) => {
+            let step = tokio::select! {
+                biased;
+                () = stop.cancelled() => return false,
+                step = self.step_within(self.flags.leader_election_renew_deadline) => step,
+            };
+            match step {
+                Ok(Step::Held) => {
                     tracing::info!(lease = %self.name, "became leader");
                     return true;
                 }
-                Ok(false) => {}
-                Err(error) => {
-                    let cause = crate::failure::chain(&error);
-                    tracing::warn!(error = %cause, "leader lease cannot be acquired");
+                Ok(Step::Raced | Step::Taken) => {}
+                Err(cause) => {
+                    tracing::warn!(error = cause, "leader lease cannot be acquired");
                 }
             }
             tokio::select! {
@@ -71,26 +89,23 @@ impl Candidate {
         }
     }
 
-    /// Renews the lease until the token is cancelled (true) or the lease is lost (false).
-    pub async fn hold(&mut self, stop: &CancellationToken) -> bool {
+    /// Renews the lease for as long as that works; returns when it is lost.
+    pub async fn hold(&mut self) {
+        let deadline = self.flags.leader_election_renew_deadline;
         let mut renewed = Instant::now();
         loop {
-            tokio::select! {
-                () = stop.cancelled() => return true,
-                () = tokio::time::sleep(self.flags.leader_election_retry_period) => {}
+            tokio::time::sleep(self.flags.leader_election_retry_period).await;
+            let began = Instant::now();
+            let left = deadline.saturating_sub(renewed.elapsed());
+            match self.step_within(left.max(Duration::from_millis(1))).await {
+                // What others judge by is when the request was sent, at the latest.
+                Ok(Step::Held) => renewed = began,
+                Ok(Step::Taken) => return,
+                Ok(Step::Raced) => {}
+                Err(cause) => tracing::warn!(error = cause, "leader lease cannot be renewed"),
             }
-            let left = self
-                .flags
-                .leader_election_renew_deadline
-                .saturating_sub(renewed.elapsed());
-            match tokio::time::timeout(left.max(Duration::from_millis(1)), self.step()).await {
-                Ok(Ok(true)) => renewed = Instant::now(),
-                Ok(Ok(false)) => return false,
-                Ok(Err(_)) | Err(_) => {
-                    if renewed.elapsed() >= self.flags.leader_election_renew_deadline {
-                        return false;
-                    }
-                }
+            if renewed.elapsed() >= deadline {
+                return;
             }
         }
     }
@@ -100,27 +115,43 @@ impl Candidate {
         if !self.flags.leader_election_release_on_cancel {
             return;
         }
-        let Some((mut lease, _)) = self.observed.take() else {
-            return;
+        let cause = match tokio::time::timeout(RELEASE, self.give_up()).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => crate::failure::chain(&error),
+            Err(_) => "the API server does not answer".into(),
+        };
+        tracing::warn!(error = cause, "leader lease not released");
+    }
+
+    /// The last renewal may have been cut off, so the lease is read anew.
+    async fn give_up(&mut self) -> kube::Result<()> {
+        let Some(mut lease) = self.api.get_opt(&self.name).await? else {
+            return Ok(());
         };
         let spec = lease.spec.get_or_insert_default();
         if spec.holder_identity.as_deref() != Some(&self.identity) {
-            return;
+            return Ok(());
         }
         spec.holder_identity = Some(String::new());
         spec.lease_duration_seconds = Some(1);
         spec.renew_time = Some(MicroTime(Timestamp::now()));
-        if let Err(error) = self
-            .api
-            .replace(&self.name, &PostParams::default(), &lease)
+        let params = PostParams::default();
+        self.api
+            .replace(&self.name, &params, &lease)
             .await
-        {
-            tracing::warn!(error = %crate::failure::chain(&error), "leader lease not released");
+            .map(drop)
+    }
+
+    /// One step, with a time limit; an error is told in words.
+    async fn step_within(&mut self, limit: Duration) -> Result<Step, String> {
+        match tokio::time::timeout(limit, self.step()).await {
+            Ok(step) => step.map_err(|error| crate::failure::chain(&error)),
+            Err(_) => Err("the API server does not answer".into()),
         }
     }
 
-    /// Acquires or renews the lease once; false where another process holds it.
-    async fn step(&mut self) -> kube::Result<bool> {
+    /// Acquires or renews the lease once.
+    async fn step(&mut self) -> kube::Result<Step> {
         let Some(mut lease) = self.api.get_opt(&self.name).await? else {
             return self.create().await;
         };
@@ -140,7 +171,7 @@ impl Candidate {
         let mine = holder == self.identity;
         let seconds = u64::try_from(spec.lease_duration_seconds.unwrap_or(0)).unwrap_or(0);
         if !holder.is_empty() && !mine && since < Duration::from_secs(seconds) {
-            return Ok(false);
+            return Ok(Step::Taken);
         }
         let now = MicroTime(Timestamp::now());
         if !mine {
@@ -158,14 +189,14 @@ impl Candidate {
         {
             Ok(lease) => {
                 self.observed = Some((lease, Instant::now()));
-                Ok(true)
+                Ok(Step::Held)
             }
-            Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(Step::Raced),
             Err(error) => Err(error),
         }
     }
 
-    async fn create(&mut self) -> kube::Result<bool> {
+    async fn create(&mut self) -> kube::Result<Step> {
         let now = MicroTime(Timestamp::now());
         let mut lease = Lease {
             metadata: ObjectMeta {
@@ -183,9 +214,9 @@ impl Candidate {
         match self.api.create(&PostParams::default(), &lease).await {
             Ok(lease) => {
                 self.observed = Some((lease, Instant::now()));
-                Ok(true)
+                Ok(Step::Held)
             }
-            Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(Step::Raced),
             Err(error) => Err(error),
         }
     }

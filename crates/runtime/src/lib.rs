@@ -18,6 +18,7 @@ pub mod events;
 pub mod failure;
 pub mod features;
 pub mod leader;
+pub mod memory;
 pub mod metrics;
 pub mod probes;
 pub mod progress;

@@ -1,6 +1,10 @@
 //! The servers of probes and metrics.
 
-use std::net::SocketAddr;
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use axum::{
     Router,
@@ -40,15 +44,85 @@ pub async fn bind(addr: &str) -> anyhow::Result<Option<TcpListener>> {
     }
 }
 
-/// Serves `/healthz` and `/readyz`.
+/// What has to be there before the process is ready: the first listing of each kind it reconciles,
+/// and whatever a server adds. Cheap to clone.
+///
+/// A process that waits to lead has nothing to list yet and is ready: a rolling update waits for
+/// it, and it waits for the lease of the one that the update replaces.
+#[derive(Clone, Debug, Default)]
+pub struct Readiness(Arc<Mutex<BTreeMap<String, usize>>>);
+
+impl Readiness {
+    /// Adds a condition that is not met yet.
+    #[must_use]
+    pub fn condition(&self, name: &str) -> Condition {
+        *self.lock().entry(name.to_owned()).or_default() += 1;
+        Condition {
+            readiness: self.clone(),
+            name: name.into(),
+            met: Arc::default(),
+        }
+    }
+
+    /// Returns the names of the conditions that are not met.
+    #[must_use]
+    pub fn missing(&self) -> Vec<String> {
+        self.lock().keys().cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One condition of readiness; clones are the same condition.
+#[derive(Clone, Debug)]
+pub struct Condition {
+    readiness: Readiness,
+    name: Arc<str>,
+    met: Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl Condition {
+    /// Says that the condition is met, from now on.
+    pub fn meet(&self) {
+        if self.met.swap(true, std::sync::atomic::Ordering::AcqRel) {
+            return;
+        }
+        let mut all = self.readiness.lock();
+        if let Some(left) = all.get_mut(&*self.name) {
+            *left -= 1;
+            if *left == 0 {
+                all.remove(&*self.name);
+            }
+        }
+    }
+}
+
+/// Serves `/healthz`, which says that the process lives, and `/readyz`, which says that it has what
+/// it needs, or names what is missing.
 ///
 /// # Errors
 /// The listener fails.
-pub async fn serve_health(listener: TcpListener, stop: CancellationToken) -> std::io::Result<()> {
-    let ok = || async { "ok" };
+pub async fn serve_health(
+    listener: TcpListener,
+    readiness: Readiness,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
+    let ready = move || {
+        let missing = readiness.missing();
+        async move {
+            if missing.is_empty() {
+                (StatusCode::OK, "ok".to_owned())
+            } else {
+                let text = format!("not ready: {}", missing.join(", "));
+                (StatusCode::SERVICE_UNAVAILABLE, text)
+            }
+        }
+    };
     let router = Router::new()
-        .route("/healthz", get(ok))
-        .route("/readyz", get(ok));
+        .route("/healthz", get(|| async { "ok" }))
+        .route("/readyz", get(ready));
     serve(listener, router, stop).await
 }
 
@@ -85,4 +159,24 @@ async fn serve(
     axum::serve(listener, service)
         .with_graceful_shutdown(stop.cancelled_owned())
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn process_is_ready_once_every_condition_is_met() {
+        let readiness = Readiness::default();
+        assert!(readiness.missing().is_empty());
+        let (a, b) = (readiness.condition("a"), readiness.condition("b"));
+        let twin = readiness.condition("a");
+        a.clone().meet();
+        a.meet();
+        assert_eq!(readiness.missing(), ["a", "b"]);
+        twin.meet();
+        assert_eq!(readiness.missing(), ["b"]);
+        b.meet();
+        assert!(readiness.missing().is_empty());
+    }
 }

@@ -8,6 +8,7 @@ use std::{
 
 use futures::future::BoxFuture;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_util::sync::CancellationToken;
 
 use crate::{Change, Failure, Note, conditions};
 
@@ -33,11 +34,65 @@ pub(crate) trait Ledger: Send + Sync {
 /// A run's handle on the skeleton.
 pub struct Progress {
     ledger: Arc<dyn Ledger>,
-    permits: Arc<Semaphore>,
-    permit: Mutex<Option<OwnedSemaphorePermit>>,
+    permits: Permits,
     superseded: watch::Receiver<Option<String>>,
     ready_words: Option<&'static str>,
     state: Mutex<State>,
+}
+
+/// The permit of a run, given back while it waits.
+pub(crate) struct Permits {
+    all: Arc<Semaphore>,
+    mine: Mutex<Option<OwnedSemaphorePermit>>,
+    /// Whose turn it is to get the permit back, where a run waits for several things at once.
+    turn: tokio::sync::Mutex<()>,
+    /// The process is told to stop.
+    stop: CancellationToken,
+    /// The run was waiting when the process was told to stop: it is to be dropped.
+    abandoned: CancellationToken,
+}
+
+impl Permits {
+    pub(crate) fn new(
+        all: Arc<Semaphore>,
+        mine: OwnedSemaphorePermit,
+        stop: CancellationToken,
+    ) -> Self {
+        Self {
+            all,
+            mine: Mutex::new(Some(mine)),
+            turn: tokio::sync::Mutex::default(),
+            stop,
+            abandoned: CancellationToken::new(),
+        }
+    }
+
+    fn give_back(&self) {
+        drop(self.mine().take());
+    }
+
+    async fn take_back(&self) {
+        let _turn = self.turn.lock().await;
+        if self.mine().is_some() {
+            return;
+        }
+        let permit = tokio::select! {
+            biased;
+            permit = Arc::clone(&self.all).acquire_owned() => permit.ok(),
+            () = self.stop.cancelled() => self.abandon().await,
+        };
+        *self.mine() = permit;
+    }
+
+    /// Lets the skeleton drop the run at this point. Never returns.
+    async fn abandon<T>(&self) -> T {
+        self.abandoned.cancel();
+        std::future::pending().await
+    }
+
+    fn mine(&self) -> std::sync::MutexGuard<'_, Option<OwnedSemaphorePermit>> {
+        self.mine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -55,8 +110,7 @@ impl std::fmt::Debug for Progress {
 impl Progress {
     pub(crate) fn new(
         ledger: Arc<dyn Ledger>,
-        permits: Arc<Semaphore>,
-        permit: OwnedSemaphorePermit,
+        permits: Permits,
         superseded: watch::Receiver<Option<String>>,
         ready_words: Option<&'static str>,
         (visible, message): (bool, Option<String>),
@@ -64,7 +118,6 @@ impl Progress {
         Self {
             ledger,
             permits,
-            permit: Mutex::new(Some(permit)),
             superseded,
             ready_words,
             state: Mutex::new(State { visible, message }),
@@ -141,31 +194,30 @@ impl Progress {
 
     /// Waits for something outside, at most `limit`, without holding a permit: other objects are
     /// reconciled meanwhile.
+    ///
+    /// A run that waits when the process is told to stop ends here: its future is dropped as if the
+    /// process had been killed, and nothing is written or told. The next process finds what the
+    /// last [`Progress::checkpoint`] wrote.
     pub async fn park<T>(
         &self,
         limit: Duration,
         wait: impl Future<Output = T> + Send,
     ) -> Parked<T> {
-        drop(
-            self.permit
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take(),
-        );
-        let mut superseded = self.superseded.clone();
+        self.permits.give_back();
         let parked = tokio::select! {
             biased;
-            by = superseded.wait_for(Option::is_some) => {
-                let by = by.ok().and_then(|b| b.clone()).unwrap_or_default();
-                Parked::Superseded(by)
-            }
+            by = named(self.superseded.clone()) => Parked::Superseded(by),
             done = wait => Parked::Done(done),
+            () = self.permits.stop.cancelled() => self.permits.abandon().await,
             () = tokio::time::sleep(limit) => Parked::Expired,
         };
-        if let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await {
-            *self.permit.lock().unwrap_or_else(PoisonError::into_inner) = Some(permit);
-        }
+        self.permits.take_back().await;
         parked
+    }
+
+    /// Returns once the run is to be dropped where it waits.
+    pub(crate) async fn abandoned(&self) {
+        self.permits.abandoned.cancelled().await;
     }
 
     /// Returns the last note of the run.
@@ -175,5 +227,16 @@ impl Progress {
             .unwrap_or_else(PoisonError::into_inner)
             .message
             .clone()
+    }
+}
+
+/// Returns what made a run pointless, once something does.
+async fn named(mut superseded: watch::Receiver<Option<String>>) -> String {
+    let by = superseded.wait_for(Option::is_some).await;
+    let by = by.ok().and_then(|by| by.clone());
+    match by {
+        Some(by) => by,
+        // Nobody is left who could say so.
+        None => std::future::pending().await,
     }
 }

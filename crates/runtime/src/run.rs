@@ -17,7 +17,7 @@ use crate::{
     events::Recorder,
     leader::Candidate,
     metrics::Metrics,
-    probes,
+    probes::{self, Readiness},
     requeue::Jitter,
     telemetry,
     watch::Scope,
@@ -75,6 +75,8 @@ pub struct Context {
     pub shared: Arc<Shared>,
     /// A permit for each processor, taken by work that keeps one busy.
     pub processors: Arc<Semaphore>,
+    /// What has to be there before the process is ready; servers add their own conditions.
+    pub readiness: Readiness,
 }
 
 impl std::fmt::Debug for Context {
@@ -91,6 +93,7 @@ pub fn run<F>(controller: Controller, shared: Shared, parts: F) -> ExitCode
 where
     F: AsyncFnOnce(Context) -> anyhow::Result<Parts> + 'static,
 {
+    crate::memory::settle();
     // kube, reqwest and our own TLS all take the process's provider; only one is compiled in.
     drop(rustls::crypto::ring::default_provider().install_default());
     if let Err(error) = telemetry::start(&shared.logging) {
@@ -115,7 +118,7 @@ where
 
 fn fail(error: &anyhow::Error) -> ExitCode {
     let cause = crate::failure::chain(error.as_ref());
-    tracing::error!(error = %cause, "unable to run controller");
+    tracing::error!(logger = "setup", error = %cause, "unable to run controller");
     ExitCode::FAILURE
 }
 
@@ -137,6 +140,7 @@ where
         namespace: env::runtime_namespace(),
         shared: Arc::new(shared),
         processors: Arc::new(Semaphore::new(processors())),
+        readiness: Readiness::default(),
     };
     let (recorder, events) = Recorder::start(
         client.clone(),
@@ -170,8 +174,8 @@ async fn open(
 ) -> anyhow::Result<()> {
     let addresses = &context.shared.addresses;
     if let Some(listener) = probes::bind(&addresses.health_addr).await? {
-        let last = last.clone();
-        tasks.spawn(async move { Ok(probes::serve_health(listener, last).await?) });
+        let (readiness, last) = (context.readiness.clone(), last.clone());
+        tasks.spawn(async move { Ok(probes::serve_health(listener, readiness, last).await?) });
     }
     if let Some(listener) = probes::bind(&addresses.metrics_addr).await? {
         let (metrics, last) = (metrics.clone(), last.clone());
@@ -197,41 +201,67 @@ async fn work(
         }
     };
     serve(tasks, always);
-    let flags = context.shared.leader_election.clone();
-    let selector = context.shared.watching.watch_label_selector.clone();
-    let elected = flags.enable_leader_election;
-    let mut candidate = Candidate::new(
-        context.client.clone(),
-        &context.namespace,
-        controller.name,
-        &selector,
-        flags,
-    );
-    if elected && !candidate.lead(stop).await {
-        return Ok(());
+    let mut candidate = candidate(controller, context);
+    if let Some(candidate) = &mut candidate {
+        let led = tokio::select! {
+            led = candidate.lead(stop) => led,
+            ended = tasks.join_next(), if !tasks.is_empty() => return early(ended),
+        };
+        if !led {
+            return Ok(());
+        }
     }
     serve(tasks, leading);
     let mut kinds = JoinSet::new();
     for kind in parts.kinds {
-        tracing::info!(controller = kind.name(), "Starting Controller");
+        tracing::info!(logger = "setup", kind = kind.name(), "Starting Controller");
         kinds.spawn(kind.run(surroundings(controller, context, &recorder, stop)));
     }
     drop(recorder);
+    let reconciling = reconcile(kinds, tasks, stop);
+    let Some(candidate) = &mut candidate else {
+        return reconciling.await;
+    };
+    // The lease is held until the last run has ended, and no run goes on without it.
+    let result = tokio::select! {
+        biased;
+        result = reconciling => result,
+        () = candidate.hold() => return Err(anyhow::anyhow!("leader election lost")),
+    };
+    candidate.release().await;
+    result
+}
+
+fn candidate(controller: Controller, context: &Context) -> Option<Candidate> {
+    let flags = context.shared.leader_election.clone();
+    let selector = &context.shared.watching.watch_label_selector;
+    let (client, namespace) = (context.client.clone(), &context.namespace);
+    flags
+        .enable_leader_election
+        .then(|| Candidate::new(client, namespace, controller.name, selector, flags))
+}
+
+/// Reconciles until told to stop, then lets the runs that go on end. Dropped, it cuts them off.
+async fn reconcile(
+    mut kinds: JoinSet<()>,
+    tasks: &mut JoinSet<anyhow::Result<()>>,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
     let result = tokio::select! {
         biased;
         () = stop.cancelled() => Ok(()),
-        kept = candidate.hold(stop), if elected => {
-            if kept { Ok(()) } else { Err(anyhow::anyhow!("leader election lost")) }
-        }
         ended = tasks.join_next(), if !tasks.is_empty() => early(ended),
+        ended = kinds.join_next(), if !kinds.is_empty() => match ended {
+            Some(Err(error)) => Err(error.into()),
+            // It was told to stop just now.
+            _ if stop.is_cancelled() => Ok(()),
+            _ => Err(anyhow::anyhow!("a kind is not reconciled any more")),
+        },
     };
     stop.cancel();
     let ended = async { while kinds.join_next().await.is_some() {} };
     if tokio::time::timeout(GRACE, ended).await.is_err() {
         tracing::error!("runs were cut off at the end of the grace period");
-    }
-    if elected {
-        candidate.release().await;
     }
     result
 }
@@ -269,6 +299,7 @@ fn surroundings(
             jitter: Jitter::new(pace.interval_jitter_percentage),
             processors: Arc::clone(&context.processors),
         },
+        readiness: context.readiness.clone(),
         stop: stop.clone(),
     }
 }

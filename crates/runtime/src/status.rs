@@ -4,6 +4,8 @@
 //! computed from; when that has moved, the object is read again and the same change is computed
 //! anew, so that conditions of others survive.
 
+use std::{sync::Arc, time::Duration};
+
 use api::Reconciled;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -15,8 +17,10 @@ use serde_json::{Map, Value, json};
 
 use crate::{Change, Summary, conditions};
 
-/// How often a write is computed anew when someone else wrote in between.
-const MAX_CONFLICTS: usize = 5;
+/// How often a write is computed anew when someone else wrote in between, before the run fails.
+const MAX_CONFLICTS: u32 = 8;
+/// The pause before the first new try, doubled at each.
+const CONFLICT_PAUSE: Duration = Duration::from_millis(5);
 
 /// What the skeleton sets besides a kind's own change.
 #[derive(Clone, Debug, Default)]
@@ -72,16 +76,26 @@ pub fn next(
     conditions::sort(&mut list);
     if list.is_empty() {
         next.remove("conditions");
-    } else {
+    } else if !is_same_set(status, &list) {
         next.insert("conditions".into(), json!(list));
     }
-    if let Some(observed) = closing.observed_generation {
+    if let Some(observed) = closing.observed_generation
+        && !list.is_empty()
+    {
         next.insert("observedGeneration".into(), json!(observed));
     }
     if let Some(handled) = &closing.handled {
         next.insert("lastHandledReconcileAt".into(), json!(handled));
     }
     next
+}
+
+/// Returns true where a status has these conditions already, in whatever order: another writer's
+/// order is no reason to write.
+fn is_same_set(status: &Map<String, Value>, sorted: &[Condition]) -> bool {
+    let mut present = read_conditions(status);
+    conditions::sort(&mut present);
+    present == sorted
 }
 
 /// Reads the conditions of a status; one that does not parse is left out.
@@ -118,22 +132,35 @@ pub fn difference(from: &Map<String, Value>, to: &Map<String, Value>) -> Map<Str
 }
 
 /// Writes the status of one object, knowing the last copy that it wrote.
+///
+/// Conditions carry the generation of the copy that it was started from: a run says nothing about
+/// a specification that it has not seen, even where it meets it at a conflict.
 #[derive(Debug)]
 pub struct StatusWriter<K: Reconciled> {
     api: Api<K>,
     field_owner: String,
     summary: Summary,
-    current: K,
+    generation: i64,
+    current: Arc<K>,
+    gone: bool,
 }
 
 impl<K: Reconciled> StatusWriter<K> {
     /// Starts from a copy of the object.
-    pub fn new(api: Api<K>, field_owner: &str, summary: Summary, current: K) -> Self {
+    pub fn new(
+        api: Api<K>,
+        field_owner: &str,
+        summary: Summary,
+        current: impl Into<Arc<K>>,
+    ) -> Self {
+        let current = current.into();
         Self {
             api,
             field_owner: field_owner.to_owned(),
             summary,
+            generation: current.meta().generation.unwrap_or(0),
             current,
+            gone: false,
         }
     }
 
@@ -142,79 +169,83 @@ impl<K: Reconciled> StatusWriter<K> {
         &self.current
     }
 
+    /// Returns the last copy read or written, to keep.
+    pub fn shared(&self) -> Arc<K> {
+        Arc::clone(&self.current)
+    }
+
+    /// Returns true where a write found no such object any more.
+    pub fn is_gone(&self) -> bool {
+        self.gone
+    }
+
     /// Returns the last copy's status as JSON.
     pub fn status(&self) -> Map<String, Value> {
-        status_of(&self.current)
+        status_of(&*self.current)
     }
 
     /// Writes what a change makes of the status; nothing is sent where nothing changes.
     ///
     /// # Errors
-    /// The API server's answer; an object that is gone is no error.
+    /// The API server's answer; an object that is gone is no error. A conflict is one only where
+    /// others wrote in between each time.
     pub async fn write(&mut self, change: &Change, closing: &Closing) -> kube::Result<()> {
-        for _ in 0..MAX_CONFLICTS {
-            let generation = self.current.meta().generation.unwrap_or(0);
+        for attempt in 0.. {
             let from = self.status();
-            let to = next(
-                &from,
-                change,
-                closing,
-                &self.summary,
-                generation,
-                Timestamp::now(),
-            );
+            let now = Timestamp::now();
+            let to = next(&from, change, closing, &self.summary, self.generation, now);
             let patch = difference(&from, &to);
-            if patch.is_empty() {
+            if patch.is_empty() || self.gone {
                 return Ok(());
             }
             match self.send(patch).await {
-                Ok(()) => return Ok(()),
-                Err(kube::Error::Api(status)) if status.code == 409 => {
-                    let Some(fresh) = self.api.get_opt(&self.current.name_any()).await? else {
-                        return Ok(());
-                    };
-                    self.current = fresh;
+                Err(kube::Error::Api(status)) if status.code == 409 && attempt < MAX_CONFLICTS => {
+                    tokio::time::sleep(pause(attempt)).await;
+                    self.read_anew().await?;
                 }
-                Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
-                Err(error) => return Err(error),
+                Err(kube::Error::Api(status)) if status.code == 404 => self.gone = true,
+                result => return result,
             }
         }
-        // Someone writes faster than we read: the last word is sent without the guard.
-        let generation = self.current.meta().generation.unwrap_or(0);
-        let from = self.status();
-        let to = next(
-            &from,
-            change,
-            closing,
-            &self.summary,
-            generation,
-            Timestamp::now(),
-        );
-        self.current.meta_mut().resource_version = None;
-        self.send(difference(&from, &to)).await
+        Ok(())
     }
 
+    /// The version and the uid in the patch make it a conflict where someone else wrote, or where
+    /// the object of that name is another one by now.
     async fn send(&mut self, patch: Map<String, Value>) -> kube::Result<()> {
-        let mut body = json!({ "status": patch });
-        if let Some(version) = self.current.resource_version() {
-            body["metadata"] = json!({ "resourceVersion": version });
-        }
+        let (version, uid) = (self.current.resource_version(), self.current.uid());
+        let body = json!({ "metadata": { "resourceVersion": version, "uid": uid },
+            "status": patch });
         let params = PatchParams {
             field_manager: Some(self.field_owner.clone()),
             ..PatchParams::default()
         };
         let name = self.current.name_any();
-        self.current = self
+        let written = self
             .api
             .patch_status(&name, &params, &Patch::Merge(body))
             .await?;
+        self.current = Arc::new(written);
+        Ok(())
+    }
+
+    async fn read_anew(&mut self) -> kube::Result<()> {
+        match self.api.get_opt(&self.current.name_any()).await? {
+            Some(fresh) if fresh.uid() == self.current.uid() => self.current = Arc::new(fresh),
+            Some(_) | None => self.gone = true,
+        }
         Ok(())
     }
 
     /// Replaces the copy after a write of metadata.
     pub fn replace(&mut self, current: K) {
-        self.current = current;
+        self.current = Arc::new(current);
     }
+}
+
+fn pause(attempt: u32) -> Duration {
+    let longest = CONFLICT_PAUSE.saturating_mul(1 << attempt.min(8));
+    longest.mul_f64(rand::random_range(0.5..=1.0))
 }
 
 /// Returns an object's status as JSON; empty where there is none.
@@ -294,6 +325,35 @@ mod tests {
             at(9),
         );
         assert_eq!(got["lastHandledReconcileAt"], " \t");
+    }
+
+    /// covers: SC-024
+    #[test]
+    fn generation_counts_as_observed_only_where_there_are_conditions() {
+        let closing = Closing {
+            observed_generation: Some(4),
+            ..Closing::default()
+        };
+        let observed = |change: &Change| {
+            let got = next(&Map::new(), change, &closing, &Summary::Explicit, 4, at(9));
+            got.get("observedGeneration").cloned()
+        };
+        assert_eq!(observed(&Change::default()), None);
+        let ready = Change::default().condition("Ready", "True", "Succeeded", "ok");
+        assert_eq!(observed(&ready), Some(json!(4)));
+    }
+
+    #[test]
+    fn order_of_another_writer_is_no_reason_to_write() {
+        let condition = |type_: &str| {
+            json!({ "type": type_, "status": "True", "reason": "X", "message": "",
+                "observedGeneration": 1, "lastTransitionTime": "2026-01-01T00:00:00Z" })
+        };
+        let status = object(json!({ "conditions": [condition("Other"), condition("Ready")] }));
+        let change = Change::default().condition("Ready", "True", "X", "");
+        let closing = Closing::default();
+        let got = next(&status, &change, &closing, &Summary::Explicit, 1, at(9));
+        assert!(difference(&status, &got).is_empty());
     }
 
     #[test]

@@ -14,5 +14,4 @@ mod ownership;
 mod prune;
 mod stages;
 mod strategy;
-mod unknown;
 mod wait;

@@ -3,7 +3,6 @@
 use super::Flavor;
 use crate::node::{Kind, Style};
 use crate::resolve::{Schema, implicit};
-use crate::timestamp::Timestamp;
 
 /// What forbids a style.
 #[derive(Debug, Default)]
@@ -25,7 +24,7 @@ struct Findings {
 
 /// Chooses the style of a string: what the encoder asks for, corrected by what the text allows.
 pub(super) fn style(text: &str, flavor: Flavor, is_simple_key: bool) -> Style {
-    let wanted = wanted(text);
+    let wanted = wanted(text, flavor);
     if wanted == Style::DoubleQuoted {
         return wanted;
     }
@@ -49,10 +48,10 @@ pub(super) fn style(text: &str, flavor: Flavor, is_simple_key: bool) -> Style {
     }
 }
 
-fn wanted(text: &str) -> Style {
+fn wanted(text: &str, flavor: Flavor) -> Style {
     if text.contains('\n') {
         Style::Literal
-    } else if reads_as_string(text) {
+    } else if reads_as_string(text, flavor) {
         Style::Plain
     } else {
         Style::DoubleQuoted
@@ -60,11 +59,11 @@ fn wanted(text: &str) -> Style {
 }
 
 /// Tells whether Go reads the text back as a string when nothing quotes it.
-fn reads_as_string(text: &str) -> bool {
-    !text.is_empty()
-        && matches!(implicit(text, Schema::Legacy), Kind::String)
-        && !is_base_60(text.as_bytes())
-        && Timestamp::parse(text).is_none()
+fn reads_as_string(text: &str, flavor: Flavor) -> bool {
+    if text.is_empty() || !matches!(implicit(text, Schema::Legacy), Kind::String) {
+        return false;
+    }
+    !is_base_60(text.as_bytes()) && (text != "<<" || flavor == Flavor::V2)
 }
 
 /// Matches `[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?`, the base 60 numbers of YAML 1.1.
