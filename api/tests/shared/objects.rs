@@ -59,6 +59,8 @@ fn text_of(schema: &Value, extent: Extent) -> String {
         _ if pattern.contains("(ms|s|m|h)") && full => "1h30m",
         _ if pattern.contains("(ms|s|m|h)") => "7m",
         _ if pattern.contains("(ms|s|m)") => "45s",
+        _ if pattern.contains("oci") && !full => "oci://registry.example.com/other",
+        _ if pattern.contains("http") && !full => "https://example.com/other",
         _ if pattern.contains("oci") => "oci://registry.example.com/org/app",
         _ if pattern.contains("http") => "https://example.com/org/app",
         _ if pattern.contains(":[a-zA-Z0-9=_-]+") => "sha256:9f86d081884c7d65",
@@ -96,7 +98,8 @@ pub(crate) fn object(
         if *of == kind && *number == variant {
             merge(&mut object, &serde_json::from_str(patch).unwrap());
             // What an older version does not have, its objects do not have either.
-            return Some(prune(object, root));
+            let object = prune(object, root);
+            return is_whole(&object["spec"], &root["properties"]["spec"]).then_some(object);
         }
     }
     (variant == 0).then_some(object)
@@ -166,9 +169,10 @@ const MINIMAL: &[(&str, usize, &str)] = &[
     (
         "HelmRelease",
         1,
-        r#"{"spec": {"chartRef": {"kind": "HelmChart", "name": "other"}}}"#,
+        r#"{"spec": {"chart": null, "chartRef": {"kind": "HelmChart", "name": "other"}}}"#,
     ),
     ("Kustomization", 1, "{}"),
+    ("Provider", 0, r#"{"spec": {"type": "gitlab"}}"#),
     (
         "Receiver",
         0,
@@ -177,10 +181,25 @@ const MINIMAL: &[(&str, usize, &str)] = &[
     (
         "Receiver",
         1,
-        r#"{"spec": {"type": "generic-oidc", "oidcProviders": [{"issuerURL": "https://other.example.com",
-            "validations": [{"expression": "true", "message": "never"}]}]}}"#,
+        r#"{"spec": {"type": "generic-oidc", "oidcProviders": [{"issuerURL": "https://example.com/org/app",
+            "audience": "text", "variables": [{"name": "text", "expression": "text"}],
+            "validations": [{"expression": "text", "message": "text"}]}]}}"#,
     ),
 ];
+
+/// Says whether a value has all that its schema requires, and a type that its schema has.
+fn is_whole(value: &Value, schema: &Value) -> bool {
+    let Some(fields) = value.as_object() else {
+        return true;
+    };
+    let mut required = schema["required"].as_array().into_iter().flatten();
+    let types = schema["properties"]["type"]["enum"].as_array();
+    required.all(|name| fields.contains_key(name.as_str().unwrap()))
+        && types.is_none_or(|types| fields.get("type").is_none_or(|kind| types.contains(kind)))
+        && fields
+            .iter()
+            .all(|(name, value)| is_whole(value, &schema["properties"][name]))
+}
 
 /// Takes out what a schema does not have.
 fn prune(value: Value, schema: &Value) -> Value {
