@@ -1,1 +1,83 @@
-//! Placeholder.
+//! The source-controller: turns sources into artifacts and serves them to the other controllers.
+//!
+//! One module a kind; [`parts`] joins the kinds and the file server from the flags.
+
+mod args;
+mod features;
+pub mod git_repository;
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow};
+use artifact::{Storage, gc::Retention, storage::advertised_address};
+use futures::FutureExt;
+use git::{Git, Workspace};
+use net_http::{Clients, Environment};
+use runtime::{Kind, Server, run::Context, run::Controller, run::Parts};
+
+pub use args::Args;
+use git_repository::GitRepositories;
+
+/// The facts of this controller that users see.
+pub const CONTROLLER: Controller = Controller {
+    name: "source-controller",
+    field_owner: "source-controller",
+};
+
+/// Builds the kinds and the file server.
+///
+/// # Errors
+/// Flags that cannot be carried out: a storage path that is no directory, an address in use, an unknown gate or digest
+/// algorithm.
+pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
+    features::parse(&context.shared.gates.feature_gates, &args)?;
+    let storage = Arc::new(storage(&args)?);
+    let retention = Retention {
+        ttl: args.artifact_retention_ttl,
+        records: args.artifact_retention_records,
+    };
+    let environment = Environment::from_variables(runtime::env::variable);
+    let user_agent = concat!("lockgate-source-controller/", env!("CARGO_PKG_VERSION"));
+    let clients = Arc::new(Clients::new(user_agent, environment));
+    let workspace = Workspace::open(&std::env::temp_dir())
+        .context("failed to create temporary working directory")?;
+    let git = Git::new(clients, workspace.path(), git::Limits::default());
+    let repositories = GitRepositories::new(
+        context.client.clone(),
+        git,
+        workspace,
+        Arc::clone(&storage),
+        retention,
+    );
+    Ok(Parts {
+        kinds: vec![Kind::new(repositories)],
+        servers: vec![file_server(&args, &storage).await?],
+    })
+}
+
+fn storage(args: &Args) -> anyhow::Result<Storage> {
+    let hostname = runtime::env::hostname();
+    let advertised = advertised_address(&args.storage_adv_addr, &args.storage_addr, &hostname)?;
+    let algorithm = args.artifact_digest_algo.parse()?;
+    Ok(Storage::new(&args.storage_path, advertised, algorithm)?)
+}
+
+/// Binds at once, so that an address in use ends the process; serves once this replica leads, as only then its files
+/// are the newest.
+async fn file_server(args: &Args, storage: &Storage) -> anyhow::Result<Server> {
+    let listener = runtime::probes::bind(&args.storage_addr).await?;
+    let listener = listener.ok_or_else(|| anyhow!("--storage-addr must not be empty"))?;
+    let root = storage.root().to_owned();
+    Ok(Server {
+        name: "artifacts",
+        leader_only: true,
+        serve: Box::new(move |stop| {
+            async move {
+                let limits = artifact::serve::Limits::default();
+                artifact::serve::serve(listener, root, limits, stop.cancelled()).await;
+                Ok(())
+            }
+            .boxed()
+        }),
+    })
+}

@@ -61,7 +61,10 @@ fn files() -> anyhow::Result<BTreeMap<PathBuf, String>> {
     let mut files = BTreeMap::new();
     for crd in api::crd::all_crds()? {
         let text = yaml::emit::v2(&crd).context("write a definition as YAML")?;
-        files.insert(Path::new(CRDS).join(file_name(&crd)), format!("---\n{text}"));
+        files.insert(
+            Path::new(CRDS).join(file_name(&crd)),
+            format!("---\n{text}"),
+        );
     }
     Ok(files)
 }

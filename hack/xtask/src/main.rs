@@ -1,9 +1,12 @@
 //! Tasks of the repository that need more than a shell: `cargo xtask <task>`.
 
+use std::process::ExitCode;
+
 use clap::Parser;
 
 mod cluster;
 mod codegen;
+mod conformance;
 mod coverage;
 mod repository;
 mod tidy;
@@ -21,13 +24,25 @@ enum Task {
     /// Starts and ends a control plane to play with.
     #[command(subcommand)]
     Cluster(cluster::Command),
+    /// Runs an engine on recorded cases and compares what it gives.
+    Conformance(conformance::Args),
 }
 
-fn main() -> anyhow::Result<()> {
-    match Task::parse() {
+#[expect(clippy::print_stderr, reason = "this is where a task says why it failed")]
+fn main() -> ExitCode {
+    let result = match Task::parse() {
         Task::Codegen(args) => codegen::run(&args),
         Task::Tidy => tidy::run(),
         Task::Coverage(args) => coverage::run(&args),
         Task::Cluster(command) => cluster::run(&command),
+        Task::Conformance(args) => conformance::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Without a backtrace, which the environment may ask for: the text says it all.
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

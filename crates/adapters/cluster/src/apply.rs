@@ -4,6 +4,7 @@
 //! them are they written. A write happens only where the dry run differs from the live object.
 
 mod check;
+mod dry_run;
 mod error;
 mod plan;
 mod write;
@@ -42,6 +43,8 @@ pub struct ApplyOptions {
     pub override_managers: Vec<String>,
     /// Kinds that are applied before the last stage.
     pub custom_stage_kinds: Vec<GroupKind>,
+    /// Refuse fields of built-in kinds that the API server does not know, instead of dropping them.
+    pub strict_fields: bool,
     /// Move managed fields to the API version that is applied.
     pub migrate_api_version: bool,
     /// How many requests run at once; at least one does.
@@ -60,6 +63,7 @@ impl ApplyOptions {
             ignore: Vec::new(),
             override_managers: Vec::new(),
             custom_stage_kinds: Vec::new(),
+            strict_fields: false,
             migrate_api_version: false,
             concurrency: 4,
             max_errors: 20,
@@ -74,12 +78,15 @@ pub struct Applied {
     pub changes: ChangeSet,
     /// What differed on the objects that existed and were configured.
     pub drifts: Vec<Drift>,
+    /// Fields that the API server does not know and that were not sent.
+    pub dropped: Vec<DroppedFields>,
 }
 
 impl Applied {
     fn append(&mut self, other: Self) {
         self.changes.append(other.changes);
         self.drifts.extend(other.drifts);
+        self.dropped.extend(other.dropped);
     }
 }
 
@@ -90,6 +97,15 @@ pub struct Drift {
     pub id: ObjectId,
     /// The fields, Secrets masked.
     pub fields: Vec<FieldChange>,
+}
+
+/// Fields of one object that were left out: a typing error, or meant for another API version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DroppedFields {
+    /// The object.
+    pub id: ObjectId,
+    /// Where, in the API server's notation, for example `.spec.replicass`.
+    pub paths: Vec<String>,
 }
 
 /// One stage that has been written, and what has to be ready before the next may start.
@@ -248,6 +264,10 @@ fn record(written: write::Written, applied: &mut Applied, stored: &mut Vec<(Reso
             id: written.id.clone(),
             fields: written.fields,
         });
+    }
+    if !written.dropped.is_empty() {
+        let (id, paths) = (written.id.clone(), written.dropped);
+        applied.dropped.push(DroppedFields { id, paths });
     }
     applied.changes.push(Change {
         id: written.id,

@@ -20,8 +20,8 @@ mod request;
 mod wait;
 
 pub use apply::{
-    Applied, ApplyError, ApplyOptions, ApplyPlan, Cause, Drift, ObjectError, PlanError,
-    PlannedObject, StageApplied, Step,
+    Applied, ApplyError, ApplyOptions, ApplyPlan, Cause, Drift, DroppedFields, ObjectError,
+    PlanError, PlannedObject, StageApplied, Step,
 };
 pub use discovery::{ResolveError, Resource};
 pub use error::{RequestError, chain_text};

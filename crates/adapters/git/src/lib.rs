@@ -12,11 +12,13 @@ mod fetch;
 mod list;
 mod packet;
 mod snapshot;
+mod workspace;
 
 pub use error::{Error, Phase};
 pub use fetch::Want;
 pub use list::Listing;
 pub use snapshot::{Entry, Skipped, Snapshot, WalkError};
+pub use workspace::Workspace;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,8 +1,25 @@
-//! What a build gives.
+//! A whole build: the root, and what is done once everything came together.
 
+use std::rc::Rc;
+
+use yaml::Node;
+
+use crate::accumulate::{Accumulator, Target};
 use crate::error::{Error, Place};
 use crate::file_tree::FileTree;
-use crate::options::Options;
+use crate::load::{Loader, Session};
+use crate::options::{Options, Reorder};
+use crate::order;
+use crate::origin::{Origin, transformations};
+use crate::res_map::ResMap;
+use crate::resource::{self, BUILD_ANNOTATIONS, LOCAL_CONFIG, ORIGIN, TRANSFORMATIONS};
+use crate::schema::Schema;
+use crate::transform::hash::HashSuffix;
+use crate::transform::{Transformer, name_reference, vars};
+use crate::tree;
+
+/// The label that says who made an object.
+const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 
 /// What a build gives: the objects in order, and what was odd about the input.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -26,22 +43,35 @@ pub struct Resource {
 impl Build {
     /// Prints the objects as `kustomize build` does: keys in natural order, `---` between objects,
     /// none before the first; empty where there are none.
-    pub fn to_yaml(&self) -> String {
+    ///
+    /// # Errors
+    /// Every object with a text that YAML cannot hold.
+    pub fn to_yaml(&self) -> Result<String, Error> {
         let mut out = String::new();
+        let mut failed: Option<Error> = None;
         for (index, resource) in self.resources.iter().enumerate() {
             if index > 0 {
                 out.push_str("---\n");
             }
-            out.push_str(&resource.to_yaml());
+            if let Err(error) = yaml::emit::v2_into(&mut out, &resource.object) {
+                let error = failed
+                    .take()
+                    .unwrap_or_else(|| Error::new(error.to_string()));
+                failed = Some(error.with_place(resource.origin.clone()));
+            }
         }
-        out
+        failed.map_or(Ok(out), Err)
     }
 }
 
 impl Resource {
     /// Prints the object alone.
-    pub fn to_yaml(&self) -> String {
-        self.object.to_string()
+    ///
+    /// # Errors
+    /// Where it has a text that YAML cannot hold.
+    pub fn to_yaml(&self) -> Result<String, Error> {
+        yaml::emit::v2(&self.object)
+            .map_err(|error| Error::at(self.origin.clone(), error.to_string()))
     }
 }
 
@@ -55,6 +85,146 @@ impl Resource {
 ///
 /// **Source:** kustomize 5.8.1 (api v0.21.1, kyaml v0.21.1).
 pub fn build(tree: &dyn FileTree, path: &str, options: &Options<'_>) -> Result<Build, Error> {
-    let _: (&dyn FileTree, &Options<'_>) = (tree, options);
-    Err(Error::at(Place::file(path), "not built yet"))
+    let session = Session::new(options);
+    let schema = Rc::new(Schema::default());
+    let loader = Loader::new(&session, tree, path)?;
+    let mut target = Target::load(loader, &schema)?;
+    target.set_schema()?;
+    if !target.kustomization.build_metadata.is_empty() {
+        target.origin = Some(Origin::default());
+    }
+    let mut all = target.accumulate(Accumulator::new(&schema))?;
+    session.check_missing()?;
+    finish(&mut all, &session)?;
+    arrange(&mut all.resources, &target, options)?;
+    let resources = export(all.resources, &target, options)?;
+    let warnings = session.warnings.take();
+    Ok(Build {
+        resources,
+        warnings,
+    })
+}
+
+/// Does what only the root does: hashes, references, variables.
+fn finish(all: &mut Accumulator, session: &Session<'_>) -> Result<(), Error> {
+    HashSuffix.apply(&mut all.resources)?;
+    let config = all.config();
+    name_reference::follow(&mut all.resources, &config.name_reference)?;
+    let unused = vars::resolve(&mut all.resources, &all.vars, &config.var_reference)?;
+    if !unused.is_empty() {
+        session.warn(format!(
+            "well-defined vars that were never replaced: {}",
+            unused.join(",")
+        ));
+    }
+    drop_local(&mut all.resources)
+}
+
+/// Drops the objects that are only there for others.
+///
+/// # Errors
+/// Every object that lost its kind or its name.
+fn drop_local(resources: &mut ResMap) -> Result<(), Error> {
+    let mut failed: Option<Error> = None;
+    for resource in resources.iter().filter(|resource| !resource.is_empty()) {
+        let problem = if resource.kind().is_empty() {
+            "missing kind in object"
+        } else if resource.name().is_empty() && !resource.kind().ends_with("List") {
+            "missing metadata.name in object"
+        } else {
+            continue;
+        };
+        let error = failed.take().unwrap_or_else(|| Error::new(problem));
+        failed = Some(error.with_place(resource.place()));
+    }
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    resources.retain(|resource| {
+        !resource.is_empty()
+            && resource
+                .annotation(LOCAL_CONFIG)
+                .is_none_or(|value| value == "false")
+    });
+    Ok(())
+}
+
+fn arrange(
+    resources: &mut ResMap,
+    target: &Target<'_>,
+    options: &Options<'_>,
+) -> Result<(), Error> {
+    match (&target.kustomization.sort_options, options.reorder) {
+        (Some(wanted), _) => order::by_options(resources, wanted),
+        (None, Reorder::Legacy) => {
+            order::legacy(resources);
+            Ok(())
+        }
+        (None, Reorder::None) => Ok(()),
+    }
+}
+
+/// Turns the objects into JSON, with the labels and annotations the build itself writes.
+fn export(
+    resources: ResMap,
+    target: &Target<'_>,
+    options: &Options<'_>,
+) -> Result<Vec<Resource>, Error> {
+    let wants = |option: &str| target.kustomization.wants_metadata(option);
+    let managed = options.managed_by_label || wants("managedByLabel");
+    let with_origin = wants("originAnnotations");
+    let with_transformations = wants("transformerAnnotations");
+    let mut exported = Vec::with_capacity(resources.len());
+    let mut failed: Option<Error> = None;
+    for mut resource in resources.into_vec() {
+        let place = resource.place();
+        if managed && let Some(meta) = tree::mapping_at(&mut resource.node, "metadata") {
+            let labels = meta.get_or_insert_with("labels", || Node::mapping(yaml::Mapping::new()));
+            if labels.is_null() {
+                *labels = Node::mapping(yaml::Mapping::new());
+            }
+            let version = options.manager_version.unwrap_or("(devel)");
+            labels.insert(MANAGED_BY, Node::string(format!("kustomize-{version}")));
+        }
+        let annotations = annotations(&resource, with_origin, with_transformations);
+        tree::set_meta_map(&mut resource.node, "annotations", &annotations);
+        let origin = Place {
+            file: place.file.clone(),
+            line: place.line,
+            ..Place::default()
+        };
+        match yaml::to_json(&resource.node) {
+            Ok(object) => exported.push(Resource { object, origin }),
+            Err(error) => {
+                let failure = failed
+                    .take()
+                    .unwrap_or_else(|| Error::new(error.to_string()));
+                failed = Some(failure.with_place(place));
+            }
+        }
+    }
+    failed.map_or(Ok(exported), Err)
+}
+
+/// Gives the annotations an object has in the output.
+fn annotations(
+    resource: &resource::Resource,
+    with_origin: bool,
+    with_transformations: bool,
+) -> Vec<(String, String)> {
+    let mut annotations: Vec<(String, String)> = tree::meta_map(&resource.node, "annotations")
+        .filter(|(key, _)| {
+            !BUILD_ANNOTATIONS.contains(key) && *key != ORIGIN && *key != TRANSFORMATIONS
+        })
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect();
+    if with_origin && let Some(origin) = &resource.origin {
+        annotations.push((ORIGIN.to_owned(), origin.to_annotation()));
+    }
+    if with_transformations && !resource.transformations.is_empty() {
+        let text = transformations(&resource.transformations);
+        annotations.push((TRANSFORMATIONS.to_owned(), text));
+    }
+    annotations.sort();
+    annotations
 }

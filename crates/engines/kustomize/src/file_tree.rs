@@ -26,6 +26,11 @@ pub trait FileTree: Send + Sync {
     /// [`TreeError::NotFound`], [`TreeError::NotADirectory`] or [`TreeError::Unreadable`].
     fn list(&self, dir: &str) -> Result<Vec<Entry>, TreeError>;
 
+    /// Says what `..` at the root means.
+    fn above(&self) -> Above {
+        Above::Refused
+    }
+
     /// Gives the path a directory or file really has once links are followed: the same path in
     /// trees without links.
     ///
@@ -39,6 +44,16 @@ pub trait FileTree: Send + Sync {
             }),
         }
     }
+}
+
+/// What `..` at the root of a tree means.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Above {
+    /// It leads out of the tree and is refused: the tree is a part of something.
+    #[default]
+    Refused,
+    /// It stays at the root, as in a whole file system.
+    Root,
 }
 
 /// What stands at a path.
@@ -140,6 +155,25 @@ pub fn join(dir: &str, path: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
+/// Joins a directory and a relative path as a tree sees it: see [`join`] and [`Above`].
+pub fn join_in(tree: &dyn FileTree, dir: &str, path: &str) -> Option<String> {
+    match tree.above() {
+        Above::Refused => join(dir, path),
+        Above::Root => {
+            let base = if path.starts_with('/') { "" } else { dir };
+            let mut parts: Vec<&str> = Vec::new();
+            for part in base.split('/').chain(path.split('/')) {
+                match part {
+                    "" | "." => {}
+                    ".." => drop(parts.pop()),
+                    name => parts.push(name),
+                }
+            }
+            Some(parts.join("/"))
+        }
+    }
+}
+
 /// Gives the directory that holds a path: `""` for a name at the root.
 pub fn parent(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(dir, _)| dir)
@@ -150,12 +184,20 @@ pub fn parent(path: &str) -> &str {
 pub struct MemoryTree {
     files: BTreeMap<String, Vec<u8>>,
     directories: BTreeSet<String>,
+    above: Above,
 }
 
 impl MemoryTree {
     /// Makes an empty tree.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Makes the tree a whole file system: `..` at its root stays there.
+    #[must_use]
+    pub fn whole(mut self) -> Self {
+        self.above = Above::Root;
+        self
     }
 
     /// Adds or replaces a file; its directories come into being. The path is normalised; one that
@@ -197,6 +239,10 @@ impl<P: AsRef<str>, C: Into<Vec<u8>>> FromIterator<(P, C)> for MemoryTree {
 }
 
 impl FileTree for MemoryTree {
+    fn above(&self) -> Above {
+        self.above
+    }
+
     fn read(&self, path: &str) -> Result<Cow<'_, [u8]>, TreeError> {
         match self.files.get(path) {
             Some(content) => Ok(Cow::Borrowed(content)),
@@ -297,6 +343,10 @@ impl fmt::Debug for OverlayTree<'_> {
 }
 
 impl FileTree for OverlayTree<'_> {
+    fn above(&self) -> Above {
+        self.under.above()
+    }
+
     fn read(&self, path: &str) -> Result<Cow<'_, [u8]>, TreeError> {
         match self.over.stat(path) {
             Some(Kind::File) => self.over.read(path),
@@ -384,6 +434,10 @@ impl fmt::Debug for RecordingTree<'_> {
 }
 
 impl FileTree for RecordingTree<'_> {
+    fn above(&self) -> Above {
+        self.under.above()
+    }
+
     fn read(&self, path: &str) -> Result<Cow<'_, [u8]>, TreeError> {
         self.note(|reads| {
             reads.files.insert(path.to_owned());

@@ -16,6 +16,11 @@ pub struct Options<'a> {
     pub reorder: Reorder,
     /// Whether every object gets the label `app.kubernetes.io/managed-by`.
     pub managed_by_label: bool,
+    /// The version in that label: `kustomize-<version>`; `None` is `(devel)`, as in Flux.
+    pub manager_version: Option<&'a str>,
+    /// Whether fields nobody knows are dropped from the root's kustomization file, with a warning,
+    /// as Flux's kustomize-controller does; elsewhere they are an error.
+    pub lenient_root: bool,
     /// Whether bases and files on other hosts may be used.
     pub remote: Remote<'a>,
     /// Turns `helmCharts` on; `None` refuses them.

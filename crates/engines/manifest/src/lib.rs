@@ -19,6 +19,7 @@ pub mod object_id;
 pub mod order;
 pub mod selector;
 pub mod substitute;
+pub mod unknown_fields;
 
 pub use change_set::{Action, ChangeSet};
 pub use inventory::Inventory;

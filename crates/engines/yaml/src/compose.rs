@@ -1,14 +1,17 @@
 //! Builds node trees from events: resolves scalars, expands aliases and merge keys, keeps budgets.
 
+mod findings;
+mod mapping;
+
 use crate::error::{Error, ErrorKind};
-use crate::event::{Event, Events, Located, Properties};
+use crate::event::{Event, Located, Properties};
 use crate::limits::Limits;
-use crate::mapping::{Entry, Mapping};
 use crate::node::{Kind, Node, Scalar, Sequence, Style, Text, Value};
-use crate::number::go_float;
-use crate::parse::Duplicates;
+use crate::parse::{Duplicates, Steps};
 use crate::resolve::{self, Schema};
 use crate::span::{Position, Source, Span};
+use findings::Findings;
+use mapping::OpenMapping;
 use std::collections::{HashMap, HashSet};
 
 /// Keys up to this length are shared between mappings; longer ones seldom repeat.
@@ -45,19 +48,7 @@ struct Open {
 
 enum Content {
     Sequence(Vec<Node>),
-    Mapping {
-        mapping: Mapping,
-        slot: Slot,
-        merges: Vec<Node>,
-        merge_line: Option<usize>,
-    },
-}
-
-/// What the next node of a mapping is.
-enum Slot {
-    Key,
-    Value(Node),
-    MergeValue(Position),
+    Mapping(Box<OpenMapping>),
 }
 
 /// A node with what matters only to its parent.
@@ -77,6 +68,7 @@ pub(crate) struct Composer<'r> {
     /// Nodes that came from aliases, and all nodes, of the current document, as go-yaml counts them.
     aliased: usize,
     decoded: usize,
+    findings: Findings,
 }
 
 impl<'r> Composer<'r> {
@@ -89,19 +81,23 @@ impl<'r> Composer<'r> {
             nodes: 0,
             aliased: 0,
             decoded: 0,
+            findings: Findings::default(),
         }
     }
 
     /// Reads events to the end, or to the end of the first document when `first_only`.
-    pub(crate) fn documents<'a>(
+    pub(crate) fn documents(
         &mut self,
-        events: &mut impl Events<'a>,
+        events: &mut Steps<'_, '_>,
         first_only: bool,
     ) -> Result<Vec<Node>, Error> {
         let mut documents = Vec::new();
         while let Some(located) = events.next()? {
             let ends_document = located.event == Event::DocumentEnd;
             documents.extend(self.step(located)?);
+            if ends_document {
+                self.findings.take(self.rules.schema, &self.rules.source)?;
+            }
             if first_only && ends_document {
                 break;
             }
@@ -111,10 +107,18 @@ impl<'r> Composer<'r> {
 
     /// Takes one event; returns the root once a document's last node is complete.
     fn step(&mut self, located: Located<'_>) -> Result<Option<Node>, Error> {
-        let Located { event, start, end } = located;
+        let Located {
+            event,
+            content: start,
+            end,
+            ..
+        } = located;
         let done = match event {
             Event::DocumentStart | Event::DocumentEnd => {
-                self.anchors.clear();
+                // go-yaml v3 remembers anchors across documents.
+                if self.rules.schema == Schema::Legacy {
+                    self.anchors.clear();
+                }
                 (self.aliased, self.decoded) = (0, 0);
                 return Ok(None);
             }
@@ -129,19 +133,14 @@ impl<'r> Composer<'r> {
                 properties,
             } => {
                 self.count(1, start)?;
-                self.scalar(text.into_owned(), style, &properties, start, end)?
+                self.scalar(&text, style, &properties, start, end)
             }
             Event::SequenceStart { style, properties } => {
                 self.begin(Content::Sequence(Vec::new()), style, properties, start)?;
                 return Ok(None);
             }
             Event::MappingStart { style, properties } => {
-                let content = Content::Mapping {
-                    mapping: Mapping::new(),
-                    slot: Slot::Key,
-                    merges: Vec::new(),
-                    merge_line: None,
-                };
+                let content = Content::Mapping(Box::new(OpenMapping::new(start)));
                 self.begin(content, style, properties, start)?;
                 return Ok(None);
             }
@@ -150,7 +149,7 @@ impl<'r> Composer<'r> {
                 None => return Ok(None),
             },
         };
-        self.attach(done)
+        Ok(self.attach(done))
     }
 
     fn fail<T>(&self, at: Position, kind: ErrorKind) -> Result<T, Error> {
@@ -172,16 +171,22 @@ impl<'r> Composer<'r> {
 
     fn scalar(
         &mut self,
-        text: String,
+        text: &str,
         style: Style,
         properties: &Properties<'_>,
         start: Position,
         end: usize,
-    ) -> Result<Done, Error> {
+    ) -> Done {
         let is_merge_key = text == "<<" && is_merge(style, properties.tag.as_deref());
         let text = self.share(text);
         let scalar = resolve::scalar(text, style, properties.tag.as_deref(), self.rules.schema);
-        let scalar = scalar.or_else(|kind| self.fail(start, kind))?;
+        let scalar = scalar.unwrap_or_else(|kind| {
+            self.findings.refuse(start, kind);
+            Scalar {
+                kind: Kind::Null,
+                text: Text::default(),
+            }
+        });
         let span = Span::new(self.rules.source.clone(), start, end);
         let node = Node {
             value: Value::Scalar(scalar),
@@ -192,29 +197,20 @@ impl<'r> Composer<'r> {
             self.anchors
                 .insert(anchor.to_string(), Anchored::Done(node.clone(), 1));
         }
-        Ok(Done {
+        Done {
             node,
             start,
             is_merge_key,
-        })
+        }
     }
 
     /// Makes the text of what will be a key shared with equal keys; values get a text of their own.
-    fn share(&mut self, text: String) -> Text {
-        let is_key = matches!(
-            self.open.last(),
-            Some(Open {
-                content: Content::Mapping {
-                    slot: Slot::Key,
-                    ..
-                },
-                ..
-            })
-        );
+    fn share(&mut self, text: &str) -> Text {
+        let is_key = matches!(self.open.last(), Some(Open { content: Content::Mapping(mapping), .. }) if mapping.expects_key());
         if !is_key || text.len() > SHARED_KEY_BYTES {
             return text.into();
         }
-        if let Some(known) = self.keys.get(text.as_str()) {
+        if let Some(known) = self.keys.get(text) {
             return known.clone();
         }
         let text = Text::from(text);
@@ -260,16 +256,7 @@ impl<'r> Composer<'r> {
         } = self.open.pop()?;
         let value = match content {
             Content::Sequence(items) => Value::Sequence(Sequence(items)),
-            Content::Mapping {
-                mut mapping,
-                merges,
-                ..
-            } => {
-                for source in merges {
-                    merge_missing(&mut mapping, source);
-                }
-                Value::Mapping(mapping)
-            }
+            Content::Mapping(mapping) => Value::Mapping(mapping.end(&mut self.findings)),
         };
         let node = Node {
             value,
@@ -294,7 +281,9 @@ impl<'r> Composer<'r> {
         let (node, size) = match self.anchors.get(name) {
             None => return self.fail(at, ErrorKind::UnknownAnchor(name.to_owned())),
             Some(Anchored::Open) => {
-                return self.fail(at, ErrorKind::RecursiveAnchor(name.to_owned()));
+                self.findings
+                    .refuse(at, ErrorKind::RecursiveAnchor(name.to_owned()));
+                return Ok(Node::null());
             }
             Some(Anchored::Done(node, size)) => (node, *size),
         };
@@ -314,110 +303,15 @@ impl<'r> Composer<'r> {
     }
 
     /// Puts a complete node into its parent; returns it when it has none.
-    fn attach(&mut self, done: Done) -> Result<Option<Node>, Error> {
-        let Some(mut parent) = self.open.pop() else {
-            return Ok(Some(done.node));
+    fn attach(&mut self, done: Done) -> Option<Node> {
+        let Some(parent) = self.open.last_mut() else {
+            return Some(done.node);
         };
         match &mut parent.content {
             Content::Sequence(items) => items.push(done.node),
-            Content::Mapping {
-                mapping,
-                slot,
-                merges,
-                merge_line,
-            } => match std::mem::replace(slot, Slot::Key) {
-                Slot::Key => *slot = self.key(done, merge_line)?,
-                Slot::Value(key) => self.pair(mapping, key, done.node)?,
-                Slot::MergeValue(at) => self.merge(mapping, merges, done.node, at)?,
-            },
+            Content::Mapping(mapping) => mapping.accept(done, self.rules, &mut self.findings),
         }
-        self.open.push(parent);
-        Ok(None)
-    }
-
-    fn key(&self, done: Done, merge_line: &mut Option<usize>) -> Result<Slot, Error> {
-        let Done {
-            node,
-            start,
-            is_merge_key,
-        } = done;
-        if is_merge_key {
-            let refuses =
-                self.rules.schema == Schema::Core && self.rules.duplicates == Duplicates::Error;
-            if let (true, Some(first)) = (refuses, *merge_line) {
-                return self.duplicate("<<", first, start);
-            }
-            *merge_line = Some(start.line);
-            return Ok(Slot::MergeValue(start));
-        }
-        let Value::Scalar(Scalar { kind, text }) = node.value else {
-            return self.fail(start, ErrorKind::ComplexKey);
-        };
-        let text = match self.rules.schema {
-            Schema::Core => text,
-            Schema::Legacy => json_key(kind, text),
-        };
-        Ok(Slot::Value(Node {
-            value: Value::Scalar(Scalar { kind, text }),
-            ..node
-        }))
-    }
-
-    fn pair(&self, mapping: &mut Mapping, key: Node, value: Node) -> Result<(), Error> {
-        if self.rules.duplicates == Duplicates::Error
-            && let Some(first) = mapping.entry(key.text())
-        {
-            let at = Position {
-                offset: key.span.range().start,
-                line: key.span.line(),
-                column: key.span.column(),
-            };
-            return self.duplicate(key.text(), first.key.span.line(), at);
-        }
-        mapping.insert_entry(Entry { key, value });
-        Ok(())
-    }
-
-    fn duplicate<T>(&self, key: &str, first: usize, at: Position) -> Result<T, Error> {
-        let schema = self.rules.schema;
-        self.fail(
-            at,
-            ErrorKind::DuplicateKey {
-                key: key.to_owned(),
-                first,
-                schema,
-            },
-        )
-    }
-
-    /// Applies `<<`: the legacy reader at once, over what came before; the core reader at the end of
-    /// the mapping, under everything it holds.
-    fn merge(
-        &self,
-        mapping: &mut Mapping,
-        merges: &mut Vec<Node>,
-        value: Node,
-        at: Position,
-    ) -> Result<(), Error> {
-        let mut sources = match value.value {
-            Value::Mapping(_) => vec![value],
-            Value::Sequence(items) => items.into_items(),
-            Value::Scalar(_) => return self.fail(at, ErrorKind::MergeValue),
-        };
-        if sources.iter().any(|source| source.as_mapping().is_none()) {
-            return self.fail(at, ErrorKind::MergeValue);
-        }
-        match self.rules.schema {
-            Schema::Core => merges.append(&mut sources),
-            Schema::Legacy => {
-                for source in sources.into_iter().rev() {
-                    if let Value::Mapping(source) = source.value {
-                        mapping.extend(source);
-                    }
-                }
-            }
-        }
-        Ok(())
+        None
     }
 }
 
@@ -426,28 +320,6 @@ fn is_merge(style: Style, tag: Option<&str>) -> bool {
     match tag {
         None => style == Style::Plain,
         Some(tag) => tag == "!" || tag == "tag:yaml.org,2002:merge",
-    }
-}
-
-fn merge_missing(mapping: &mut Mapping, source: Node) {
-    let Value::Mapping(source) = source.value else {
-        return;
-    };
-    for entry in source {
-        if !mapping.contains_key(entry.name()) {
-            mapping.insert_entry(entry);
-        }
-    }
-}
-
-/// Returns the text a key of the legacy reading gets in JSON.
-fn json_key(kind: Kind, text: Text) -> Text {
-    match kind {
-        Kind::Bool(value) => Text::from(if value { "true" } else { "false" }),
-        Kind::Int(value) => value.to_string().into(),
-        Kind::Uint(value) => value.to_string().into(),
-        Kind::Float(value) => go_float(value).into(),
-        Kind::Null | Kind::Timestamp | Kind::String => text,
     }
 }
 

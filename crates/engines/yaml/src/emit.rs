@@ -126,7 +126,7 @@ mod tests {
     fn the_v3_print_indents_sequences() {
         assert_eq!(
             v3(&json!({"a": [1e6, {"b": "<<"}]})).unwrap(),
-            "a:\n  - 1e+06\n  - b: \"<<\"\n"
+            "a:\n  - 1e+06\n  - b: <<\n"
         );
     }
 

@@ -1,5 +1,6 @@
 //! What can be wrong with a YAML text.
 
+use crate::resolve::Schema;
 use crate::span::{Position, Source};
 use std::fmt;
 
@@ -32,15 +33,13 @@ pub enum ErrorKind {
         /// What Go's reader says.
         message: &'static str,
     },
-    /// A mapping holds a key twice and the reader was told to refuse that.
-    #[error("mapping key {key:?} already defined at line {first}")]
-    DuplicateKey {
-        /// The key's text.
-        key: String,
-        /// Line of the first occurrence, from 1.
-        first: usize,
-        /// Which library's sentence [`Error::go_text`] prints.
-        schema: crate::Schema,
+    /// Mappings hold keys twice and the reader was told to refuse that.
+    #[error("{}", list(keys))]
+    DuplicateKeys {
+        /// All of the document, in order.
+        keys: Vec<DuplicateKey>,
+        /// Which library's sentences [`Error::go_text`] prints.
+        schema: Schema,
     },
     /// An alias names no anchor that precedes it.
     #[error("unknown anchor '{0}' referenced")]
@@ -54,9 +53,20 @@ pub enum ErrorKind {
     /// `<<` has a value that is no mapping and no list of mappings.
     #[error("map merge requires map or sequence of maps as the value")]
     MergeValue,
-    /// A mapping key is a mapping or a sequence.
-    #[error("invalid map key: mappings and sequences cannot be keys")]
-    ComplexKey,
+    /// A mapping key is a mapping or a sequence: often a template that was not rendered.
+    #[error("invalid map key: {key}")]
+    ComplexKey {
+        /// The key as Go prints it.
+        key: String,
+    },
+    /// A key of the legacy reading is null or past `i64`.
+    #[error("unsupported map key {key}, value {value}")]
+    UnsupportedKey {
+        /// The key as Go prints it.
+        key: String,
+        /// Its value as Go prints it.
+        value: String,
+    },
     /// An explicit tag does not fit the scalar.
     #[error("cannot decode {found} `{text}` as a {wanted}")]
     Tag {
@@ -84,6 +94,38 @@ pub enum ErrorKind {
     /// The text has more nodes than [`crate::Limits::max_nodes`].
     #[error("more than {0} nodes")]
     TooManyNodes(usize),
+}
+
+/// A key that occurs again in its mapping.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DuplicateKey {
+    /// The key's text.
+    pub key: String,
+    /// Line of an earlier occurrence, from 1.
+    pub first: usize,
+    /// Where it occurs again.
+    pub at: Position,
+}
+
+fn list(keys: &[DuplicateKey]) -> String {
+    let texts = keys.iter().enumerate().map(
+        |(
+            at,
+            DuplicateKey {
+                key,
+                first,
+                at: place,
+            },
+        )| {
+            let line = if at == 0 {
+                String::new()
+            } else {
+                format!("line {}: ", place.line)
+            };
+            format!("{line}mapping key {key:?} already defined at line {first}")
+        },
+    );
+    texts.collect::<Vec<_>>().join("; ")
 }
 
 impl Error {
@@ -123,16 +165,40 @@ impl Error {
             } => {
                 format!("yaml: line {line}: {message}")
             }
-            ErrorKind::DuplicateKey { key, first, schema } => match schema {
-                crate::Schema::Core => format!(
-                    "yaml: unmarshal errors:\n  line {}: mapping key {key:?} already defined at line {first}",
-                    self.at.line
-                ),
-                crate::Schema::Legacy => format!(
-                    "yaml: unmarshal errors:\n  line {}: key {key:?} already set in map",
-                    self.at.line
-                ),
-            },
+            ErrorKind::DuplicateKeys { keys, schema } => {
+                let lines = keys.iter().map(|DuplicateKey { key, first, at }| match schema {
+                    Schema::Core => {
+                        let line = at.line;
+                        format!("\n  line {line}: mapping key {key:?} already defined at line {first}")
+                    }
+                    Schema::Legacy => {
+                        format!("\n  line {}: key {key:?} already set in map", at.line)
+                    }
+                });
+                format!(
+                    "yaml: unmarshal errors:{}",
+                    lines.collect::<Vec<_>>().concat()
+                )
+            }
+            ErrorKind::UnsupportedKey { key, value } => {
+                let kind = match key
+                    .strip_prefix("0x")
+                    .map(|hex| u64::from_str_radix(hex, 16))
+                {
+                    Some(Ok(number)) => format!("%!s(uint64={number})"),
+                    _ => "%!s(<nil>)".to_owned(),
+                };
+                let bare = |text: &str| text.replace("interface {}(nil)", "<nil>");
+                let value = if value == "interface {}(nil)" {
+                    bare(value)
+                } else {
+                    value.clone()
+                };
+                format!(
+                    "unsupported map key of type: {kind}, key: {}, value: {value}",
+                    bare(key)
+                )
+            }
             kind => format!("yaml: {kind}"),
         }
     }

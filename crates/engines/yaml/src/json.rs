@@ -85,6 +85,10 @@ fn convert(node: &Node, levels: usize) -> Result<Json, JsonError> {
             .collect::<Result<_, _>>()
             .map(Json::Array),
         Value::Mapping(mapping) => {
+            // Go looks at the type of a map before its values.
+            mapping
+                .iter()
+                .try_for_each(|entry| json_key(&entry.key).map(drop))?;
             let mut object = Map::new();
             for Entry { key, value } in mapping {
                 object.insert(json_key(key)?.to_owned(), inner(value)?);

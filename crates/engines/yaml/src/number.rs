@@ -10,13 +10,31 @@ pub fn go_float(value: f64) -> String {
     if value.is_infinite() {
         return if value > 0.0 { ".inf" } else { "-.inf" }.to_owned();
     }
-    let scientific = format!("{value:e}");
+    general(format!("{value:e}"), format!("{value}"))
+}
+
+/// Prints a float as Go's `strconv.FormatFloat(f, 'g', -1, 32)`, which is how sigs.k8s.io/yaml spells
+/// a float that is a mapping key.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the loss is what is wanted"
+)]
+pub(crate) fn go_float_32(value: f64) -> String {
+    let value = value as f32;
+    if value.is_finite() {
+        return general(format!("{value:e}"), format!("{value}"));
+    }
+    go_float(f64::from(value))
+}
+
+/// Chooses between the shortest forms with and without exponent.
+fn general(scientific: String, plain: String) -> String {
     let Some((mantissa, exponent)) = exponent_of(&scientific) else {
         return scientific;
     };
     // Go decides as if the precision were six digits, however many the shortest form has.
     if (-4..6).contains(&exponent) {
-        return format!("{value}");
+        return plain;
     }
     let sign = if exponent < 0 { '-' } else { '+' };
     format!("{mantissa}e{sign}{:02}", exponent.unsigned_abs())
@@ -91,6 +109,24 @@ pub(crate) fn parse_float(text: &str) -> Option<f64> {
         return None;
     }
     text.parse::<f64>().ok().filter(|value| value.is_finite())
+}
+
+/// Reads what begins with a point as Go's `strconv.ParseFloat` does, which takes underscores between
+/// digits.
+pub(crate) fn parse_fraction(text: &str) -> Option<f64> {
+    let bytes = text.as_bytes();
+    let between = |at: usize| {
+        let digit = |at: Option<usize>| {
+            at.and_then(|at| bytes.get(at))
+                .is_some_and(u8::is_ascii_digit)
+        };
+        digit(at.checked_sub(1)) && digit(Some(at + 1))
+    };
+    let misplaced = |(at, byte): (usize, &u8)| *byte == b'_' && !between(at);
+    if bytes.iter().enumerate().any(misplaced) {
+        return None;
+    }
+    parse_float(&text.replace('_', ""))
 }
 
 /// Matches `[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?`.

@@ -2,11 +2,15 @@
 
 use crate::compose::{Composer, Rules};
 use crate::error::{Error, ErrorKind};
-use crate::granit::Granit;
+use crate::event::{Comment, Located};
+use crate::grammar::{Grammar, Step};
+use crate::input::{Input, Refused, decode};
 use crate::limits::Limits;
 use crate::node::Node;
 use crate::resolve::Schema;
+use crate::scan::{Fault, Mark, Scanner};
 use crate::span::{Position, Source};
+use std::borrow::Cow;
 
 /// What a key that occurs twice in one mapping means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -80,6 +84,47 @@ impl Reader {
         Ok(self.run(text, file, true)?.pop())
     }
 
+    /// Shows every step of a stream without building trees; aliases are not looked up and no budget
+    /// but the size applies. Returns the comments.
+    pub fn visit<'a>(
+        &self,
+        text: &'a str,
+        file: &str,
+        visit: &mut dyn FnMut(Located<'a>),
+    ) -> Result<Vec<Comment<'a>>, Error> {
+        let source = Source::new(file);
+        self.check_size(text.len(), &source)?;
+        let Input {
+            text: checked,
+            skipped,
+            refused,
+        } = decode(text.as_bytes());
+        // The same text, with the caller's lifetime.
+        let text = text
+            .get(skipped..skipped + checked.len())
+            .unwrap_or_default();
+        let mut scanner = Scanner::new(text, self.lookahead());
+        scanner.keep_comments();
+        let grammar = Grammar::new(scanner);
+        let mut steps = Steps {
+            grammar,
+            reader: self,
+            source: &source,
+            skipped,
+            refused,
+        };
+        while let Some(located) = steps.next()? {
+            visit(located);
+        }
+        let comments = steps.grammar.take_comments().into_iter();
+        Ok(comments
+            .map(|comment| Comment {
+                text: Cow::Borrowed(comment.text),
+                start: self.place(comment.start, skipped),
+            })
+            .collect())
+    }
+
     fn run(&self, text: &[u8], file: &str, first_only: bool) -> Result<Vec<Node>, Error> {
         let rules = Rules {
             schema: self.schema,
@@ -87,22 +132,120 @@ impl Reader {
             limits: self.limits,
             source: Source::new(file),
         };
-        let fail = |kind| Error {
-            file: rules.source.clone(),
+        self.check_size(text.len(), &rules.source)?;
+        let Input {
+            text,
+            skipped,
+            refused,
+        } = decode(text);
+        let grammar = Grammar::new(Scanner::new(&text, self.lookahead()));
+        let mut steps = Steps {
+            grammar,
+            reader: self,
+            source: &rules.source,
+            skipped,
+            refused,
+        };
+        Composer::new(&rules).documents(&mut steps, first_only)
+    }
+
+    fn check_size(&self, bytes: usize, source: &Source) -> Result<(), Error> {
+        let limit = self.limits.max_bytes;
+        if bytes <= limit {
+            return Ok(());
+        }
+        let kind = ErrorKind::TooLarge { bytes, limit };
+        Err(Error {
+            file: source.clone(),
             at: self.origin,
             kind,
-        };
-        if text.len() > self.limits.max_bytes {
-            let (bytes, limit) = (text.len(), self.limits.max_bytes);
-            return Err(fail(ErrorKind::TooLarge { bytes, limit }));
+        })
+    }
+
+    /// Returns how many tokens Go's library makes ahead: it decides which of two errors shows.
+    fn lookahead(&self) -> usize {
+        match self.schema {
+            Schema::Core => 2,
+            Schema::Legacy => 0,
         }
-        let Ok(text) = std::str::from_utf8(text) else {
-            return Err(fail(ErrorKind::Encoding {
-                message: "invalid UTF-8",
-            }));
+    }
+
+    fn place(&self, mark: Mark, skipped: usize) -> Position {
+        Position {
+            offset: mark.offset + skipped + self.origin.offset,
+            line: mark.line + self.origin.line,
+            column: mark.column + 1,
+        }
+    }
+
+    /// Makes an error of a fault, with the line Go would print.
+    ///
+    /// Go counts lines from 0, prints none for the first, and corrects those of scanner errors only:
+    /// v3 always, v2 only where the problem itself has the line.
+    fn error(&self, fault: &Fault, source: &Source, skipped: usize) -> Error {
+        let problem = fault.problem.line;
+        let context = fault.context.map_or(0, |mark| mark.line);
+        let correction = usize::from(fault.in_scanner);
+        let line = match self.schema {
+            Schema::Core if context > 0 => context + correction,
+            _ if problem > 0 => problem + correction,
+            _ => context,
         };
-        let mut events = Granit::new(text, &rules, self.origin);
-        Composer::new(&rules).documents(&mut events, first_only)
+        let go_line = (line > 0).then(|| line + self.origin.line - 1);
+        Error {
+            file: source.clone(),
+            at: self.place(fault.problem, skipped),
+            kind: ErrorKind::Syntax {
+                message: fault.message,
+                go_line,
+            },
+        }
+    }
+}
+
+/// Events with places as the caller counts them.
+pub(crate) struct Steps<'a, 'r> {
+    grammar: Grammar<'a>,
+    reader: &'r Reader,
+    source: &'r Source,
+    skipped: usize,
+    refused: Option<Refused>,
+}
+
+impl<'a> Steps<'a, '_> {
+    /// Returns the next event, or `None` at the end of the stream.
+    pub(crate) fn next(&mut self) -> Result<Option<Located<'a>>, Error> {
+        let next = self.grammar.next();
+        if let Some(Refused {
+            kind,
+            offset,
+            found_from,
+        }) = &self.refused
+            && self.grammar.offset() >= *found_from
+        {
+            let at = self
+                .reader
+                .place(self.grammar.mark_of(*offset), self.skipped);
+            return Err(Error {
+                file: self.source.clone(),
+                at,
+                kind: kind.clone(),
+            });
+        }
+        let step = next.map_err(|fault| self.reader.error(&fault, self.source, self.skipped))?;
+        Ok(step.map(
+            |Step {
+                 event,
+                 start,
+                 content,
+                 end,
+             }| Located {
+                event,
+                start: self.reader.place(start, self.skipped),
+                content: self.reader.place(content, self.skipped),
+                end: end.offset + self.skipped + self.reader.origin.offset,
+            },
+        ))
     }
 }
 
@@ -219,7 +362,7 @@ mod tests {
             ErrorKind::TooLarge { .. }
         ));
         assert!(read("[[[]]]").is_ok());
-        assert!(read("[[[[]]]]").is_err());
+        assert_eq!(*read("[[[[]]]]").unwrap_err().kind(), ErrorKind::TooDeep(3));
         assert!(read("[1, 2, 3, 4, 5, 6, 7]").is_ok());
         assert_eq!(
             *read("[1, 2, 3, 4, 5, 6, 7, 8]").unwrap_err().kind(),

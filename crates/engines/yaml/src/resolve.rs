@@ -28,8 +28,7 @@ pub(crate) fn scalar(
     let plain = style == Style::Plain;
     let tag = match tag {
         Some("!") if schema == Schema::Core => None,
-        // The v2 reader forgets the quotes of a scalar with the non-specific tag.
-        Some("!") => return Ok(untagged(text, schema)),
+        Some("!") => return Ok(string(text)),
         other => other,
     };
     let Some(tag) = tag else {
@@ -111,7 +110,7 @@ fn short_tag(kind: Kind) -> &'static str {
 }
 
 /// Returns what plain text without a tag means.
-pub(crate) fn implicit(text: &str, schema: Schema) -> Kind {
+pub fn implicit(text: &str, schema: Schema) -> Kind {
     let Some(first) = text.bytes().next() else {
         return Kind::Null;
     };
@@ -122,7 +121,7 @@ pub(crate) fn implicit(text: &str, schema: Schema) -> Kind {
         b'.' => match text {
             ".nan" | ".NaN" | ".NAN" => Kind::Float(f64::NAN),
             ".inf" | ".Inf" | ".INF" => Kind::Float(f64::INFINITY),
-            _ => number::parse_float(text).map_or(Kind::String, Kind::Float),
+            _ => number::parse_fraction(text).map_or(Kind::String, Kind::Float),
         },
         b'+' | b'-' | b'0'..=b'9' => numeric(text),
         _ => Kind::String,

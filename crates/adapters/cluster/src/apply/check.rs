@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use kube::api::{Patch, PatchParams};
 use manifest::{
     GroupVersionKind, ObjectId,
     diff::{self, FieldChange},
@@ -20,6 +19,7 @@ use crate::{
 };
 
 use super::{
+    dry_run::Sent,
     error::{Cause, ObjectError, Step},
     plan::{ApplyPlan, PlannedObject, drop_namespace},
 };
@@ -36,6 +36,7 @@ pub(super) struct Checked<'a> {
     pub(super) id: ObjectId,
     pub(super) resource: Resource,
     pub(super) planned: &'a PlannedObject,
+    pub(super) sent: Sent,
     pub(super) verdict: Verdict,
 }
 
@@ -48,7 +49,6 @@ pub(super) enum Verdict {
     /// It is applied: created, or changed after `cleanup`. `raced` tells that the live object is
     /// not the one that the dry run was made on.
     Write {
-        payload: Option<Value>,
         exists: bool,
         fields: Vec<FieldChange>,
         cleanup: Vec<Value>,
@@ -78,15 +78,17 @@ impl Cluster {
             Err(error) => return Err(ObjectError::new(&id, Step::DryRun, error)),
         };
         if is_skipped(plan, &planned.object, live.as_ref()) {
-            let verdict = Verdict::Skip(live);
+            let (sent, verdict) = (Sent::default(), Verdict::Skip(live));
             return Ok(Checked {
                 id,
                 resource,
                 planned,
+                sent,
                 verdict,
             });
         }
-        let mut verdict = self.decide(plan, &id, &at, &planned.object, live).await?;
+        let desired = &planned.object;
+        let (mut sent, mut verdict) = self.decide(plan, &id, &at, desired, live).await?;
         for _ in 1..COMPARE_ATTEMPTS {
             // Another writer came between reading and dry run: what differs is its change.
             let Verdict::Write { raced: true, .. } = verdict else {
@@ -96,12 +98,13 @@ impl Cluster {
                 .get(&at)
                 .await
                 .map_err(|error| ObjectError::new(&id, Step::DryRun, error))?;
-            verdict = self.decide(plan, &id, &at, &planned.object, live).await?;
+            (sent, verdict) = self.decide(plan, &id, &at, desired, live).await?;
         }
         Ok(Checked {
             id,
             resource,
             planned,
+            sent,
             verdict,
         })
     }
@@ -161,9 +164,8 @@ impl Cluster {
         at: &Location<'_>,
         desired: &Value,
         live: Option<Value>,
-    ) -> Result<Verdict, ObjectError> {
+    ) -> Result<(Sent, Verdict), ObjectError> {
         let options = plan.options();
-        let keep = order::stage_of(desired, &options.custom_stage_kinds).is_waited_for();
         let live = match live {
             Some(live) if options.migrate_api_version => {
                 Some(self.migrate(plan, id, at, live).await?)
@@ -171,51 +173,27 @@ impl Cluster {
             live => live,
         };
         let payload = live.as_ref().and_then(|live| adapted(plan, desired, live));
-        let dry_run = self
-            .server_side_apply(
-                at,
-                &options.field_manager,
-                payload.as_ref().unwrap_or(desired),
-                true,
-            )
-            .await;
-        let dry_run = match dry_run {
+        let mut sent = Sent {
+            payload,
+            dropped: Vec::new(),
+        };
+        let dry_run = match self.dry_run(plan, at, desired, &mut sent).await {
             Ok(dry_run) => dry_run,
             Err(error) => {
                 return match live {
                     Some(live) if may_recreate(plan, desired, &live) && is_immutable(&error) => {
                         let uid = object::str_at(&live, &["metadata", "uid"]).map(Into::into);
-                        Ok(Verdict::Recreate { uid })
+                        Ok((sent, Verdict::Recreate { uid }))
                     }
                     _ => Err(refusal(id, error)),
                 };
             }
         };
-        let Some(live) = live else {
-            let exists = object::resource_version(&dry_run).is_some();
-            let (fields, cleanup) = (Vec::new(), Vec::new());
-            return Ok(Verdict::Write {
-                payload,
-                exists,
-                fields,
-                cleanup,
-                raced: false,
-            });
-        };
-        let cleanup = cleanup_of(plan, desired, &live);
-        if cleanup.is_empty() && !diff::has_drifted(&live, &dry_run, &options.ignore) {
-            return Ok(Verdict::Keep(keep.then_some(live)));
+        let verdict = compare(plan, desired, live, &dry_run);
+        if let Verdict::Keep(_) = verdict {
+            sent.payload = None;
         }
-        let exists = object::resource_version(&dry_run).is_some();
-        let fields = diff::changed_fields(&live, &dry_run, &options.ignore);
-        let raced = exists && object::resource_version(&live) != object::resource_version(&dry_run);
-        Ok(Verdict::Write {
-            payload,
-            exists,
-            fields,
-            cleanup,
-            raced,
-        })
+        Ok((sent, verdict))
     }
 
     /// Moves managed fields to the applied API version before the dry run, which would otherwise
@@ -235,33 +213,33 @@ impl Cluster {
             .await
             .map_err(|error| ObjectError::new(id, Step::MigrateApiVersion, error))
     }
+}
 
-    /// Applies an object, or asks what would come of it.
-    pub(super) async fn server_side_apply(
-        &self,
-        at: &Location<'_>,
-        field_manager: &str,
-        payload: &Value,
-        dry_run: bool,
-    ) -> Result<Value, RequestError> {
-        let mut params = PatchParams::apply(field_manager).force();
-        params.dry_run = dry_run;
-        self.patch(at, &params, &Patch::Apply(payload)).await
-    }
-
-    pub(super) async fn json_patch(
-        &self,
-        at: &Location<'_>,
-        field_manager: &str,
-        operations: Vec<Value>,
-    ) -> Result<Value, RequestError> {
-        let patch: json_patch::Patch = serde_json::from_value(Value::Array(operations))
-            .map_err(|error| RequestError::Invalid(error.to_string()))?;
-        let params = PatchParams {
-            field_manager: Some(field_manager.into()),
-            ..PatchParams::default()
+/// Decides from the live object and the dry run.
+fn compare(plan: &ApplyPlan, desired: &Value, live: Option<Value>, dry_run: &Value) -> Verdict {
+    let options = plan.options();
+    let exists = object::resource_version(dry_run).is_some();
+    let Some(live) = live else {
+        let (fields, cleanup) = (Vec::new(), Vec::new());
+        return Verdict::Write {
+            exists,
+            fields,
+            cleanup,
+            raced: false,
         };
-        self.patch(at, &params, &Patch::Json(patch)).await
+    };
+    let cleanup = cleanup_of(plan, desired, &live);
+    if cleanup.is_empty() && !diff::has_drifted(&live, dry_run, &options.ignore) {
+        let keep = order::stage_of(desired, &options.custom_stage_kinds).is_waited_for();
+        return Verdict::Keep(keep.then_some(live));
+    }
+    let fields = diff::changed_fields(&live, dry_run, &options.ignore);
+    let raced = exists && object::resource_version(&live) != object::resource_version(dry_run);
+    Verdict::Write {
+        exists,
+        fields,
+        cleanup,
+        raced,
     }
 }
 

@@ -27,6 +27,7 @@ pub(super) struct Written {
     pub(super) resource: Resource,
     pub(super) action: Action,
     pub(super) fields: Vec<FieldChange>,
+    pub(super) dropped: Vec<String>,
     /// The object as stored, where it exists.
     pub(super) stored: Option<Value>,
 }
@@ -42,6 +43,7 @@ impl Cluster {
             id,
             resource,
             planned,
+            sent,
             verdict,
         } = checked;
         let at = Location {
@@ -50,18 +52,17 @@ impl Cluster {
             name: &id.name,
         };
         let desired = &planned.object;
+        let payload = sent.payload.as_ref().unwrap_or(desired);
         let (action, fields, stored) = match verdict {
             Verdict::Skip(live) => (Action::Skipped, Vec::new(), live),
             Verdict::Keep(live) => (Action::Unchanged, Vec::new(), live),
             Verdict::Write {
-                payload,
                 exists,
                 fields,
                 cleanup,
                 raced: _,
             } => {
                 self.clean_up(plan, &id, &at, desired, cleanup).await?;
-                let payload = payload.as_ref().unwrap_or(desired);
                 let stored = self.apply_one(plan, &id, &at, payload).await?;
                 let action = if exists {
                     Action::Configured
@@ -72,7 +73,7 @@ impl Cluster {
             }
             Verdict::Recreate { uid } => {
                 self.delete_and_await(&id, &at, uid).await?;
-                let stored = self.apply_one(plan, &id, &at, desired).await?;
+                let stored = self.apply_one(plan, &id, &at, payload).await?;
                 (Action::Created, Vec::new(), Some(stored))
             }
         };
@@ -81,6 +82,7 @@ impl Cluster {
             resource,
             action,
             fields,
+            dropped: sent.dropped,
             stored,
         })
     }

@@ -14,4 +14,5 @@ mod ownership;
 mod prune;
 mod stages;
 mod strategy;
+mod unknown;
 mod wait;

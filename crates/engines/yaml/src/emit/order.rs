@@ -1,14 +1,20 @@
 //! The order go-yaml prints keys in.
 
+use super::Flavor;
 use std::cmp::Ordering;
 
-/// Compares two keys as go-yaml does: digit runs by number, other characters before letters, except
-/// right after a digit, where letters come first.
+/// Compares two keys as go-yaml v2 does: digit runs by number, other characters before letters.
+///
+/// v3 differs right after a digit, where letters come first.
 ///
 /// Shape: `A < a < a-1 < a9 < a10 < aB < ab`.
 ///
 /// Source: go.yaml.in/yaml v2.4.3 and v3.0.4, observed.
 pub fn compare_keys(a: &str, b: &str) -> Ordering {
+    compare(a, b, Flavor::V2)
+}
+
+pub(super) fn compare(a: &str, b: &str, flavor: Flavor) -> Ordering {
     let same = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
     // The first difference may lie inside a character; step back to where it begins.
     let same = (0..=same)
@@ -19,7 +25,7 @@ pub fn compare_keys(a: &str, b: &str) -> Ordering {
     let (Some(x), Some(y)) = (rest_a.chars().next(), rest_b.chars().next()) else {
         return rest_a.len().cmp(&rest_b.len());
     };
-    let after_digit = head.chars().next_back().is_some_and(is_digit);
+    let after_digit = flavor == Flavor::V3 && head.chars().next_back().is_some_and(is_digit);
     match (x.is_alphabetic(), y.is_alphabetic()) {
         (true, true) => x.cmp(&y),
         (true, false) if after_digit => Ordering::Less,
@@ -59,12 +65,12 @@ fn number(text: &str, start: i64) -> (i64, usize) {
         })
 }
 
-/// Sorts by [`compare_keys`].
+/// Sorts by [`compare`].
 ///
 /// The order is not total for digit runs that overflow, which the standard sorts may answer with a
 /// panic; a merge sort only ever puts them somewhere.
-pub(super) fn sort_by_key<V: Copy>(pairs: &mut Vec<(&str, V)>) {
-    if pairs.is_sorted_by(|a, b| compare_keys(a.0, b.0).is_le()) {
+pub(super) fn sort_by_key<V: Copy>(pairs: &mut Vec<(&str, V)>, flavor: Flavor) {
+    if pairs.is_sorted_by(|a, b| compare(a.0, b.0, flavor).is_le()) {
         return;
     }
     let mut width = 1;
@@ -73,7 +79,7 @@ pub(super) fn sort_by_key<V: Copy>(pairs: &mut Vec<(&str, V)>) {
         for chunk in pairs.chunks(width * 2) {
             let (mut left, mut right) = chunk.split_at(width.min(chunk.len()));
             while let ([a, rest_a @ ..], [b, rest_b @ ..]) = (left, right) {
-                if compare_keys(a.0, b.0).is_le() {
+                if compare(a.0, b.0, flavor).is_le() {
                     merged.push(*a);
                     left = rest_a;
                 } else {
@@ -100,7 +106,7 @@ mod tests {
             "aB", "ab", "c2", "c10", "z1", "z1a", "z01a",
         ];
         let mut pairs: Vec<(&str, ())> = expected.iter().rev().map(|key| (*key, ())).collect();
-        sort_by_key(&mut pairs);
+        sort_by_key(&mut pairs, Flavor::V2);
         let sorted: Vec<&str> = pairs.into_iter().map(|pair| pair.0).collect();
         assert_eq!(sorted, expected);
     }

@@ -140,7 +140,7 @@ impl<'o> Printer<'o> {
             }
             Shape::Mapping(pairs) if pairs.is_empty() => self.word("{}"),
             Shape::Mapping(mut pairs) => {
-                sort_by_key(&mut pairs);
+                sort_by_key(&mut pairs, self.flavor);
                 let indent = if matches!(place, Place::Root) {
                     0
                 } else {
@@ -294,11 +294,13 @@ impl<'o> Printer<'o> {
         self.separate();
         self.put('"');
         let breakable = breakable && self.flavor == Flavor::V2;
+        // libyaml's Go descendants take every character for a byte order mark once the first is one.
+        let escape_all = text.starts_with('\u{feff}');
         let mut after_space = false;
         let mut chars = text.chars().enumerate().peekable();
         while let Some((at, c)) = chars.next() {
             let next = chars.peek().map(|(_, c)| *c);
-            if c == ' ' {
+            if c == ' ' && !escape_all {
                 let breaks = breakable && !after_space && self.column > WIDTH && at > 0;
                 match next {
                     Some(next) if breaks => {
@@ -315,7 +317,7 @@ impl<'o> Printer<'o> {
                 continue;
             }
             after_space = false;
-            if !is_printable(c) || is_break(c) || c == '"' || c == '\\' {
+            if escape_all || !is_printable(c) || is_break(c) || c == '"' || c == '\\' {
                 self.escape(c);
             } else {
                 self.put(c);

@@ -3,6 +3,7 @@
 use super::Flavor;
 use crate::node::{Kind, Style};
 use crate::resolve::{Schema, implicit};
+use crate::timestamp::Timestamp;
 
 /// What forbids a style.
 #[derive(Debug, Default)]
@@ -24,7 +25,7 @@ struct Findings {
 
 /// Chooses the style of a string: what the encoder asks for, corrected by what the text allows.
 pub(super) fn style(text: &str, flavor: Flavor, is_simple_key: bool) -> Style {
-    let wanted = wanted(text, flavor);
+    let wanted = wanted(text);
     if wanted == Style::DoubleQuoted {
         return wanted;
     }
@@ -48,10 +49,10 @@ pub(super) fn style(text: &str, flavor: Flavor, is_simple_key: bool) -> Style {
     }
 }
 
-fn wanted(text: &str, flavor: Flavor) -> Style {
+fn wanted(text: &str) -> Style {
     if text.contains('\n') {
         Style::Literal
-    } else if reads_as_string(text, flavor) {
+    } else if reads_as_string(text) {
         Style::Plain
     } else {
         Style::DoubleQuoted
@@ -59,11 +60,11 @@ fn wanted(text: &str, flavor: Flavor) -> Style {
 }
 
 /// Tells whether Go reads the text back as a string when nothing quotes it.
-fn reads_as_string(text: &str, flavor: Flavor) -> bool {
-    if text.is_empty() || !matches!(implicit(text, Schema::Legacy), Kind::String) {
-        return false;
-    }
-    !is_base_60(text.as_bytes()) && (text != "<<" || flavor == Flavor::V2)
+fn reads_as_string(text: &str) -> bool {
+    !text.is_empty()
+        && matches!(implicit(text, Schema::Legacy), Kind::String)
+        && !is_base_60(text.as_bytes())
+        && Timestamp::parse(text).is_none()
 }
 
 /// Matches `[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?`, the base 60 numbers of YAML 1.1.

@@ -1,0 +1,221 @@
+//! Fetches the commit and stores its files as the new artifact.
+
+use std::io;
+use std::sync::Arc;
+
+use api::meta::{Artifact, Time};
+use api::source::GitRepository;
+use artifact::ArchiveWriter;
+use artifact::storage::{ArtifactPath, Stored, WriteError};
+use git::{Entry, Skipped, Snapshot, WalkError};
+use kube::ResourceExt;
+use runtime::{Change, Failure, Progress};
+use select::IgnoreRules;
+
+use super::failure::{GIT_FAILED, chain, checkout, fetch, storage};
+use super::plan::Plan;
+use super::{ARTIFACT_OUTDATED, GitRepositories, KIND};
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// What is published is what is asked for.
+    Unchanged {
+        /// The artifact, with today's address.
+        artifact: Artifact,
+    },
+    /// A new artifact is in the storage.
+    Stored {
+        /// The artifact.
+        artifact: Artifact,
+        /// The message of its commit.
+        message: String,
+    },
+}
+
+/// What the thread that stores hands back.
+struct Archived {
+    stored: Stored,
+    message: String,
+    skipped: Skipped,
+}
+
+impl GitRepositories {
+    pub(super) async fn publish(
+        &self,
+        object: &GitRepository,
+        plan: Plan,
+        progress: &Progress,
+    ) -> Result<Outcome, Failure> {
+        let Plan {
+            access,
+            listing,
+            want,
+            commit,
+            revision,
+            published,
+            deadline,
+            ..
+        } = &plan;
+        let fetched = self
+            .git
+            .fetch(&access.remote, listing, want, *deadline)
+            .await;
+        let snapshot = fetched.map_err(|error| {
+            let cause = match &error {
+                git::Error::CommitNotFound(_) => chain(&error),
+                _ => format!("unable to clone '{}': {}", access.remote.url, chain(&error)),
+            };
+            checkout(&access.redact(&cause))
+        })?;
+        let is_new = published
+            .as_ref()
+            .is_none_or(|artifact| artifact.revision != *revision);
+        if is_new {
+            let words = format!("building artifact: new upstream revision '{revision}'");
+            progress
+                .changed(words, outdated(revision, published.is_some()))
+                .await?;
+        }
+        let namespace = object.namespace().unwrap_or_default();
+        let file = format!("{commit}.tar.gz");
+        let path = ArtifactPath::new(KIND, &namespace, &object.name_any(), &file)
+            .map_err(|error| storage("InvalidPath", error.to_string()))?;
+        let archived = self.archive(&path, snapshot, &plan).await?;
+        if archived.skipped.links > 0 {
+            let links = archived.skipped.links;
+            tracing::debug!(links, "symbolic links are not part of the artifact");
+        }
+        let artifact = Artifact {
+            path: path.as_str().to_owned(),
+            url: self.storage.url(&path),
+            revision: plan.revision,
+            digest: archived.stored.digest.to_string(),
+            checksum: None,
+            last_update_time: Time(runtime::conditions::whole_seconds(archived.stored.written)),
+            size: i64::try_from(archived.stored.size).ok(),
+            metadata: std::collections::BTreeMap::new(),
+        };
+        Ok(Outcome::Stored {
+            artifact,
+            message: archived.message,
+        })
+    }
+
+    async fn archive(
+        &self,
+        path: &ArtifactPath,
+        snapshot: Snapshot,
+        plan: &Plan,
+    ) -> Result<Archived, Failure> {
+        let (store, path) = (Arc::clone(&self.storage), path.clone());
+        let (ignore, directories) = (plan.ignore.clone(), plan.directories.clone());
+        let work = move || {
+            let message = snapshot.message().map_err(|error| unreadable(&error))?;
+            let mut skipped = Skipped::default();
+            let stored = store.write(&path, |out| {
+                skipped = write_files(&snapshot, ignore.as_deref(), &directories, out)?;
+                Ok(())
+            });
+            Ok(Archived {
+                stored: stored.map_err(not_written)?,
+                message,
+                skipped,
+            })
+        };
+        let done = tokio::task::spawn_blocking(work).await;
+        done.unwrap_or_else(|error| Err(storage("ArchiveOperationFailed", error.to_string())))
+    }
+}
+
+fn outdated(revision: &str, had_one: bool) -> Change {
+    if !had_one {
+        return Change::default();
+    }
+    let words = format!("new upstream revision '{revision}'");
+    Change::default().condition(ARTIFACT_OUTDATED, "True", "NewRevision", words)
+}
+
+fn write_files(
+    snapshot: &Snapshot,
+    ignore: Option<&str>,
+    directories: &[String],
+    out: &mut dyn io::Write,
+) -> Result<Skipped, WalkError> {
+    let mut rules = IgnoreRules::new(ignore);
+    snapshot.read_ignore_files(&mut rules)?;
+    let mut archive = ArchiveWriter::new(out);
+    let skipped = snapshot.walk(&rules, directories, &mut |entry| match entry {
+        Entry::Directory(path) => archive.directory(path),
+        Entry::File {
+            path,
+            executable,
+            content,
+        } => archive.file(path, executable, content.len() as u64, content),
+    })?;
+    archive.finish()?;
+    Ok(skipped)
+}
+
+fn unreadable(error: &WalkError) -> Failure {
+    fetch(
+        GIT_FAILED,
+        format!(
+            "failed to checkout and determine revision: {}",
+            chain(error)
+        ),
+    )
+}
+
+fn not_written(error: WriteError<WalkError>) -> Failure {
+    let words = chain(&error);
+    match error {
+        WriteError::Directory(_) => storage("DirectoryCreationFailed", words),
+        WriteError::Lock(_) => Failure::retry("Failed", words),
+        WriteError::Content(error @ WalkError::NoSuchDirectory(_)) => fetch(
+            GIT_FAILED,
+            format!("failed to sparse checkout directories : {}", chain(&error)),
+        ),
+        WriteError::Content(error @ WalkError::Objects(_)) => unreadable(&error),
+        WriteError::Content(_) | WriteError::File(_) | _ => {
+            storage("ArchiveOperationFailed", words)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_to_write_have_their_condition_and_reason() {
+        let io = || io::Error::other("disk");
+        let check = |error: WriteError<WalkError>, reason: &str, words: &str| {
+            let failure = not_written(error);
+            assert_eq!(
+                (failure.reason.as_str(), failure.message.as_str()),
+                (reason, words)
+            );
+        };
+        check(
+            WriteError::Directory(io()),
+            "DirectoryCreationFailed",
+            "failed to create artifact directory: disk",
+        );
+        check(
+            WriteError::Lock(io()),
+            "Failed",
+            "failed to acquire lock for artifact: disk",
+        );
+        check(
+            WriteError::Content(WalkError::Sink(io())),
+            "ArchiveOperationFailed",
+            "unable to archive artifact to storage: disk",
+        );
+        check(
+            WriteError::Content(WalkError::NoSuchDirectory("x".into())),
+            "GitOperationFailed",
+            "failed to sparse checkout directories : sparse checkout dir 'x' does not exist in repository",
+        );
+    }
+}

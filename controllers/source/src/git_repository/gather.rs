@@ -1,0 +1,406 @@
+//! Looks after the stored artifact, reads Secrets, lists the remote's references.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::meta::{Artifact, Condition};
+use api::source::{GitProvider, GitReference, GitRepository, GitRepositorySpec};
+use artifact::storage::{ArtifactPath, VerifyError};
+use git::Listing;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, ResourceExt};
+use net_http::Proxy;
+use runtime::{Change, Failure, Note, Progress};
+use select::reference::{Wanted, same_revision};
+use tokio::time::Instant;
+
+use super::access::{Access, Address, SecretData, proxy};
+use super::failure::{AUTH_FAILED, chain, checkout, fetch, stalled, storage};
+use super::{ARTIFACT_IN_STORAGE, GitRepositories, plan};
+
+const DEFAULT_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long a run may spend on removing old artifacts.
+const COLLECT_BUDGET: Duration = Duration::from_secs(5);
+
+/// What the decision needs.
+#[derive(Clone, Debug)]
+pub struct Inputs {
+    /// What the object asks for.
+    pub(super) wanted: Wanted,
+    /// How the repository is reached.
+    pub(super) access: Access,
+    /// The artifact of the status, if it is there and intact, with today's address.
+    pub(super) artifact: Option<Artifact>,
+    /// What the server has; absent where the commit is fixed and already published.
+    pub(super) listing: Option<Listing>,
+    /// When the time for Git is over.
+    pub(super) deadline: Instant,
+}
+
+impl GitRepositories {
+    pub(super) async fn gather_inputs(
+        &self,
+        object: &GitRepository,
+        progress: &Progress,
+    ) -> Result<Inputs, Failure> {
+        let artifact = self.stored(object, progress).await?;
+        let access = self.access(object).await?;
+        let timeout = object.spec.timeout.map_or(DEFAULT_TIMEOUT, Into::into);
+        let deadline = Instant::now() + timeout;
+        let wanted = wanted(object.spec.reference.as_ref());
+        let published = artifact.as_ref().map(|artifact| artifact.revision.as_str());
+        let settled = wanted.is_pinned()
+            && published.is_some_and(|revision| plan::pinned_is(&wanted, revision))
+            && !plan::settings_changed(object);
+        let listing = if settled {
+            None
+        } else {
+            let listed = self.git.list(&access.remote, deadline).await;
+            let probing = artifact.is_some() && is_in_storage(object);
+            Some(listed.map_err(|error| cannot_list(&error, &access, &wanted, probing))?)
+        };
+        Ok(Inputs {
+            wanted,
+            access,
+            artifact,
+            listing,
+            deadline,
+        })
+    }
+
+    /// Removes old artifacts, checks the current one, and says what is missing.
+    async fn stored(
+        &self,
+        object: &GitRepository,
+        progress: &Progress,
+    ) -> Result<Option<Artifact>, Failure> {
+        let current = object
+            .status
+            .as_ref()
+            .and_then(|status| status.artifact.clone());
+        let Some(mut current) = current else {
+            progress.changed("building artifact", disappeared()).await?;
+            return Ok(None);
+        };
+        let Ok(path) = ArtifactPath::parse(&current.path) else {
+            let words = "building artifact: disappeared from storage";
+            progress.changed(words, disappeared()).await?;
+            return Ok(None);
+        };
+        self.collect_garbage(&path, progress).await;
+        match self.check(&path, &current.digest).await? {
+            Checked::Intact => {
+                current.url = self.storage.url(&path);
+                return Ok(Some(current));
+            }
+            Checked::Missing => {}
+            Checked::Damaged(why) => progress.emit(Note::error(
+                "ArtifactVerificationFailed",
+                format!("failed to verify integrity of artifact: {why}"),
+            )),
+        }
+        let words = "building artifact: disappeared from storage";
+        progress.changed(words, disappeared()).await?;
+        Ok(None)
+    }
+
+    async fn collect_garbage(&self, current: &ArtifactPath, progress: &Progress) {
+        let (store, retention, current) =
+            (Arc::clone(&self.storage), self.retention, current.clone());
+        let collected =
+            tokio::task::spawn_blocking(move || store.collect(&current, retention, COLLECT_BUDGET));
+        match collected.await {
+            Ok(Ok(removed)) if removed.is_empty() => {}
+            Ok(Ok(removed)) => {
+                let words = format!("garbage collected {} artifacts", removed.len());
+                progress.emit(Note::trace("GarbageCollectionSucceeded", words));
+            }
+            Ok(Err(error)) => {
+                let words = format!("garbage collection failed: {}", chain(&error));
+                progress.emit(Note::error("GarbageCollectionFailed", words));
+            }
+            Err(error) => tracing::error!(%error, "garbage collection failed"),
+        }
+    }
+
+    /// Compares the stored file with its digest; a file that differs is removed.
+    async fn check(&self, path: &ArtifactPath, digest: &str) -> Result<Checked, Failure> {
+        let (store, path, digest) = (Arc::clone(&self.storage), path.clone(), digest.to_owned());
+        let checked = tokio::task::spawn_blocking(move || {
+            if !store.exists(&path) {
+                return Ok(Checked::Missing);
+            }
+            match store.verify(&path, &digest) {
+                Ok(()) => Ok(Checked::Intact),
+                Err(VerifyError::Read(error)) => Err(format!("failed to read artifact: {error}")),
+                Err(error) => match store.remove(&path) {
+                    Ok(()) => Ok(Checked::Damaged(chain(&error))),
+                    Err(cause) => Err(format!(
+                        "failed to remove artifact after digest mismatch: {cause}"
+                    )),
+                },
+            }
+        });
+        let checked = checked.await.unwrap_or_else(|error| Err(error.to_string()));
+        checked.map_err(|message| storage("StatOperationFailed", message))
+    }
+
+    /// Reads the URL and the Secrets.
+    async fn access(&self, object: &GitRepository) -> Result<Access, Failure> {
+        let spec = &object.spec;
+        let proxy = self.proxy(object).await?;
+        let shown = net_http::without_credentials(&spec.url);
+        let address = Address::parse(&spec.url).map_err(|error| {
+            stalled(
+                "URLInvalid",
+                format!("failed to parse url '{shown}': {error}"),
+            )
+        })?;
+        refuse_unsupported(spec, &address.scheme)?;
+        let secret = match &spec.secret_ref {
+            Some(reference) => Some(self.secret(object, &reference.name).await?),
+            None => None,
+        };
+        let secret = secret.as_ref().map(|(name, data)| (name.as_str(), data));
+        refuse_app_data(secret)?;
+        Access::new(&address, secret, proxy).map_err(|error| {
+            let words = format!("failed to configure authentication options: {error}");
+            fetch(AUTH_FAILED, words)
+        })
+    }
+
+    async fn proxy(&self, object: &GitRepository) -> Result<Proxy, Failure> {
+        let Some(reference) = &object.spec.proxy_secret_ref else {
+            return Ok(Proxy::default());
+        };
+        let failed = |cause: String| {
+            fetch(
+                AUTH_FAILED,
+                format!("failed to configure proxy options: {cause}"),
+            )
+        };
+        let (name, data) = self
+            .read_secret(object, &reference.name)
+            .await
+            .map_err(failed)?;
+        proxy(&name, &data).map_err(|error| failed(error.to_string()))
+    }
+
+    async fn secret(
+        &self,
+        object: &GitRepository,
+        name: &str,
+    ) -> Result<(String, SecretData), Failure> {
+        self.read_secret(object, name).await.map_err(|cause| {
+            let namespace = object.namespace().unwrap_or_default();
+            // Upstream says so twice, and people search for it.
+            fetch(
+                AUTH_FAILED,
+                format!("failed to get secret '{namespace}/{name}': {cause}"),
+            )
+        })
+    }
+
+    /// Reads one Secret, never from a cache: the rights may allow no more than that.
+    async fn read_secret(
+        &self,
+        object: &GitRepository,
+        name: &str,
+    ) -> Result<(String, SecretData), String> {
+        let namespace = object.namespace().unwrap_or_default();
+        let full = format!("{namespace}/{name}");
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &namespace);
+        match secrets.get(name).await {
+            Ok(secret) => Ok((full, secret.data.unwrap_or_default())),
+            Err(kube::Error::Api(status)) => {
+                Err(format!("failed to get secret '{full}': {}", status.message))
+            }
+            Err(error) => Err(format!("failed to get secret '{full}': {}", chain(&error))),
+        }
+    }
+}
+
+enum Checked {
+    Intact,
+    Missing,
+    Damaged(String),
+}
+
+fn disappeared() -> Change {
+    Change::default()
+        .unset("artifact")
+        .remove(ARTIFACT_IN_STORAGE)
+}
+
+fn is_in_storage(object: &GitRepository) -> bool {
+    let conditions: &[Condition] = object
+        .status
+        .as_ref()
+        .map_or(&[], |status| status.conditions.as_slice());
+    runtime::conditions::is_true(conditions, ARTIFACT_IN_STORAGE)
+}
+
+fn wanted(reference: Option<&GitReference>) -> Wanted {
+    let Some(GitReference {
+        branch,
+        tag,
+        semver,
+        name,
+        commit,
+    }) = reference.cloned()
+    else {
+        return Wanted::default();
+    };
+    Wanted {
+        commit,
+        name,
+        tag,
+        semver,
+        branch,
+    }
+}
+
+/// Upstream asks for the references alone only where it may save a clone by that, and names its errors accordingly.
+fn cannot_list(error: &git::Error, access: &Access, wanted: &Wanted, probing: bool) -> Failure {
+    let whole = wanted.is_pinned() || (wanted.semver.is_some() && wanted.name.is_none());
+    let attempt = if probing && !whole {
+        "unable to list remote for"
+    } else {
+        "unable to clone"
+    };
+    let cause = format!("{attempt} '{}': {}", access.remote.url, chain(error));
+    checkout(&access.redact(&cause))
+}
+
+/// Refuses by name what is not supported: nothing that a user asks for is passed over in silence.
+fn refuse_unsupported(spec: &GitRepositorySpec, scheme: &str) -> Result<(), Failure> {
+    let refused = |what: &str| {
+        Err(stalled(
+            "UnsupportedFeature",
+            format!("{what} is not supported"),
+        ))
+    };
+    match spec.provider.unwrap_or_default() {
+        GitProvider::Generic => {}
+        GitProvider::Aws => return refused("spec.provider 'aws'"),
+        GitProvider::Azure => return refused("spec.provider 'azure'"),
+        GitProvider::Github if spec.secret_ref.is_none() => {
+            return Err(stalled(
+                "InvalidProviderConfiguration",
+                "secretRef with github app data must be specified when provider is set to github",
+            ));
+        }
+        GitProvider::Github => return refused("spec.provider 'github'"),
+    }
+    match scheme {
+        "http" | "https" => {}
+        "ssh" => return refused("an ssh URL"),
+        other => {
+            return Err(stalled(
+                "URLInvalid",
+                format!("unknown transport '{other}'"),
+            ));
+        }
+    }
+    if spec.verify.is_some() {
+        return refused("spec.verify");
+    }
+    if spec.recurse_submodules == Some(true) {
+        return refused("spec.recurseSubmodules");
+    }
+    if !spec.include.is_empty() {
+        return refused("spec.include");
+    }
+    Ok(())
+}
+
+/// covers: SC-063
+fn refuse_app_data(secret: Option<(&str, &SecretData)>) -> Result<(), Failure> {
+    match secret {
+        Some((name, data)) if data.contains_key("githubAppID") => Err(fetch(
+            "InvalidProviderConfiguration",
+            format!("secretRef '{name}' has github app data but provider is not set to github"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Says whether a stored revision is that of the fixed commit.
+pub(super) fn is_same(stored: &str, revision: &str) -> bool {
+    same_revision(stored, revision)
+}
+
+#[cfg(test)]
+mod tests {
+    use api::source::{GitVerification, Include};
+    use runtime::Class;
+
+    use super::*;
+
+    fn refusal(spec: &GitRepositorySpec, scheme: &str) -> String {
+        let failure = refuse_unsupported(spec, scheme).unwrap_err();
+        assert_eq!(failure.class, Class::Stall);
+        failure.message
+    }
+
+    /// covers: SC-063
+    #[test]
+    fn what_is_not_supported_is_refused_by_name() {
+        let spec = GitRepositorySpec::default();
+        refuse_unsupported(&spec, "https").unwrap();
+        assert_eq!(refusal(&spec, "ssh"), "an ssh URL is not supported");
+        let verify = GitRepositorySpec {
+            verify: Some(GitVerification::default()),
+            ..spec.clone()
+        };
+        assert_eq!(refusal(&verify, "https"), "spec.verify is not supported");
+        let include = GitRepositorySpec {
+            include: vec![Include::default()],
+            ..spec.clone()
+        };
+        assert_eq!(refusal(&include, "https"), "spec.include is not supported");
+        let modules = GitRepositorySpec {
+            recurse_submodules: Some(true),
+            ..spec.clone()
+        };
+        assert_eq!(
+            refusal(&modules, "https"),
+            "spec.recurseSubmodules is not supported"
+        );
+        let github = GitRepositorySpec {
+            provider: Some(GitProvider::Github),
+            ..spec
+        };
+        assert_eq!(
+            refusal(&github, "https"),
+            "secretRef with github app data must be specified when provider is set to github"
+        );
+        let data =
+            SecretData::from([("githubAppID".to_owned(), k8s_openapi::ByteString::default())]);
+        assert_eq!(
+            refuse_app_data(Some(("ns/s", &data))).unwrap_err().message,
+            "secretRef 'ns/s' has github app data but provider is not set to github"
+        );
+    }
+
+    #[test]
+    fn errors_say_which_attempt_failed_and_hide_credentials() {
+        let address = Address::parse("https://u:s3cret@host/x").unwrap();
+        let access = Access::new(&address, None, Proxy::default()).unwrap();
+        let error = git::Error::AuthenticationRequired("no s3cret for you".into());
+        let text = |wanted: &Wanted, probing| cannot_list(&error, &access, wanted, probing).message;
+        let branch = Wanted::default();
+        let range = Wanted {
+            semver: Some("*".into()),
+            ..Wanted::default()
+        };
+        let clone = "failed to checkout and determine revision: unable to clone 'https://host/x': \
+                     authentication required: no ***** for you";
+        assert_eq!(text(&branch, false), clone);
+        assert_eq!(text(&range, true), clone);
+        assert_eq!(
+            text(&branch, true),
+            clone.replace("clone", "list remote for")
+        );
+    }
+}

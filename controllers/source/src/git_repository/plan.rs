@@ -1,0 +1,118 @@
+//! Decides which commit is published, and whether it already is.
+
+use api::meta::Artifact;
+use api::source::{GitRepository, GitRepositoryStatus};
+use git::{Listing, Want};
+use runtime::{Failure, Next};
+use select::reference::{Choice, ChooseError, Pinned, Wanted, choose};
+use tokio::time::Instant;
+
+use super::access::Access;
+use super::act::Outcome;
+use super::failure::{chain, checkout, fetch};
+use super::gather::{Inputs, is_same};
+
+/// What is to be fetched and stored.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub(super) access: Access,
+    pub(super) listing: Listing,
+    pub(super) want: Want,
+    pub(super) commit: String,
+    pub(super) revision: String,
+    pub(super) published: Option<Artifact>,
+    pub(super) ignore: Option<String>,
+    pub(super) directories: Vec<String>,
+    pub(super) deadline: Instant,
+}
+
+/// Chooses the commit and compares it, and the settings, with what is published.
+pub(super) fn plan(object: &GitRepository, inputs: Inputs) -> Result<Next<Plan, Outcome>, Failure> {
+    let Inputs {
+        wanted,
+        access,
+        artifact,
+        listing,
+        deadline,
+    } = inputs;
+    let (choice, listing) = match (listing, wanted.pinned()) {
+        (Some(listing), _) => (choice(&wanted, &listing, &access)?, listing),
+        (None, Some(pinned)) => (Choice::Pinned(pinned), Listing::default()),
+        (None, None) => return Err(checkout("the remote was not asked for its references")),
+    };
+    let revision = choice.revision();
+    match artifact {
+        Some(mut artifact)
+            if is_same(&artifact.revision, &revision) && !settings_changed(object) =>
+        {
+            artifact.revision = revision;
+            Ok(Next::Done(Outcome::Unchanged { artifact }))
+        }
+        published => Ok(Next::Last(Plan {
+            access,
+            listing,
+            commit: choice.commit().to_owned(),
+            want: want(choice),
+            revision,
+            published,
+            ignore: object.spec.ignore.clone(),
+            directories: object.spec.sparse_checkout.clone(),
+            deadline,
+        })),
+    }
+}
+
+fn want(choice: Choice) -> Want {
+    match choice {
+        Choice::Tip(tip) => Want::Listed {
+            object: tip.object,
+            commit: tip.commit,
+        },
+        Choice::Pinned(Pinned {
+            label: _,
+            commit,
+            branch,
+        }) => Want::Commit { commit, branch },
+    }
+}
+
+fn choice(wanted: &Wanted, listing: &Listing, access: &Access) -> Result<Choice, Failure> {
+    choose(wanted, &listing.refs).map_err(|error| match error {
+        ChooseError::NotFound(name)
+            if listing.refs.is_empty()
+                && name.starts_with("refs/heads/")
+                && !wanted.is_pinned() =>
+        {
+            fetch("EmptyGitRepository", "git repository is empty")
+        }
+        ChooseError::NotFound(_) => {
+            checkout(&format!("unable to clone '{}': {error}", access.remote.url))
+        }
+        error => checkout(&chain(&error)),
+    })
+}
+
+/// Says whether a published revision is what a fixed commit asks for.
+pub(super) fn pinned_is(wanted: &Wanted, revision: &str) -> bool {
+    let asked = wanted
+        .pinned()
+        .map(|pinned| Choice::Pinned(pinned).revision());
+    asked.is_some_and(|asked| is_same(revision, &asked))
+}
+
+/// Says whether the artifact was made with other settings than the object has now.
+///
+/// An absent `spec.ignore` and an empty one differ. covers: SC-082
+pub(super) fn settings_changed(object: &GitRepository) -> bool {
+    let none = GitRepositoryStatus::default();
+    let status = object.status.as_ref().unwrap_or(&none);
+    let spec = &object.spec;
+    spec.ignore != status.observed_ignore
+        || spec.recurse_submodules.unwrap_or_default()
+            != status.observed_recurse_submodules.unwrap_or_default()
+        || spec.include != status.observed_include
+        || spec.sparse_checkout != status.observed_sparse_checkout
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,604 @@
+//! Brings one directory's objects together: resources, bases, generators, components, and the
+//! transformers over them, in upstream's order.
+
+mod configure;
+mod plugins;
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::config::{Config, read_configuration, read_crd};
+use crate::error::{Error, Place};
+use crate::generate::map::{self, MapKind};
+use crate::kustomization::{self, At, COMPONENT, Kustomization};
+use crate::load::{LoadError, Loader};
+use crate::options::HelmChart;
+use crate::origin::{ConfiguredBy, Origin};
+use crate::read;
+use crate::remote;
+use crate::res_map::ResMap;
+use crate::resource::{HELM_GENERATED, Resource};
+use crate::schema::Schema;
+use crate::transform::Transformer;
+use crate::transform::vars::{self, VarSet};
+use crate::tree;
+
+/// What came together so far.
+#[derive(Debug)]
+pub(crate) struct Accumulator {
+    pub(crate) resources: ResMap,
+    pub(crate) config: Option<Arc<Config>>,
+    pub(crate) vars: VarSet,
+}
+
+/// A directory with its kustomization file.
+pub(crate) struct Target<'a> {
+    pub(crate) loader: Loader<'a>,
+    pub(crate) kustomization: Kustomization,
+    pub(crate) schema: Rc<Schema>,
+    /// Where the directory is, if origins are wanted.
+    pub(crate) origin: Option<Origin>,
+    /// The name of the kustomization file alone.
+    pub(crate) file_name: String,
+    /// The namespace that charts inherit.
+    helm_namespace: String,
+}
+
+/// A transformer and what to write into the objects it changed.
+pub(crate) struct Step {
+    pub(crate) transformer: Box<dyn Transformer>,
+    pub(crate) origin: Option<Origin>,
+}
+
+impl Accumulator {
+    pub(crate) fn new(schema: &Rc<Schema>) -> Self {
+        Self {
+            resources: ResMap::new(schema),
+            config: None,
+            vars: VarSet::default(),
+        }
+    }
+
+    fn merge_config(&mut self, other: &Arc<Config>) -> Result<(), Error> {
+        if let Some(config) = &mut self.config {
+            config.merge(other)
+        } else {
+            self.config = Some(Config::alone(other)?);
+            Ok(())
+        }
+    }
+
+    /// Takes over what a base brought.
+    fn merge(&mut self, other: Self) -> Result<(), Error> {
+        self.resources.append_all(other.resources.into_vec())?;
+        if let Some(config) = &other.config {
+            self.merge_config(config)?;
+        }
+        self.vars.merge(other.vars)
+    }
+
+    pub(crate) fn config(&self) -> Arc<Config> {
+        self.config.clone().unwrap_or_else(Config::defaults)
+    }
+}
+
+impl<'a> Target<'a> {
+    /// Reads the kustomization file of a directory.
+    ///
+    /// # Errors
+    /// Where there is none, or it cannot be read.
+    pub(crate) fn load(loader: Loader<'a>, schema: &Rc<Schema>) -> Result<Self, Error> {
+        let file = loader.kustomization_file()?;
+        let path: Arc<str> = Arc::from(file.path.as_str());
+        let reader = yaml::Reader::new(yaml::Schema::Legacy);
+        let node = reader
+            .read_first(&file.content, &file.path)
+            .map_err(|error| {
+                let place = read::yaml_place(&error, &file.path);
+                Error::at(place, format!("invalid Kustomization: {}", error.go_text()))
+            })?;
+        let node = node.unwrap_or_default();
+        let lenient = loader.session.options.lenient_root && loader.is_root();
+        let (kustomization, ignored) = kustomization::read(&path, &node, lenient)?;
+        for (place, problem) in ignored {
+            loader
+                .session
+                .warn(format!("Warning: {problem} is ignored [at {place}]"));
+        }
+        for field in &kustomization.deprecated {
+            loader.session.warn(deprecated(field));
+        }
+        let file_name = file.path.rsplit('/').next().unwrap_or_default().to_owned();
+        let target = Self {
+            loader,
+            kustomization,
+            schema: Rc::clone(schema),
+            origin: None,
+            file_name,
+            helm_namespace: String::new(),
+        };
+        target.check_header()?;
+        Ok(target)
+    }
+
+    fn check_header(&self) -> Result<(), Error> {
+        let k = &self.kustomization;
+        let place = Place::file(&k.file);
+        if k.is_empty {
+            return Err(Error::at(place, "kustomization.yaml is empty"));
+        }
+        let mut problems = Vec::new();
+        if !matches!(k.kind.as_str(), "" | "Kustomization" | COMPONENT) {
+            problems.push("kind should be Kustomization or Component".to_owned());
+        }
+        let version = if k.kind == COMPONENT {
+            "kustomize.config.k8s.io/v1alpha1"
+        } else {
+            "kustomize.config.k8s.io/v1beta1"
+        };
+        if !k.api_version.is_empty() && k.api_version != version {
+            let kind = if k.kind.is_empty() {
+                "Kustomization"
+            } else {
+                &k.kind
+            };
+            problems.push(format!("apiVersion for {kind} should be {version}"));
+        }
+        if problems.is_empty() {
+            return Ok(());
+        }
+        Err(Error::at(
+            place,
+            format!(
+                "Failed to read kustomization file under /{}: {}",
+                self.loader.root,
+                problems.join(", ")
+            ),
+        ))
+    }
+
+    /// Sets the build's schema as the kustomization asks; the first one asked for stays.
+    ///
+    /// # Errors
+    /// Where the schema cannot be had.
+    pub(crate) fn set_schema(&self) -> Result<(), Error> {
+        let k = &self.kustomization;
+        let place = || k.place(k.openapi_line);
+        let version = k.openapi.get("version");
+        let Some(path) = k.openapi.get("path") else {
+            return match version.map(String::as_str) {
+                None | Some("") => Ok(()),
+                Some(_) if self.schema.is_settled() => Ok(()),
+                Some("v1.21.2") => {
+                    self.schema.settle();
+                    Ok(())
+                }
+                Some(other) => Err(Error::at(
+                    place(),
+                    format!("the specified OpenAPI version is not built in: {other}"),
+                )),
+            };
+        };
+        let file = self
+            .loader
+            .load(path)
+            .map_err(|error| error.into_error(&self.loader.session).or_place(place))?;
+        if self.schema.is_settled() {
+            return Ok(());
+        }
+        if version.is_some() {
+            let text = "builtin version and custom schema provided, cannot use both";
+            return Err(Error::at(place(), text));
+        }
+        let failed = |problem: String| {
+            Error::at(
+                Place::file(&file.path),
+                format!("invalid schema file: {problem}"),
+            )
+        };
+        let document = if file.content.first() == Some(&b'{') {
+            serde_json::from_slice(&file.content).map_err(|error| failed(error.to_string()))?
+        } else {
+            let reader = yaml::Reader::new(yaml::Schema::Legacy);
+            let node = reader.read_first(&file.content, &file.path);
+            let node = node
+                .map_err(|error| failed(error.go_text()))?
+                .unwrap_or_default();
+            yaml::to_json(&node).map_err(|error| failed(error.to_string()))?
+        };
+        self.schema
+            .set_custom(document)
+            .map_err(|error| error.or_place(place))
+    }
+
+    /// Brings everything of the directory together, onto what is there.
+    ///
+    /// # Errors
+    /// Whatever is wrong with it or below it.
+    pub(crate) fn accumulate(&mut self, mut all: Accumulator) -> Result<Accumulator, Error> {
+        let resources = std::mem::take(&mut self.kustomization.resources);
+        all = self
+            .accumulate_resources(all, &resources)
+            .map_err(|error| error.context("accumulating resources"))?;
+        self.kustomization.resources = resources;
+        let config = self.read_config()?;
+        all.merge_config(&config)
+            .map_err(|error| error.or_place(|| self.place()))?;
+        self.generate(&mut all)?;
+        let components = std::mem::take(&mut self.kustomization.components);
+        all = self
+            .accumulate_components(all, &components)
+            .map_err(|error| error.context("accumulating components"))?;
+        self.loader.session.check_missing()?;
+        let steps = self.transformers(&all.config())?;
+        run(&mut all.resources, &steps)?;
+        self.validate(&mut all)?;
+        let vars: Vec<_> = self
+            .kustomization
+            .vars
+            .iter()
+            .map(|var| var.value.clone())
+            .collect();
+        vars::bind(&mut all.resources, &mut all.vars, &vars)
+            .map_err(|error| error.context("merging vars"))?;
+        let limit = self.loader.session.options.limits.max_resources;
+        if all.resources.len() > limit {
+            return Err(Error::at(
+                self.place(),
+                format!("the build has more than {limit} objects"),
+            ));
+        }
+        Ok(all)
+    }
+
+    fn place(&self) -> Place {
+        Place::file(&self.kustomization.file)
+    }
+
+    /// Reads the fields that this directory adds to the defaults.
+    fn read_config(&self) -> Result<Arc<Config>, Error> {
+        let k = &self.kustomization;
+        if k.configurations.is_empty() && k.crds.is_empty() {
+            return Ok(Config::defaults());
+        }
+        let mut config = (*Config::defaults()).clone();
+        for entry in &k.configurations {
+            let file = self.load_entry(entry)?;
+            let added = read_configuration(&file)?;
+            config
+                .add(&added)
+                .map_err(|error| error.or_place(|| k.place(entry.line)))?;
+        }
+        for entry in &k.crds {
+            let file = self
+                .load_entry(entry)
+                .map_err(|e| e.context("loading CRDs"))?;
+            let added = read_crd(&file)?;
+            config
+                .add(&added)
+                .map_err(|error| error.or_place(|| k.place(entry.line)))?;
+        }
+        Ok(Arc::new(config))
+    }
+
+    fn load_entry(&self, entry: &At<String>) -> Result<crate::load::File<'a>, Error> {
+        self.loader.load(&entry.value).map_err(|error| {
+            let error = error.into_error(&self.loader.session);
+            error.with_place(self.kustomization.place(entry.line))
+        })
+    }
+
+    /// Adds files, bases and repositories in the order they are listed.
+    pub(crate) fn accumulate_resources(
+        &self,
+        mut all: Accumulator,
+        entries: &[At<String>],
+    ) -> Result<Accumulator, Error> {
+        for entry in entries {
+            let place = || self.kustomization.place(entry.line);
+            match self.accumulate_file(&mut all, &entry.value) {
+                Ok(()) | Err((LoadError::Missing, _)) => {}
+                Err((LoadError::Http(error), _)) => return Err(error.with_place(place())),
+                Err((LoadError::Other(as_file), is_malformed)) => {
+                    let inner = match self.loader.enter(&entry.value) {
+                        Ok(inner) => inner,
+                        Err(LoadError::Missing) => continue,
+                        Err(LoadError::Http(_) | LoadError::Other(_)) if is_malformed => {
+                            return Err(as_file);
+                        }
+                        Err(LoadError::Http(error) | LoadError::Other(error)) => {
+                            return Err(both(&as_file, error).with_place(place()));
+                        }
+                    };
+                    let base = self
+                        .accumulate_directory(&entry.value, inner, None)
+                        .map_err(|error| both(&as_file, error).with_place(place()));
+                    let Some(base) = base? else { continue };
+                    all.merge(base).map_err(|error| {
+                        let doing = format!("recursed merging from path '{}'", entry.value);
+                        both(&as_file, error.context(doing)).with_place(place())
+                    })?;
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// Adds the objects of a file.
+    fn accumulate_file(&self, all: &mut Accumulator, entry: &str) -> Result<(), (LoadError, bool)> {
+        let doing = || format!("accumulating resources from '{entry}'");
+        let wrap = |error: Error| LoadError::Other(error.context(doing()));
+        let file = self.loader.load(entry).map_err(|error| match error {
+            LoadError::Other(error) => (wrap(error), false),
+            other => (other, false),
+        })?;
+        let max_bytes = self.loader.session.options.limits.max_file_bytes;
+        let mut found = read::resources(&file.content, &file.path, max_bytes)
+            .map_err(|(error, malformed)| (wrap(error), malformed))?;
+        if let Some(origin) = &self.origin {
+            let origin = origin_of(origin, entry);
+            for resource in &mut found {
+                resource.origin = Some(origin.clone());
+            }
+        }
+        all.resources.append_all(found).map_err(|error| {
+            let doing = format!("merging resources from '{entry}'");
+            (LoadError::Other(error.context(doing)), false)
+        })
+    }
+
+    /// Builds a directory: a base on its own, or a component onto what is there. Nothing comes
+    /// back where something remote is missing.
+    fn accumulate_directory(
+        &self,
+        entry: &str,
+        loader: Loader<'a>,
+        onto: Option<Accumulator>,
+    ) -> Result<Option<Accumulator>, Error> {
+        let root = loader.root.clone();
+        let mut inner = Self::load(loader, &self.schema)
+            .map_err(|error| error.context(format!("couldn't make target for path '/{root}'")))?;
+        inner
+            .kustomization
+            .build_metadata
+            .clone_from(&self.kustomization.build_metadata);
+        inner.origin = self.origin.as_ref().map(|origin| origin_of(origin, entry));
+        inner.helm_namespace = match self.kustomization.namespace.as_str() {
+            "" => self.helm_namespace.clone(),
+            namespace => namespace.to_owned(),
+        };
+        inner.set_schema()?;
+        let is_component = inner.kustomization.kind == COMPONENT;
+        let place = inner.place();
+        match (&onto, is_component) {
+            (Some(_), false) => {
+                let kind = match inner.kustomization.kind.as_str() {
+                    "" => "Kustomization",
+                    kind => kind,
+                };
+                return Err(Error::at(
+                    place,
+                    format!("expected kind 'Component' for path '/{root}' but got '{kind}'"),
+                ));
+            }
+            (None, true) => {
+                return Err(Error::at(
+                    place,
+                    format!("expected kind != 'Component' for path '/{root}'"),
+                ));
+            }
+            _ => {}
+        }
+        let all = onto.unwrap_or_else(|| Accumulator::new(&self.schema));
+        match inner.accumulate(all) {
+            Ok(all) => Ok(Some(all)),
+            Err(Error::Missing(_)) => Ok(None),
+            Err(error) => Err(error.context(format!("recursed accumulation of path '/{root}'"))),
+        }
+    }
+
+    fn accumulate_components(
+        &self,
+        mut all: Accumulator,
+        entries: &[At<String>],
+    ) -> Result<Accumulator, Error> {
+        for entry in entries {
+            let place = || self.kustomization.place(entry.line);
+            let inner = match self.loader.enter(&entry.value) {
+                Ok(inner) => inner,
+                Err(LoadError::Missing) => continue,
+                Err(LoadError::Http(error) | LoadError::Other(error)) => {
+                    return Err(error.context("loader.New").with_place(place()));
+                }
+            };
+            let built = self.accumulate_directory(&entry.value, inner, Some(all));
+            let built =
+                built.map_err(|error| error.context("accumulateDirectory").with_place(place()))?;
+            match built {
+                Some(built) => all = built,
+                // What was there went into the component; the build ends with what is missing.
+                None => return Err(self.loader.session.missing_error()),
+            }
+        }
+        Ok(all)
+    }
+
+    /// Runs the generators and takes what they make.
+    fn generate(&self, all: &mut Accumulator) -> Result<(), Error> {
+        let k = &self.kustomization;
+        let kinds = [
+            (MapKind::ConfigMap, &k.config_maps),
+            (MapKind::Secret, &k.secrets),
+        ];
+        for (kind, generators) in kinds {
+            let name = match kind {
+                MapKind::ConfigMap => "ConfigMapGenerator",
+                MapKind::Secret => "SecretGenerator",
+            };
+            let origin = self.built_in_origin(name);
+            for generator in generators {
+                let place = k.place(generator.line);
+                let options = generator.value.merged_options(k.generator_options.as_ref());
+                let mut made =
+                    map::generate(&self.loader, kind, &generator.value, &options, &place)?;
+                made.origin.clone_from(&origin);
+                all.resources
+                    .absorb(made)
+                    .map_err(|error| error.context("merging from generator"))?;
+            }
+        }
+        self.inflate(all)?;
+        for made in self.run_generator_plugins()? {
+            all.resources
+                .absorb(made)
+                .map_err(|error| error.context("merging from generator"))?;
+        }
+        Ok(())
+    }
+
+    fn built_in_origin(&self, kind: &str) -> Option<Origin> {
+        let by = ConfiguredBy {
+            api_version: "builtin".to_owned(),
+            kind: kind.to_owned(),
+            ..ConfiguredBy::default()
+        };
+        self.origin
+            .as_ref()
+            .map(|origin| origin.configured(&self.file_name, by))
+    }
+
+    /// Renders charts, if that is turned on.
+    fn inflate(&self, all: &mut Accumulator) -> Result<(), Error> {
+        let k = &self.kustomization;
+        for chart in &k.helm_charts {
+            let mut fields = k.helm_globals.clone();
+            fields.extend(chart.value.clone());
+            if fields
+                .get("namespace")
+                .and_then(|value| value.as_str())
+                .is_none_or(str::is_empty)
+            {
+                let inherited = match k.namespace.as_str() {
+                    "" => &self.helm_namespace,
+                    namespace => namespace,
+                };
+                if !inherited.is_empty() {
+                    fields.insert("namespace".to_owned(), inherited.to_owned().into());
+                }
+            }
+            for made in self.inflate_chart(fields, &k.place(chart.line))? {
+                all.resources.absorb(made)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn inflate_chart(
+        &self,
+        fields: serde_json::Map<String, serde_json::Value>,
+        place: &Place,
+    ) -> Result<Vec<Resource>, Error> {
+        let doing = "trouble configuring builtin HelmChartInflationGenerator";
+        let Some(helm) = self.loader.session.options.helm else {
+            return Err(Error::at(place.clone(), "must specify --enable-helm").context(doing));
+        };
+        let chart = HelmChart {
+            directory: self.loader.root.clone(),
+            fields,
+        };
+        let text = helm
+            .inflate(self.loader.tree, &chart)
+            .map_err(|reason| Error::at(place.clone(), reason).context(doing))?;
+        let max_bytes = self.loader.session.options.limits.max_file_bytes;
+        let mut made =
+            read::resources(text.as_bytes(), &place.file, max_bytes).map_err(|(error, _)| error)?;
+        let origin = self.built_in_origin("HelmChartInflationGenerator");
+        for resource in &mut made {
+            resource.line = place.line;
+            resource.origin.clone_from(&origin);
+            let mut annotations: Vec<(String, String)> =
+                tree::meta_map(&resource.node, "annotations")
+                    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                    .collect();
+            annotations.push((HELM_GENERATED.to_owned(), "true".to_owned()));
+            tree::set_meta_map(&mut resource.node, "annotations", &annotations);
+        }
+        Ok(made)
+    }
+
+    /// Runs the validators, which must leave the objects as they are.
+    fn validate(&self, all: &mut Accumulator) -> Result<(), Error> {
+        for step in self.validators()? {
+            let before = all.resources.clone();
+            step.transformer.apply(&mut all.resources)?;
+            let same = before.len() == all.resources.len()
+                && before
+                    .iter()
+                    .zip(all.resources.iter())
+                    .all(|(a, b)| a.node == b.node);
+            if !same {
+                let text = "validator shouldn't modify the resource map";
+                return Err(Error::at(self.place(), text));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Runs transformers one after the other; what they empty is dropped.
+pub(crate) fn run(resources: &mut ResMap, steps: &[Step]) -> Result<(), Error> {
+    for step in steps {
+        step.transformer.apply(resources)?;
+        if let Some(origin) = &step.origin {
+            for resource in resources.content_mut() {
+                match &resource.origin {
+                    None => resource.origin = Some(origin.clone()),
+                    Some(_) => resource.transformations.push(origin.clone()),
+                }
+            }
+        }
+        resources.drop_empty();
+    }
+    Ok(())
+}
+
+/// Says why an entry is neither a file nor a directory.
+fn both(as_file: &Error, as_directory: Error) -> Error {
+    let reason = match as_file {
+        Error::Invalid(fault) => {
+            let mut fault = (**fault).clone();
+            fault.places.clear();
+            fault.to_string()
+        }
+        other @ Error::Missing(_) => other.to_string(),
+    };
+    as_directory.context(format!("accumulation err='{reason}'"))
+}
+
+/// Names an entry of a directory whose own origin is known.
+fn origin_of(origin: &Origin, entry: &str) -> Origin {
+    match remote::parse(entry) {
+        Ok(spec) => Origin {
+            path: spec.directory,
+            repo: spec.repository,
+            reference: spec.reference,
+            ..Origin::default()
+        },
+        Err(_) => origin.append(entry),
+    }
+}
+
+/// Says that a field has a successor.
+fn deprecated(field: &str) -> String {
+    let (instead, hint) = match field {
+        "bases" => ("resources", ""),
+        "commonLabels" => ("labels", ""),
+        "imageTags" => ("images", ""),
+        "vars" => ("replacements", "[EXPERIMENTAL] "),
+        _ => ("patches", ""),
+    };
+    format!(
+        "# Warning: '{field}' is deprecated. Please use '{instead}' instead. {hint}Run 'kustomize \
+         edit fix' to update your Kustomization automatically."
+    )
+}

@@ -1,0 +1,198 @@
+//! A field named by kind and path, and the walk that finds it in an object.
+
+use yaml::{Kind, Mapping, Node, Value};
+
+use crate::error::Error;
+use crate::id::Gvk;
+use crate::resource::Resource;
+use crate::tree;
+
+/// A field of the objects of some kind.
+///
+/// **Shape:** the path's segments stand between slashes, `\/` is a slash in a name, lists are
+/// walked by themselves, and `name[]` says that a list is expected.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct FieldSpec {
+    pub(crate) gvk: Gvk,
+    pub(crate) path: String,
+    pub(crate) create: bool,
+    segments: Vec<Segment>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Segment {
+    name: String,
+    is_list: bool,
+}
+
+/// What is made where a field is missing and its spec says create.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Create {
+    Nothing,
+    Scalar,
+    Mapping,
+}
+
+/// Splits a path at a delimiter that no backslash stands before.
+pub(crate) fn split_path(path: &str, delimiter: char) -> Vec<String> {
+    let mut parts: Vec<String> = Vec::new();
+    for part in path.split(delimiter) {
+        match parts.last_mut() {
+            Some(last) if last.ends_with('\\') => {
+                last.pop();
+                last.push(delimiter);
+                last.push_str(part);
+            }
+            _ => parts.push(part.to_owned()),
+        }
+    }
+    parts
+}
+
+impl FieldSpec {
+    pub(crate) fn new(gvk: Gvk, path: &str, create: bool) -> Self {
+        let segments =
+            split_path(path, '/')
+                .into_iter()
+                .map(|name| match name.strip_suffix("[]") {
+                    Some(list) => Segment {
+                        name: list.to_owned(),
+                        is_list: true,
+                    },
+                    None => Segment {
+                        name,
+                        is_list: false,
+                    },
+                });
+        Self {
+            gvk,
+            path: path.to_owned(),
+            create,
+            segments: segments.collect(),
+        }
+    }
+
+    /// Tells whether the field is one of this object's, as its kind is now.
+    pub(crate) fn selects(&self, resource: &Resource) -> bool {
+        self.gvk.selects(&resource.id())
+    }
+
+    /// Calls `set` with every node the path leads to.
+    ///
+    /// # Errors
+    /// Where the path leads through something that is no mapping or list, or `set` fails.
+    pub(crate) fn visit(
+        &self,
+        resource: &mut Resource,
+        create: Create,
+        set: &mut dyn FnMut(&mut Node) -> Result<(), String>,
+    ) -> Result<(), Error> {
+        let create = if self.create { create } else { Create::Nothing };
+        walk(&mut resource.node, &self.segments, create, set).map_err(|problem| {
+            let place = resource.place();
+            Error::at(
+                place,
+                format!(
+                    "considering field '{}' of object {}: {problem}",
+                    self.path,
+                    resource.id()
+                ),
+            )
+        })
+    }
+}
+
+fn walk(
+    node: &mut Node,
+    path: &[Segment],
+    create: Create,
+    set: &mut dyn FnMut(&mut Node) -> Result<(), String>,
+) -> Result<(), String> {
+    let Some((segment, rest)) = path.split_first() else {
+        return set(node);
+    };
+    if node.is_null() {
+        return Ok(());
+    }
+    match &mut node.value {
+        Value::Sequence(items) => items
+            .iter_mut()
+            .try_for_each(|item| walk(item, path, create, set)),
+        Value::Mapping(mapping) => {
+            if segment.name.is_empty() {
+                return Err("cannot set or create an empty field name".to_owned());
+            }
+            match enter(mapping, segment, rest.is_empty(), create) {
+                Some(field) => walk(field, rest, create, set),
+                None => Ok(()),
+            }
+        }
+        Value::Scalar(_) => Err("expected sequence or mapping node".to_owned()),
+    }
+}
+
+/// Gives the field of a mapping, made where that is asked for.
+fn enter<'m>(
+    mapping: &'m mut Mapping,
+    segment: &Segment,
+    is_last: bool,
+    create: Create,
+) -> Option<&'m mut Node> {
+    if segment.is_list || create == Create::Nothing {
+        let field = mapping.get_mut(&segment.name)?;
+        if segment.is_list && field.is_null() {
+            *field = tree::no_items();
+        }
+        return Some(field);
+    }
+    let make = || match create {
+        Create::Scalar if is_last => Node::scalar(Kind::String, ""),
+        _ => Node::mapping(Mapping::new()),
+    };
+    let field = mapping.get_or_insert_with(&segment.name, make);
+    if field.is_null() {
+        *field = make();
+    }
+    Some(field)
+}
+
+/// Adds a field to a list unless one there covers it.
+///
+/// # Errors
+/// Where the one there says the opposite of `create`.
+pub(crate) fn merge_one(specs: &mut Vec<FieldSpec>, incoming: FieldSpec) -> Result<(), Error> {
+    let same = |spec: &&FieldSpec| incoming.gvk.covers(&spec.gvk) && spec.path == incoming.path;
+    match specs.iter().find(same) {
+        Some(spec) if spec.create != incoming.create => Err(Error::new(format!(
+            "conflicting fieldspecs: '{}' of {} is to be created and not to be created",
+            spec.path, spec.gvk
+        ))),
+        Some(_) => Ok(()),
+        None => {
+            specs.push(incoming);
+            Ok(())
+        }
+    }
+}
+
+/// Adds fields to a list; see [`merge_one`].
+pub(crate) fn merge_all(specs: &mut Vec<FieldSpec>, incoming: &[FieldSpec]) -> Result<(), Error> {
+    incoming
+        .iter()
+        .cloned()
+        .try_for_each(|spec| merge_one(specs, spec))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_split_at_slashes_that_are_not_escaped() {
+        assert_eq!(
+            split_path(r"metadata/annotations/a.io\/b", '/'),
+            ["metadata", "annotations", "a.io/b"]
+        );
+        assert_eq!(split_path(r"a\.b.c", '.'), ["a.b", "c"]);
+    }
+}

@@ -1,0 +1,167 @@
+//! Keys and values of generators: env files, literals and files.
+
+use crate::error::Error;
+use crate::kustomization::MapGenerator;
+use crate::load::Loader;
+
+/// Lines of env files longer than this end the reading, as they do upstream.
+const MAX_LINE_BYTES: usize = 64 * 1024;
+
+/// A key and its value, which need not be text.
+pub(super) type Pair = (String, Vec<u8>);
+
+/// Reads all sources of a generator.
+///
+/// # Errors
+/// Where a source cannot be read.
+pub(super) fn read(loader: &Loader<'_>, generator: &MapGenerator) -> Result<Vec<Pair>, Error> {
+    let mut pairs = Vec::new();
+    let load = |path: &str| {
+        loader
+            .load(path)
+            .map_err(|error| error.into_error(&loader.session))
+    };
+    for path in &generator.envs {
+        let file = load(path).map_err(|error| error.context(doing("env source files", path)))?;
+        env_file(&file.content, &mut pairs).map_err(|(line, problem)| {
+            let place = crate::error::Place::line(&file.path, line);
+            Error::at(place, problem).context(doing("env source files", path))
+        })?;
+    }
+    for literal in &generator.literals {
+        pairs.push(parse_literal(literal).map_err(Error::new)?);
+    }
+    for source in &generator.files {
+        let (key, path) = parse_file(source).map_err(Error::new)?;
+        let file = load(path).map_err(|error| error.context(doing("file sources", path)))?;
+        pairs.push((key.to_owned(), file.content.into_owned()));
+    }
+    Ok(pairs)
+}
+
+fn doing(what: &str, path: &str) -> String {
+    format!("{what}: [{path}]")
+}
+
+/// Reads `key=value`; one pair of quotes around the value is taken off.
+fn parse_literal(source: &str) -> Result<Pair, String> {
+    match source.split_once('=') {
+        Some((key, value)) if !key.is_empty() => {
+            Ok((key.to_owned(), unquoted(value).as_bytes().to_vec()))
+        }
+        _ => Err(format!(
+            "invalid literal source {source}, expected key=value"
+        )),
+    }
+}
+
+fn unquoted(value: &str) -> &str {
+    ['"', '\'']
+        .into_iter()
+        .find_map(|quote| value.strip_prefix(quote)?.strip_suffix(quote))
+        .unwrap_or(value)
+}
+
+/// Reads `path` or `key=path`.
+fn parse_file(source: &str) -> Result<(&str, &str), String> {
+    match source.matches('=').count() {
+        0 => {
+            let base = source
+                .trim_end_matches('/')
+                .rsplit('/')
+                .next()
+                .unwrap_or(source);
+            Ok((if base.is_empty() { "." } else { base }, source))
+        }
+        1 => match source.split_once('=') {
+            Some(("", path)) => Err(format!(
+                "missing key name for file path \"{path}\" in source \"{source}\""
+            )),
+            Some((key, "")) => Err(format!(
+                "missing file path for key name \"{key}\" in source \"{source}\""
+            )),
+            Some(pair) => Ok(pair),
+            None => Ok((source, source)),
+        },
+        _ => Err(format!(
+            "source \"{source}\" key name or file path contains '='"
+        )),
+    }
+}
+
+/// Reads the lines of an env file.
+fn env_file(content: &[u8], pairs: &mut Vec<Pair>) -> Result<(), (u32, String)> {
+    for (index, line) in content.split(|byte| *byte == b'\n').enumerate() {
+        if line.len() > MAX_LINE_BYTES {
+            break;
+        }
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let line = if index == 0 {
+            line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line)
+        } else {
+            line
+        };
+        let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
+        let text = std::str::from_utf8(line)
+            .map_err(|_| (number, format!("line {number} has invalid utf8 bytes")))?;
+        let text = text.trim_start();
+        if text.is_empty() || text.starts_with('#') {
+            continue;
+        }
+        let (key, value) = text.split_once('=').unwrap_or((text, ""));
+        if !key.is_empty() {
+            pairs.push((key.to_owned(), value.as_bytes().to_vec()));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// covers: KE-103
+    #[test]
+    fn literals_lose_one_pair_of_quotes() {
+        let cases = [
+            ("a=b", "a", "b"),
+            ("a='b'", "a", "b"),
+            ("a=\"b\"", "a", "b"),
+            ("a='b\"", "a", "'b\""),
+            ("a='", "a", "'"),
+            ("a=b=c", "a", "b=c"),
+            ("e=", "e", ""),
+        ];
+        for (source, key, value) in cases {
+            let expected = (key.to_owned(), value.as_bytes().to_vec());
+            assert_eq!(parse_literal(source), Ok(expected), "{source}");
+        }
+        for source in ["=x", "x"] {
+            assert!(parse_literal(source).is_err(), "{source}");
+        }
+    }
+
+    /// covers: KE-104
+    #[test]
+    fn env_files_keep_quotes_and_trailing_blanks() {
+        let mut pairs = Vec::new();
+        let content = b"\xef\xbb\xbfA='x'\r\n# c\n\n  B = y \nC\n";
+        env_file(content, &mut pairs).unwrap();
+        let texts: Vec<(String, String)> = pairs
+            .into_iter()
+            .map(|(key, value)| (key, String::from_utf8(value).unwrap()))
+            .collect();
+        let expected = [("A", "'x'"), ("B ", " y "), ("C", "")];
+        assert_eq!(texts, expected.map(|(k, v)| (k.to_owned(), v.to_owned())));
+        assert!(env_file(b"a=\xff", &mut Vec::new()).is_err());
+    }
+
+    #[test]
+    fn file_sources_name_their_key_or_take_the_base_name() {
+        assert_eq!(parse_file("d/f.txt"), Ok(("f.txt", "d/f.txt")));
+        assert_eq!(parse_file("k=d/f.txt"), Ok(("k", "d/f.txt")));
+        for source in ["=p", "k=", "a=b=c"] {
+            assert!(parse_file(source).is_err(), "{source}");
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! The order objects are printed in.
+
+use crate::error::Error;
+use crate::id::{Gvk, Id};
+use crate::kustomization::SortOptions;
+use crate::res_map::ResMap;
+
+/// Kinds that come first in the legacy order.
+const FIRST: &[&str] = &[
+    "Namespace",
+    "ResourceQuota",
+    "StorageClass",
+    "CustomResourceDefinition",
+    "ServiceAccount",
+    "PodSecurityPolicy",
+    "Role",
+    "ClusterRole",
+    "RoleBinding",
+    "ClusterRoleBinding",
+    "ConfigMap",
+    "Secret",
+    "Endpoints",
+    "Service",
+    "LimitRange",
+    "PriorityClass",
+    "PersistentVolume",
+    "PersistentVolumeClaim",
+    "Deployment",
+    "StatefulSet",
+    "CronJob",
+    "PodDisruptionBudget",
+];
+/// Kinds that come last in the legacy order.
+const LAST: &[&str] = &[
+    "MutatingWebhookConfiguration",
+    "ValidatingWebhookConfiguration",
+];
+
+/// Gives what a kind sorts by in lists of fields.
+pub(crate) fn kind_order(gvk: &Gvk) -> (i64, String) {
+    (rank(&gvk.kind, FIRST, LAST), stable(gvk))
+}
+
+/// Gives a kind's place: below 0 among the first, above 0 among the last, 0 between.
+fn rank<S: AsRef<str>>(kind: &str, first: &[S], last: &[S]) -> i64 {
+    let position = |kinds: &[S]| kinds.iter().rposition(|k| k.as_ref() == kind);
+    let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    match (position(first), position(last)) {
+        (_, Some(at)) => number(at) + 1,
+        (Some(at), None) => number(at) - number(first.len()),
+        (None, None) => 0,
+    }
+}
+
+/// Joins group, version and kind so that missing parts sort after all letters, but the core
+/// Namespace comes before namespaces of other groups.
+fn stable(gvk: &Gvk) -> String {
+    if gvk.kind == "Namespace" && gvk.group.is_empty() {
+        return String::new();
+    }
+    let part = |text: &str, missing: &'static str| {
+        if text.is_empty() {
+            missing.to_owned()
+        } else {
+            text.to_owned()
+        }
+    };
+    let (group, version) = (part(&gvk.group, "~G"), part(&gvk.version, "~V"));
+    format!("{group}_{version}_{}", part(&gvk.kind, "~K"))
+}
+
+/// Joins a whole identity for ties.
+fn tie(id: &Id) -> String {
+    let part = |text: &str, missing: &'static str| {
+        if text.is_empty() {
+            missing.to_owned()
+        } else {
+            text.to_owned()
+        }
+    };
+    let gvk = &id.gvk;
+    format!(
+        "{}.{}.{}|{}|{}",
+        part(&gvk.kind, "[noKind]"),
+        part(&gvk.version, "[noVer]"),
+        part(&gvk.group, "[noGrp]"),
+        part(&id.namespace, "~X"),
+        part(&id.name, "~N")
+    )
+}
+
+/// Sorts by kind: namespaces first, webhooks last.
+pub(crate) fn legacy(resources: &mut ResMap) {
+    sort(resources, FIRST, LAST);
+}
+
+/// Sorts as `sortOptions` says.
+///
+/// # Errors
+/// Where the options contradict themselves.
+pub(crate) fn by_options(resources: &mut ResMap, options: &SortOptions) -> Result<(), Error> {
+    let problem = match (options.order.as_str(), &options.legacy) {
+        ("legacy", Some((first, last))) => {
+            sort(resources, first, last);
+            return Ok(());
+        }
+        ("legacy", None) => {
+            legacy(resources);
+            return Ok(());
+        }
+        ("fifo", None) => return Ok(()),
+        ("fifo", Some(_)) => {
+            "the field 'sortOptions.legacySortOptions' is set but the selected sort order is \
+             'fifo', not 'legacy'"
+        }
+        _ => "the field 'sortOptions.order' must be one of [fifo, legacy]",
+    };
+    Err(Error::at(options.place.clone(), problem))
+}
+
+fn sort<S: AsRef<str>>(resources: &mut ResMap, first: &[S], last: &[S]) {
+    resources.sort_by_key(|resource| {
+        let id = resource.id().to_id();
+        (rank(&id.gvk.kind, first, last), stable(&id.gvk), tie(&id))
+    });
+}

@@ -1,0 +1,227 @@
+//! Reads the objects of a YAML or JSON file.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use yaml::{Node, Reader, Value};
+
+use crate::error::{Error, Place};
+use crate::resource::Resource;
+use crate::tree;
+
+/// What a file turned out not to be.
+pub(crate) type ReadError = (Error, bool);
+
+/// Reads the objects of a text, lists taken apart.
+///
+/// # Errors
+/// What is wrong, and whether the text is no YAML at all.
+pub(crate) fn resources(
+    content: &[u8],
+    file: &str,
+    max_bytes: usize,
+) -> Result<Vec<Resource>, ReadError> {
+    let shared: Arc<str> = Arc::from(file);
+    let text = text(content, file).map_err(|error| (error, true))?;
+    let mut nodes = documents(&text, file, max_bytes)?;
+    if nodes.len() == 1 && is_wrapper(&nodes[0].1) && nodes[0].0 == 1 {
+        let (_, mut wrapper) = nodes.remove(0);
+        let items = match wrapper.remove("items") {
+            Some(Node {
+                value: Value::Sequence(items),
+                ..
+            }) => items.into_items(),
+            _ => Vec::new(),
+        };
+        nodes = items.into_iter().map(|item| (1, item)).collect();
+    }
+    let mut checked = Vec::with_capacity(nodes.len());
+    for (_, node) in nodes {
+        check(node, file, &mut checked).map_err(|error| (error, false))?;
+    }
+    let flat = expand_lists(checked, file).map_err(|error| (error, false))?;
+    Ok(flat
+        .into_iter()
+        .map(|node| Resource::new(node, &shared))
+        .collect())
+}
+
+/// Takes a text out of bytes: UTF-8, without a byte order mark, lines ended by `\n`.
+fn text<'c>(content: &'c [u8], file: &str) -> Result<Cow<'c, str>, Error> {
+    let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
+    let text = std::str::from_utf8(content).map_err(|error| {
+        let before = &content[..error.valid_up_to()];
+        let line = before.split(|byte| *byte == b'\n').count();
+        let place = Place::line(file, u32::try_from(line).unwrap_or(u32::MAX));
+        Error::at(
+            place,
+            format!("MalformedYAMLError: invalid UTF-8 in File: {file}"),
+        )
+    })?;
+    Ok(if text.contains("\r\n") {
+        Cow::Owned(text.replace("\r\n", "\n"))
+    } else {
+        Cow::Borrowed(text)
+    })
+}
+
+/// Splits a text at lines that start with `---`; gives each part's first line and offset.
+fn split<'t>(text: &'t str, file: &str) -> Result<Vec<(usize, usize, &'t str)>, Error> {
+    let mut parts = Vec::new();
+    let (mut start, mut line) = (0, 1);
+    let mut search = 0;
+    while let Some(found) = text[search..].find("\n---") {
+        let at = search + found;
+        let Some(length) = text[at + 1..].find('\n') else {
+            break;
+        };
+        let end = at + 1 + length;
+        let separator = text[at + 4..end].trim();
+        if !separator.is_empty() && !separator.starts_with('#') {
+            let lines = text[..=at].matches('\n').count() + 1;
+            let place = Place::line(file, u32::try_from(lines).unwrap_or(u32::MAX));
+            let shown = text[at..end].trim();
+            return Err(Error::at(
+                place,
+                format!("invalid document separator: {shown}"),
+            ));
+        }
+        // The part keeps the line break that the separator began with.
+        parts.push((line, start, &text[start..=at]));
+        line += text[start..=end].matches('\n').count();
+        start = end + 1;
+        search = start;
+    }
+    parts.push((line, start, &text[start..]));
+    Ok(parts)
+}
+
+/// Reads each document; gives it with the number of documents of the text.
+fn documents(text: &str, file: &str, max_bytes: usize) -> Result<Vec<(usize, Node)>, ReadError> {
+    let parts = split(text, file).map_err(|error| (error, false))?;
+    let count = parts.len();
+    let limits = yaml::Limits {
+        max_bytes,
+        ..yaml::Limits::default()
+    };
+    let mut nodes = Vec::new();
+    for (line, offset, part) in parts {
+        if part.trim().is_empty() {
+            continue;
+        }
+        let reader = Reader::new(yaml::Schema::Core)
+            .limits(limits)
+            .origin(line, offset);
+        let node = reader.read_first(part.as_bytes(), file).map_err(|error| {
+            let place = yaml_place(&error, file);
+            let text = format!("MalformedYAMLError: {} in File: {file}", error.go_text());
+            (Error::at(place, text), true)
+        })?;
+        if let Some(node) = node
+            && !node.is_null()
+        {
+            nodes.push((count, node));
+        }
+    }
+    Ok(nodes)
+}
+
+/// Names the place a YAML error points at.
+pub(crate) fn yaml_place(error: &yaml::Error, file: &str) -> Place {
+    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    Place {
+        file: file.to_owned(),
+        line: number(error.line()),
+        column: number(error.column()),
+        object: String::new(),
+    }
+}
+
+/// Names the place of a node.
+pub(crate) fn node_place(node: &Node, file: &str) -> Place {
+    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    Place {
+        file: file.to_owned(),
+        line: number(node.span.line()),
+        column: number(node.span.column()),
+        object: String::new(),
+    }
+}
+
+/// Tells whether a file's only document is a list whose items stand for it.
+fn is_wrapper(node: &Node) -> bool {
+    matches!(tree::text(node, "kind"), "List" | "ResourceList")
+        && (node.get("items").is_some() || node.get("functionConfig").is_some())
+}
+
+/// Keeps a document that names an object, drops an empty one.
+///
+/// # Errors
+/// Where kind or name are missing.
+fn check(node: Node, file: &str, kept: &mut Vec<Node>) -> Result<(), Error> {
+    if tree::is_empty(&node) {
+        return Ok(());
+    }
+    let problem = match node.as_mapping() {
+        None => "missing Resource metadata",
+        Some(_) if tree::text(&node, "kind").is_empty() => {
+            if ["apiVersion", "metadata"]
+                .iter()
+                .all(|f| node.get(f).is_none_or(tree::is_empty))
+            {
+                "missing Resource metadata"
+            } else {
+                "missing kind in object"
+            }
+        }
+        Some(_) if tree::text(&node, "kind").ends_with("List") => "",
+        Some(_) if tree::meta_text(&node, "name").is_empty() => "missing metadata.name in object",
+        Some(_) => "",
+    };
+    if problem.is_empty() {
+        kept.push(node);
+        return Ok(());
+    }
+    let mut place = node_place(&node, file);
+    let (kind, name) = (tree::text(&node, "kind"), tree::meta_text(&node, "name"));
+    place.object = [kind, name]
+        .into_iter()
+        .filter(|t| !t.is_empty())
+        .collect::<Vec<_>>()
+        .join("/");
+    Err(Error::at(place, problem))
+}
+
+/// Puts the items of lists after the other objects, in place of the lists.
+fn expand_lists(nodes: Vec<Node>, file: &str) -> Result<Vec<Node>, Error> {
+    let mut flat = Vec::with_capacity(nodes.len());
+    let mut queue = std::collections::VecDeque::from(nodes);
+    while let Some(mut node) = queue.pop_front() {
+        let is_list = tree::text(&node, "kind").ends_with("List");
+        if !is_list || node.get("items").is_none() {
+            flat.push(node);
+            continue;
+        }
+        match node.remove("items") {
+            Some(Node {
+                value: Value::Sequence(items),
+                ..
+            }) => {
+                let mut inner = Vec::new();
+                for item in items {
+                    check(item, file, &mut inner)?;
+                }
+                queue.extend(inner);
+            }
+            Some(items) if items.is_null() => {}
+            Some(items) => {
+                return Err(Error::at(
+                    node_place(&items, file),
+                    format!("expected array in {}/items", tree::text(&node, "kind")),
+                ));
+            }
+            None => {}
+        }
+    }
+    Ok(flat)
+}

@@ -1,0 +1,368 @@
+//! JSON patches (RFC 6902), as the Go library kustomize uses reads and applies them.
+//!
+//! **Source:** gopkg.in/evanphx/json-patch.v4 v4.13.0.
+
+use serde_json::{Map, Value};
+
+/// A list of operations.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct JsonPatch {
+    operations: Vec<Operation>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Operation {
+    op: String,
+    path: String,
+    from: Option<String>,
+    value: Option<Value>,
+}
+
+impl JsonPatch {
+    /// Reads a patch: JSON where it begins with `[`, else YAML.
+    ///
+    /// # Errors
+    /// Where the text is no list of operations.
+    pub(crate) fn parse(text: &str, file: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Err("empty json patch operations".to_owned());
+        }
+        let value: Value = if text.starts_with('[') {
+            serde_json::from_str(text).map_err(|error| error.to_string())?
+        } else {
+            let reader = yaml::Reader::new(yaml::Schema::Legacy);
+            let node = reader
+                .read_first(text.as_bytes(), file)
+                .map_err(|e| e.to_string())?;
+            let json = node.as_ref().map(yaml::to_json).transpose();
+            json.map_err(|error| error.to_string())?
+                .unwrap_or(Value::Null)
+        };
+        match value {
+            Value::Null => Ok(Self {
+                operations: Vec::new(),
+            }),
+            Value::Array(items) => {
+                let operations = items.into_iter().map(operation).collect::<Result<_, _>>()?;
+                Ok(Self { operations })
+            }
+            _ => Err("a JSON patch is a list of operations".to_owned()),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.operations.is_empty()
+    }
+
+    /// Applies all operations in order.
+    ///
+    /// # Errors
+    /// What the first operation that fails says.
+    pub(crate) fn apply(&self, mut document: Value) -> Result<Value, String> {
+        for operation in &self.operations {
+            operation.apply(&mut document)?;
+        }
+        Ok(document)
+    }
+}
+
+fn operation(item: Value) -> Result<Operation, String> {
+    let Value::Object(mut fields) = item else {
+        return Err("an operation of a JSON patch is a mapping".to_owned());
+    };
+    let mut text = |key: &str| match fields.remove(key) {
+        Some(Value::String(text)) => Some(text),
+        _ => None,
+    };
+    let (op, path, from) = (text("op"), text("path"), text("from"));
+    let op = op.unwrap_or_else(|| "unknown".to_owned());
+    Ok(Operation {
+        op,
+        path: path.unwrap_or_default(),
+        from,
+        value: fields.remove("value"),
+    })
+}
+
+/// The place an operation works at: a container and a key in it.
+struct Spot<'d> {
+    container: &'d mut Value,
+    key: String,
+}
+
+/// Finds the container of a path; `None` where it is missing.
+fn find<'d>(document: &'d mut Value, path: &str) -> Option<Spot<'d>> {
+    let mut parts = path
+        .split('/')
+        .skip(1)
+        .map(|part| part.replace("~1", "/").replace("~0", "~"));
+    let mut key = parts.next()?;
+    let mut container = document;
+    for part in parts {
+        container = get_mut(container, &key).ok()?;
+        key = part;
+    }
+    matches!(container, Value::Object(_) | Value::Array(_)).then_some(Spot { container, key })
+}
+
+/// Reads a position in a list; negative ones count from the end.
+fn position(key: &str, length: usize) -> Result<usize, String> {
+    let number: i64 = key
+        .parse()
+        .map_err(|_| format!("strconv.Atoi: parsing \"{key}\": invalid syntax"))?;
+    let length = i64::try_from(length).unwrap_or(i64::MAX);
+    let at = if number < 0 { number + length } else { number };
+    usize::try_from(at)
+        .ok()
+        .filter(|_| at < length)
+        .ok_or_else(|| {
+            format!("Unable to access invalid index: {number}: invalid index referenced")
+        })
+}
+
+fn get_mut<'d>(container: &'d mut Value, key: &str) -> Result<&'d mut Value, String> {
+    match container {
+        Value::Object(object) => object
+            .get_mut(key)
+            .ok_or_else(|| format!("unable to get nonexistent key: {key}: missing value")),
+        Value::Array(items) => {
+            let at = position(key, items.len())?;
+            items
+                .get_mut(at)
+                .ok_or_else(|| "invalid index referenced".to_owned())
+        }
+        _ => Err("missing value".to_owned()),
+    }
+}
+
+impl Spot<'_> {
+    fn add(self, value: Value) -> Result<(), String> {
+        match self.container {
+            Value::Array(items) if self.key == "-" => {
+                items.push(value);
+                Ok(())
+            }
+            Value::Array(items) => {
+                let at = position(&self.key, items.len() + 1)?;
+                items.insert(at, value);
+                Ok(())
+            }
+            Value::Object(object) => {
+                object.insert(self.key, value);
+                Ok(())
+            }
+            _ => Err("missing value".to_owned()),
+        }
+    }
+
+    fn remove(self) -> Result<Value, String> {
+        match self.container {
+            Value::Array(items) => {
+                let at = position(&self.key, items.len())?;
+                Ok(items.remove(at))
+            }
+            Value::Object(object) => object.remove(&self.key).ok_or_else(|| {
+                format!(
+                    "Unable to remove nonexistent key: {}: missing value",
+                    self.key
+                )
+            }),
+            _ => Err("missing value".to_owned()),
+        }
+    }
+}
+
+/// Says that a path leads nowhere.
+fn missing_path(what: &str, path: &str) -> String {
+    format!("{what} operation does not apply: doc is missing path: \"{path}\": missing value")
+}
+
+impl Operation {
+    fn value(&self) -> Value {
+        self.value.clone().unwrap_or(Value::Null)
+    }
+
+    fn apply(&self, document: &mut Value) -> Result<(), String> {
+        match self.op.as_str() {
+            "add" => self.add(document),
+            "remove" => self.remove(document),
+            "replace" => self.replace(document),
+            "move" | "copy" => self.transfer(document),
+            "test" => self.test(document),
+            other => Err(format!("Unexpected kind: {other}")),
+        }
+    }
+
+    fn add(&self, document: &mut Value) -> Result<(), String> {
+        if self.path.is_empty() {
+            return self.set_root(document);
+        }
+        let spot = find(document, &self.path).ok_or_else(|| missing_path("add", &self.path))?;
+        spot.add(self.value())
+            .map_err(|e| format!("error in add for path: '{}': {e}", self.path))
+    }
+
+    fn remove(&self, document: &mut Value) -> Result<(), String> {
+        let spot = find(document, &self.path).ok_or_else(|| missing_path("remove", &self.path))?;
+        spot.remove()
+            .map(drop)
+            .map_err(|e| format!("error in remove for path: '{}': {e}", self.path))
+    }
+
+    fn set_root(&self, document: &mut Value) -> Result<(), String> {
+        match self.value() {
+            value @ (Value::Object(_) | Value::Array(_)) => {
+                *document = value;
+                Ok(())
+            }
+            _ => Err("replace operation hit impossible case".to_owned()),
+        }
+    }
+
+    fn replace(&self, document: &mut Value) -> Result<(), String> {
+        if self.path.is_empty() {
+            return self.set_root(document);
+        }
+        let missing = || {
+            format!(
+                "replace operation does not apply: doc is missing path: {}: missing value",
+                self.path
+            )
+        };
+        let Spot { container, key } = find(document, &self.path).ok_or_else(missing)?;
+        let old = get_mut(container, &key).map_err(|error| {
+            format!(
+                "replace operation does not apply: doc is missing key: {}: {error}",
+                self.path
+            )
+        })?;
+        *old = self.value();
+        Ok(())
+    }
+
+    fn transfer(&self, document: &mut Value) -> Result<(), String> {
+        let op = &self.op;
+        let from = self.from.as_deref().unwrap_or_default();
+        let missing = |path: &str| {
+            format!(
+                "{op} operation does not apply: doc is missing {op} path: {path}: missing value"
+            )
+        };
+        let spot = find(document, from).ok_or_else(|| missing(from))?;
+        let value = if op == "move" {
+            spot.remove()
+        } else {
+            get_mut(spot.container, &spot.key).map(|value| value.clone())
+        }
+        .map_err(|error| format!("error in {op} for path: '{from}': {error}"))?;
+        let spot = find(document, &self.path).ok_or_else(|| missing(&self.path))?;
+        spot.add(value)
+            .map_err(|e| format!("error in {op} for path: '{}': {e}", self.path))
+    }
+
+    fn test(&self, document: &mut Value) -> Result<(), String> {
+        let failed = || format!("testing value {} failed: test failed", self.path);
+        if self.path.is_empty() {
+            return if *document == self.value() {
+                Ok(())
+            } else {
+                Err(failed())
+            };
+        }
+        let spot = find(document, &self.path).ok_or_else(|| {
+            format!(
+                "test operation does not apply: is missing path: {}: missing value",
+                self.path
+            )
+        })?;
+        match get_mut(spot.container, &spot.key) {
+            Ok(value) if *value == self.value() => Ok(()),
+            Err(_) if self.value().is_null() => Ok(()),
+            _ => Err(failed()),
+        }
+    }
+}
+
+/// Gives an object's fields; anything else has none.
+pub(crate) fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn check(document: Value, patch: &Value, expected: Result<Value, &str>) {
+        let patch = JsonPatch::parse(&patch.to_string(), "p").unwrap();
+        match (patch.apply(document), expected) {
+            (Ok(value), Ok(expected)) => assert_eq!(value, expected),
+            (Err(error), Err(part)) => assert!(error.contains(part), "{error}"),
+            (got, expected) => panic!("{got:?} instead of {expected:?}"),
+        }
+    }
+
+    /// covers: KE-089
+    #[test]
+    fn operations_apply_in_order_and_name_what_is_missing() {
+        let list = json!({"l": [1, 2]});
+        check(
+            list.clone(),
+            &json!([{"op": "add", "path": "/l/-", "value": 3}]),
+            Ok(json!({"l": [1, 2, 3]})),
+        );
+        check(
+            list.clone(),
+            &json!([{"op": "add", "path": "/l/0", "value": 3}]),
+            Ok(json!({"l": [3, 1, 2]})),
+        );
+        check(
+            list.clone(),
+            &json!([{"op": "remove", "path": "/l/-1"}]),
+            Ok(json!({"l": [1]})),
+        );
+        check(
+            list.clone(),
+            &json!([{"op": "add", "path": "/l/5", "value": 3}]),
+            Err("invalid index"),
+        );
+        check(
+            list.clone(),
+            &json!([{"op": "add", "path": "/m/x", "value": 3}]),
+            Err("doc is missing path: \"/m/x\""),
+        );
+        check(
+            list.clone(),
+            &json!([{"op": "remove", "path": "/x"}]),
+            Err("nonexistent key"),
+        );
+        check(
+            list.clone(),
+            &json!([{"op": "replace", "path": "/x", "value": 1}]),
+            Err("missing"),
+        );
+        check(
+            list.clone(),
+            &json!([{"op": "test", "path": "/l/0", "value": 2}]),
+            Err("testing value /l/0 failed"),
+        );
+        check(
+            list.clone(),
+            &json!([{"op": "move", "from": "/l", "path": "/m"}]),
+            Ok(json!({"m": [1, 2]})),
+        );
+        check(
+            list.clone(),
+            &json!([{"op": "copy", "from": "/l/0", "path": "/a~1b"}]),
+            Ok(json!({"l": [1, 2], "a/b": 1})),
+        );
+        check(
+            list,
+            &json!([{"op": "jump", "path": "/l"}]),
+            Err("Unexpected kind: jump"),
+        );
+    }
+}

@@ -1,0 +1,490 @@
+//! Patches, strategic merge and JSON, and the objects they apply to.
+
+use serde_json::Value;
+use yaml::Node;
+
+use super::Transformer;
+use super::json6902::{JsonPatch, object};
+use super::strategic_merge;
+use crate::error::{Error, Place};
+use crate::kustomization::{Patch, Selector};
+use crate::load::Loader;
+use crate::read;
+use crate::res_map::ResMap;
+use crate::resource::{BUILD_ANNOTATIONS, Resource};
+use crate::schema::Schema;
+use crate::selector::Matcher;
+use crate::tree;
+
+/// What may change beside the content.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Allowed {
+    pub(crate) name: bool,
+    pub(crate) kind: bool,
+}
+
+/// What a patch's text turned out to be.
+#[derive(Debug)]
+enum Content {
+    Nothing,
+    Merge(Vec<Resource>),
+    Json(JsonPatch),
+}
+
+/// One entry of `patches` or `patchesJson6902`.
+#[derive(Debug)]
+pub(crate) struct Patches {
+    content: Content,
+    target: Option<Matcher>,
+    allowed: Allowed,
+    shown: String,
+    place: Place,
+    /// The deprecated `patchesJson6902`: such a patch leaves no trace in the history of names.
+    is_deprecated: bool,
+}
+
+/// All entries of `patchesStrategicMerge`.
+#[derive(Debug)]
+pub(crate) struct StrategicMerges {
+    patches: Vec<Resource>,
+}
+
+fn text(content: &[u8], place: &Place) -> Result<String, Error> {
+    String::from_utf8(content.to_vec())
+        .map_err(|_| Error::at(place.clone(), "the patch is not UTF-8"))
+}
+
+fn matcher(target: Option<&Selector>, place: &Place) -> Result<Option<Matcher>, Error> {
+    target
+        .map(|selector| Matcher::new(selector, place))
+        .transpose()
+}
+
+impl Patches {
+    /// Reads an entry of `patches`.
+    ///
+    /// # Errors
+    /// Where it has no patch, more than one, or one that cannot be read.
+    pub(crate) fn new(loader: &Loader<'_>, entry: &Patch, place: &Place) -> Result<Self, Error> {
+        Self::read(loader, entry, place)
+            .map_err(|error| error.context("trouble configuring builtin PatchTransformer"))
+    }
+
+    fn read(loader: &Loader<'_>, entry: &Patch, place: &Place) -> Result<Self, Error> {
+        let inline = entry.text.trim();
+        let (source, file, shown) = match (inline, entry.path.as_str()) {
+            ("", "") => {
+                let text = "must specify one of patch and path";
+                return Err(Error::at(place.clone(), text));
+            }
+            ("", path) => {
+                let file = loader.load(path).map_err(|error| {
+                    error
+                        .into_error(&loader.session)
+                        .context(format!("failed to get the patch file from path({path})"))
+                        .or_place(|| place.clone())
+                })?;
+                let source = text(&file.content, place)?;
+                (source, file.path, format!("[path: \"{path}\"]"))
+            }
+            (patch, "") => (
+                patch.to_owned(),
+                place.file.clone(),
+                format!("[patch: {patch:?}]"),
+            ),
+            _ => {
+                let text = "patch and path can't be set at the same time";
+                return Err(Error::at(place.clone(), text));
+            }
+        };
+        let content = parse(&source, &file, &shown, loader).map_err(|error| {
+            if inline.is_empty() {
+                error
+            } else {
+                moved(error, place)
+            }
+        })?;
+        let content = match content {
+            Content::Merge(mut patches) if !inline.is_empty() => {
+                for patch in &mut patches {
+                    patch.line = place.line;
+                }
+                Content::Merge(patches)
+            }
+            content => content,
+        };
+        Ok(Self {
+            content,
+            target: matcher(entry.target.as_ref(), place)?,
+            allowed: Allowed {
+                name: entry.allow_name_change,
+                kind: entry.allow_kind_change,
+            },
+            shown,
+            place: place.clone(),
+            is_deprecated: false,
+        })
+    }
+
+    /// Reads an entry of `patchesJson6902`.
+    ///
+    /// # Errors
+    /// Where it has no target or no patch.
+    pub(crate) fn deprecated(
+        loader: &Loader<'_>,
+        entry: &Patch,
+        place: &Place,
+    ) -> Result<Self, Error> {
+        Self::read_deprecated(loader, entry, place)
+            .map_err(|error| error.context("trouble configuring builtin PatchJson6902Transformer"))
+    }
+
+    fn read_deprecated(loader: &Loader<'_>, entry: &Patch, place: &Place) -> Result<Self, Error> {
+        let failed = |text: &str| Err(Error::at(place.clone(), text));
+        if entry
+            .target
+            .as_ref()
+            .is_none_or(|target| target.id.name.is_empty())
+        {
+            return failed("must specify the target name");
+        }
+        let (source, file) = match (entry.path.as_str(), entry.text.as_str()) {
+            ("", "") => return failed("empty file path and empty jsonOp"),
+            ("", patch) => (patch.to_owned(), place.file.clone()),
+            (path, "") => {
+                let file = loader
+                    .load(path)
+                    .map_err(|e| e.into_error(&loader.session).or_place(|| place.clone()))?;
+                (text(&file.content, place)?, file.path)
+            }
+            _ => return failed("must specify a file path or jsonOp, not both"),
+        };
+        let patch = JsonPatch::parse(&source, &file)
+            .map_err(|problem| Error::at(Place::file(&file), format!("decoding: {problem}")))?;
+        if patch.is_empty() {
+            return failed(&format!("patch appears to be empty; file={}", entry.path));
+        }
+        Ok(Self {
+            content: Content::Json(patch),
+            target: matcher(entry.target.as_ref(), place)?,
+            allowed: Allowed::default(),
+            shown: String::new(),
+            place: place.clone(),
+            is_deprecated: true,
+        })
+    }
+
+    fn merge(&self, resources: &mut ResMap, patches: &[Resource]) -> Result<(), Error> {
+        let Some(target) = &self.target else {
+            for patch in patches {
+                self.merge_unique(resources, patch)?;
+            }
+            return Ok(());
+        };
+        let [patch] = patches else {
+            return Err(Error::at(
+                self.place.clone(),
+                format!(
+                    "Multiple Strategic-Merge Patches in one `patches` entry is not allowed to \
+                     set `patches.target` field: {}",
+                    self.shown
+                ),
+            ));
+        };
+        let selected = target.select(resources);
+        apply_to(resources, &selected, patch, self.allowed)
+    }
+
+    /// Applies a patch to the one object of its identity.
+    fn merge_unique(&self, resources: &mut ResMap, patch: &Resource) -> Result<(), Error> {
+        let id = patch.id();
+        let at = resources.find_one(&id).map_err(|error| {
+            error.with_place(patch.place()).context(format!(
+                "no resource matches strategic merge patch \"{id}\""
+            ))
+        })?;
+        let schema = std::rc::Rc::clone(resources.schema());
+        merge_one(resources.get_mut(at), patch, self.allowed, &schema)?;
+        if self.allowed != Allowed::default() {
+            resources.names_changed();
+        }
+        Ok(())
+    }
+
+    fn json(&self, resources: &mut ResMap, patch: &JsonPatch) -> Result<(), Error> {
+        let Some(target) = &self.target else {
+            let text = format!("must specify a target for JSON patch {}", self.shown);
+            return Err(Error::at(self.place.clone(), text));
+        };
+        let schema = std::rc::Rc::clone(resources.schema());
+        for at in target.select(resources) {
+            let resource = resources.get_mut(at);
+            if !self.is_deprecated {
+                resource.remember_id(&schema);
+            }
+            let place = resource.place();
+            apply_json(resource, patch)
+                .map_err(|text| Error::at(place, text).with_place(self.place.clone()))?;
+        }
+        resources.names_changed();
+        Ok(())
+    }
+}
+
+impl Transformer for Patches {
+    fn name(&self) -> &'static str {
+        if self.is_deprecated {
+            "PatchJson6902Transformer"
+        } else {
+            "PatchTransformer"
+        }
+    }
+
+    fn apply(&self, resources: &mut ResMap) -> Result<(), Error> {
+        match &self.content {
+            Content::Nothing => Ok(()),
+            Content::Merge(patches) => self.merge(resources, patches),
+            Content::Json(patch) => self.json(resources, patch),
+        }
+    }
+}
+
+impl StrategicMerges {
+    /// Reads the entries: inline YAML, or else files.
+    ///
+    /// # Errors
+    /// Where an entry is neither, or all are empty.
+    pub(crate) fn new(loader: &Loader<'_>, entries: &[(String, Place)]) -> Result<Self, Error> {
+        let max_bytes = loader.session.options.limits.max_file_bytes;
+        let mut patches = Vec::new();
+        for (entry, place) in entries {
+            let inline = read::resources(entry.as_bytes(), &place.file, max_bytes);
+            let found = if let Ok(mut found) = inline {
+                for patch in &mut found {
+                    patch.line = place.line;
+                }
+                found
+            } else {
+                let file = loader
+                    .load(entry)
+                    .map_err(|e| e.into_error(&loader.session).or_place(|| place.clone()))?;
+                read::resources(&file.content, &file.path, max_bytes).map_err(|(error, _)| error)?
+            };
+            patches.extend(found);
+        }
+        if patches.is_empty() {
+            let names: Vec<&str> = entries.iter().map(|(entry, _)| entry.trim()).collect();
+            let error = Error::new(format!(
+                "patch appears to be empty; files=[{}], Patch=",
+                names.join(" ")
+            ));
+            return Err(entries
+                .iter()
+                .fold(error, |e, (_, place)| e.with_place(place.clone())));
+        }
+        Ok(Self { patches })
+    }
+}
+
+impl Transformer for StrategicMerges {
+    fn name(&self) -> &'static str {
+        "PatchStrategicMergeTransformer"
+    }
+
+    fn apply(&self, resources: &mut ResMap) -> Result<(), Error> {
+        for patch in &self.patches {
+            let at = resources
+                .find_one(&patch.id())
+                .map_err(|error| error.with_place(patch.place()))?;
+            apply_to(resources, &[at], patch, Allowed::default())?;
+        }
+        Ok(())
+    }
+}
+
+/// Puts the place of the entry where an error points into an inline patch.
+fn moved(error: Error, place: &Place) -> Error {
+    match error {
+        Error::Invalid(mut fault) => {
+            fault.places = vec![place.clone()];
+            Error::Invalid(fault)
+        }
+        other => other,
+    }
+}
+
+/// Finds out what kind of patch a text is.
+fn parse(source: &str, file: &str, shown: &str, loader: &Loader<'_>) -> Result<Content, Error> {
+    let max_bytes = loader.session.options.limits.max_file_bytes;
+    let merge = read::resources(source.as_bytes(), file, max_bytes);
+    let json = JsonPatch::parse(source, file);
+    match (merge, json) {
+        (Ok(merge), Ok(json)) if !merge.is_empty() && !json.is_empty() => Err(Error::at(
+            Place::file(file),
+            format!("illegally qualifies as both an SM and JSON patch: {shown}"),
+        )),
+        (Ok(merge), _) if merge.is_empty() => Ok(Content::Nothing),
+        (Ok(merge), _) => Ok(Content::Merge(merge)),
+        (Err(_), Ok(json)) => Ok(Content::Json(json)),
+        (Err((error, _)), Err(problem)) => {
+            let places = error.places().to_vec();
+            let reason = match error {
+                Error::Invalid(fault) => fault.message,
+                other => other.to_string(),
+            };
+            let error = Error::new(format!(
+                "unable to parse SM or JSON patch from {shown}: not a strategic merge patch: \
+                 {reason}; not a JSON patch: {problem}"
+            ));
+            Err(places.into_iter().fold(error, Error::with_place))
+        }
+    }
+}
+
+/// Applies a patch to selected objects, whatever it names itself.
+fn apply_to(
+    resources: &mut ResMap,
+    selected: &[usize],
+    patch: &Resource,
+    allowed: Allowed,
+) -> Result<(), Error> {
+    let mut patch = patch.clone();
+    // Upstream writes labels and annotations anew before it applies a patch to several objects:
+    // their values become strings, a null included.
+    for field in ["labels", "annotations"] {
+        let mut entries: Vec<(String, String)> = tree::meta_map(&patch.node, field)
+            .filter(|(key, _)| !BUILD_ANNOTATIONS.contains(key))
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect();
+        entries.sort();
+        tree::set_meta_map(&mut patch.node, field, &entries);
+    }
+    let schema = std::rc::Rc::clone(resources.schema());
+    for at in selected {
+        let resource = resources.get_mut(*at);
+        let api_version = resource.api_version().to_owned();
+        if let Some(object) = patch.node.as_mapping_mut() {
+            tree::set_field_text(object, "apiVersion", &api_version);
+        }
+        merge_one(resource, &patch, allowed, &schema)?;
+    }
+    if allowed == Allowed::default() {
+        return Ok(());
+    }
+    resources.names_changed();
+    let clashes = resources.clashes();
+    let Some(first) = clashes.first().and_then(|group| group.first()) else {
+        return Ok(());
+    };
+    let text = format!(
+        "may not add resource with an already registered id: {}",
+        first.id()
+    );
+    let all = clashes.iter().flatten();
+    Err(all.fold(Error::new(text), |error, resource| {
+        error.with_place(resource.place())
+    }))
+}
+
+/// Merges a patch into one object, and gives it back what must not change.
+fn merge_one(
+    resource: &mut Resource,
+    patch: &Resource,
+    allowed: Allowed,
+    schema: &Schema,
+) -> Result<(), Error> {
+    let (name, namespace) = (resource.name().to_owned(), resource.namespace().to_owned());
+    let kind = resource.kind().to_owned();
+    if allowed != Allowed::default() {
+        resource.remember_id(schema);
+    }
+    let place = resource.place();
+    let object = std::mem::take(&mut resource.node);
+    let span = object.span.clone();
+    let merged = strategic_merge::merge(object, &patch.node, schema)
+        .map_err(|problem| Error::at(place, problem).with_place(patch.place()))?;
+    resource.node = merged.unwrap_or_else(Node::null);
+    resource.node.span = span;
+    if resource.is_empty() {
+        return Ok(());
+    }
+    if !allowed.kind {
+        resource.set_kind(&kind);
+    }
+    if !allowed.name {
+        resource.set_name(&name);
+    }
+    resource.set_namespace(&namespace);
+    Ok(())
+}
+
+/// Applies a JSON patch to one object. It sees the annotations upstream keeps its books in.
+fn apply_json(resource: &mut Resource, patch: &JsonPatch) -> Result<(), String> {
+    let mut document = object(yaml::to_json(&resource.node).map_err(|error| error.to_string())?);
+    let books = books(resource);
+    if !books.is_empty() {
+        let meta = document
+            .entry("metadata")
+            .or_insert_with(|| Value::Object(serde_json::Map::default()));
+        if let Value::Object(meta) = meta {
+            let annotations = meta.entry("annotations").or_insert(Value::Null);
+            let mut own = object(annotations.take());
+            for (key, value) in &mut own {
+                if let Some(text) = resource.annotation(key) {
+                    *value = Value::String(text.to_owned());
+                }
+            }
+            own.extend(books.clone());
+            *annotations = Value::Object(own);
+        }
+    }
+    let patched = patch.apply(Value::Object(document))?;
+    let span = resource.node.span.clone();
+    resource.node = yaml::from_json(&patched).with_span(span);
+    let mut kept: Vec<(String, String)> = tree::meta_map(&resource.node, "annotations")
+        .filter(|(key, _)| !books.contains_key(*key) && !BUILD_ANNOTATIONS.contains(key))
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect();
+    kept.sort();
+    tree::set_meta_map(&mut resource.node, "annotations", &kept);
+    Ok(())
+}
+
+/// Gives the history of an object as the annotations upstream keeps it in.
+fn books(resource: &Resource) -> serde_json::Map<String, Value> {
+    let mut books = serde_json::Map::new();
+    let mut note = |name: &str, values: Vec<&str>| {
+        if !values.is_empty() {
+            let key = format!("internal.config.kubernetes.io/{name}");
+            books.insert(key, Value::String(values.join(",")));
+        }
+    };
+    let history = &resource.history;
+    note(
+        "previousKinds",
+        history.iter().map(|id| id.kind.as_str()).collect(),
+    );
+    note(
+        "previousNames",
+        history.iter().map(|id| id.name.as_str()).collect(),
+    );
+    note(
+        "previousNamespaces",
+        history.iter().map(|id| id.namespace.as_str()).collect(),
+    );
+    note(
+        "prefixes",
+        resource.prefixes.iter().map(String::as_str).collect(),
+    );
+    note(
+        "suffixes",
+        resource.suffixes.iter().map(String::as_str).collect(),
+    );
+    if resource.behavior != crate::resource::Behavior::Unspecified {
+        note("generatorBehavior", vec![resource.behavior.name()]);
+    }
+    if resource.needs_hash {
+        note("needsHashSuffix", vec!["enabled"]);
+    }
+    books
+}

@@ -1,0 +1,74 @@
+//! Numbers of replicas.
+
+use yaml::{Node, Style};
+
+use super::Transformer;
+use crate::error::{Error, Place};
+use crate::field_spec::{Create, FieldSpec};
+use crate::kustomization::Replica;
+use crate::res_map::ResMap;
+use crate::tree;
+
+/// Sets the number of replicas of the workloads of one name.
+#[derive(Debug)]
+pub(crate) struct Replicas {
+    pub(crate) replica: Replica,
+    pub(crate) specs: Vec<FieldSpec>,
+    pub(crate) place: Place,
+}
+
+impl Replicas {
+    fn set(&self, node: &mut Node) -> Result<(), String> {
+        tree::require_scalar(node)?;
+        let quoted = matches!(
+            node.style,
+            Style::SingleQuoted | Style::DoubleQuoted | Style::Literal | Style::Folded
+        );
+        let style = node.style;
+        // A quoted number stays quoted, and with that a string.
+        *node = if quoted && !node.text().is_empty() {
+            Node::string(self.replica.count.to_string()).with_style(style)
+        } else {
+            Node::int(self.replica.count)
+        };
+        Ok(())
+    }
+}
+
+impl Transformer for Replicas {
+    fn name(&self) -> &'static str {
+        "ReplicaCountTransformer"
+    }
+
+    fn apply(&self, resources: &mut ResMap) -> Result<(), Error> {
+        let named = resources.named(&self.replica.name);
+        let mut found = false;
+        for spec in &self.specs {
+            for at in &named {
+                let resource = resources.get_mut(*at);
+                let is_meant = resource
+                    .any_ids()
+                    .any(|id| id.name == self.replica.name && spec.gvk.selects(&id));
+                if resource.is_empty() || !is_meant {
+                    continue;
+                }
+                found = true;
+                if spec.selects(resource) {
+                    spec.visit(resource, Create::Scalar, &mut |node| self.set(node))?;
+                }
+            }
+        }
+        if found {
+            return Ok(());
+        }
+        let kinds: Vec<String> = self.specs.iter().map(|spec| spec.gvk.to_string()).collect();
+        Err(Error::at(
+            self.place.clone(),
+            format!(
+                "resource with name {} does not match a config with the following GVK [{}]",
+                self.replica.name,
+                kinds.join(" ")
+            ),
+        ))
+    }
+}

@@ -1,0 +1,256 @@
+//! Strategic merge: a partial object laid over a whole one, lists merged as the schema says.
+//!
+//! **Source:** kyaml v0.21.1, with lists growing at the front, as kustomize 5.8.1 uses it.
+
+mod list;
+
+use yaml::{Entry, Node, Style, Value};
+
+use crate::schema::{Cursor, Schema};
+use crate::tree;
+
+/// The field of a patch that says what to do with the object it stands in.
+pub(super) const DIRECTIVE: &str = "$patch";
+
+/// What a `$patch` field asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Directive {
+    Merge,
+    Replace,
+    Delete,
+}
+
+/// Lays a patch over an object; `None` where the patch deletes it.
+///
+/// # Errors
+/// Where a mapping, list or scalar meets something else, or a directive is unknown.
+pub(crate) fn merge(object: Node, patch: &Node, schema: &Schema) -> Result<Option<Node>, String> {
+    Merger { schema }.walk(Some(object), Some(patch), None)
+}
+
+/// Carries what every level of a merge needs.
+#[derive(Clone, Copy)]
+pub(super) struct Merger<'s> {
+    schema: &'s Schema,
+}
+
+/// Reads the text of a directive.
+fn directive(text: &str) -> Result<Directive, String> {
+    match text {
+        "merge" => Ok(Directive::Merge),
+        "replace" => Ok(Directive::Replace),
+        "delete" => Ok(Directive::Delete),
+        other => Err(format!("unknown patch strategy '{other}'")),
+    }
+}
+
+/// Reads what a mapping of a patch asks for.
+pub(super) fn map_directive(patch: &Node) -> Result<Directive, String> {
+    patch
+        .get(DIRECTIVE)
+        .map_or(Ok(Directive::Merge), |node| directive(node.text()))
+}
+
+impl<'s> Merger<'s> {
+    /// Merges two nodes, either of which may be missing; `None` clears the field.
+    pub(super) fn walk(
+        self,
+        dest: Option<Node>,
+        patch: Option<&Node>,
+        schema: Option<Cursor<'s>>,
+    ) -> Result<Option<Node>, String> {
+        let schema = schema.or_else(|| self.schema_of(dest.as_ref(), patch));
+        let solid = |node: Option<&Node>| match node {
+            Some(node) if !node.is_null() => Some(tree::shape(node)),
+            _ => None,
+        };
+        let shapes = (solid(dest.as_ref()), solid(patch));
+        if let (Some(one), Some(other)) = shapes
+            && one != other
+        {
+            return Err(format!("wrong node kind: expected {one} but got {other}"));
+        }
+        match shapes.0.or(shapes.1) {
+            None | Some("MappingNode") => self.map(dest, patch, schema),
+            Some("SequenceNode") => match schema.and_then(Cursor::merge_keys) {
+                Some(keys) => self.list(dest, patch, schema, &keys),
+                None => Ok(patch.cloned().or(dest)),
+            },
+            _ => Ok(patch.cloned().or(dest)),
+        }
+    }
+
+    /// Finds the schema of an object by its kind.
+    fn schema_of(self, dest: Option<&Node>, patch: Option<&Node>) -> Option<Cursor<'s>> {
+        [dest, patch].into_iter().flatten().find_map(|node| {
+            let (kind, version) = (tree::text(node, "kind"), tree::text(node, "apiVersion"));
+            if kind.is_empty() || version.is_empty() {
+                return None;
+            }
+            self.schema.of_kind(version, kind)
+        })
+    }
+
+    fn map(
+        self,
+        dest: Option<Node>,
+        patch: Option<&Node>,
+        schema: Option<Cursor<'s>>,
+    ) -> Result<Option<Node>, String> {
+        let Some(dest) = dest.filter(|node| !node.is_null()) else {
+            return self.map_onto_nothing(patch, schema);
+        };
+        let Some(patch) = patch else {
+            return self.fields(dest, None, schema);
+        };
+        if patch.is_null() {
+            return Ok(None);
+        }
+        match map_directive(patch)? {
+            Directive::Delete => Ok(None),
+            Directive::Replace => self.alone(patch, schema),
+            Directive::Merge => self.fields(dest, Some(patch), schema),
+        }
+    }
+
+    fn map_onto_nothing(
+        self,
+        patch: Option<&Node>,
+        schema: Option<Cursor<'s>>,
+    ) -> Result<Option<Node>, String> {
+        match patch {
+            Some(patch) if !patch.is_null() => match map_directive(patch) {
+                Ok(Directive::Delete) => Ok(None),
+                _ => self.alone(patch, schema),
+            },
+            _ => Ok(None),
+        }
+    }
+
+    /// Takes what a patch brings where nothing was: its directives act within it, and its nulls
+    /// leave nothing.
+    pub(super) fn alone(
+        self,
+        patch: &Node,
+        schema: Option<Cursor<'s>>,
+    ) -> Result<Option<Node>, String> {
+        let mut patch = patch.clone();
+        let known = patch
+            .get(DIRECTIVE)
+            .is_some_and(|node| directive(node.text()).is_ok());
+        if known {
+            patch.remove(DIRECTIVE);
+        }
+        let dest = patch.clone();
+        self.fields(dest, Some(&patch), schema)
+    }
+
+    /// Merges the fields of two mappings.
+    fn fields(
+        self,
+        mut dest: Node,
+        patch: Option<&Node>,
+        schema: Option<Cursor<'s>>,
+    ) -> Result<Option<Node>, String> {
+        let Value::Mapping(mapping) = &mut dest.value else {
+            return Ok(Some(dest));
+        };
+        let new = new_entries(mapping, patch);
+        let entries = std::mem::take(mapping);
+        for mut entry in entries {
+            let field = schema.and_then(|schema| schema.field(entry.name()));
+            let value = patch.and_then(|patch| patch.get(entry.name()));
+            let (style, is_scalar) = (entry.value.style, entry.value.is_scalar());
+            // A null that is spelled out stays where the patch says nothing of it.
+            let stays = entry.value.is_null() && !entry.value.text().is_empty();
+            if value.is_none() && stays {
+                mapping.insert_entry(entry);
+                continue;
+            }
+            let old = std::mem::take(&mut entry.value);
+            if let Some(merged) = self.walk(Some(old), value, field)?
+                && !merged.is_null()
+            {
+                entry.value = if is_scalar {
+                    dressed(merged, style)
+                } else {
+                    merged
+                };
+                mapping.insert_entry(entry);
+            }
+        }
+        for entry in new {
+            let field = schema.and_then(|schema| schema.field(entry.name()));
+            if let Some(merged) = self.walk(None, Some(&entry.value), field)?
+                && !merged.is_null()
+            {
+                mapping.insert_entry(Entry {
+                    key: entry.key.clone(),
+                    value: merged,
+                });
+            }
+        }
+        Ok(Some(dest))
+    }
+
+    fn list(
+        self,
+        dest: Option<Node>,
+        patch: Option<&Node>,
+        schema: Option<Cursor<'s>>,
+        keys: &[&str],
+    ) -> Result<Option<Node>, String> {
+        let elements = schema.and_then(Cursor::elements);
+        let Some(dest) = dest.filter(|node| !node.is_null()) else {
+            return match patch {
+                Some(patch) if !patch.is_null() => {
+                    let (patch, _) = list::directive(patch)?;
+                    list::merge(self, patch.clone(), Some(&patch), elements, keys).map(Some)
+                }
+                _ => Ok(None),
+            };
+        };
+        let Some(patch) = patch else {
+            return list::merge(self, dest, None, elements, keys).map(Some);
+        };
+        if patch.is_null() {
+            return Ok(None);
+        }
+        let (patch, directive) = list::directive(patch)?;
+        match directive {
+            Directive::Delete => Ok(None),
+            Directive::Replace => {
+                list::merge(self, patch.clone(), Some(&patch), elements, keys).map(Some)
+            }
+            Directive::Merge => list::merge(self, dest, Some(&patch), elements, keys).map(Some),
+        }
+    }
+}
+
+/// Gives the fields of a patch that a mapping lacks, in key order.
+fn new_entries<'p>(mapping: &yaml::Mapping, patch: Option<&'p Node>) -> Vec<&'p Entry> {
+    let entries = patch.and_then(Node::as_mapping).into_iter().flatten();
+    let is_directive =
+        |entry: &Entry| entry.name() == DIRECTIVE && directive(entry.value.text()).is_ok();
+    let mut new: Vec<&Entry> = entries
+        .filter(|entry| !mapping.contains_key(entry.name()) && !is_directive(entry))
+        .collect();
+    new.sort_by(|a, b| a.name().cmp(b.name()));
+    new
+}
+
+/// Writes a scalar as the one it replaces was written: a quoted field stays a string.
+fn dressed(mut node: Node, style: Style) -> Node {
+    if !node.is_scalar() {
+        return node;
+    }
+    let quoted = matches!(
+        style,
+        Style::SingleQuoted | Style::DoubleQuoted | Style::Literal | Style::Folded
+    );
+    if quoted && !node.is_string() {
+        node = Node::string(node.shared_text()).with_span(node.span.clone());
+    }
+    node.style = style;
+    node
+}
