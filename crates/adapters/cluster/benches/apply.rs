@@ -92,10 +92,11 @@ async fn main() {
     let plan = timed("plan", cluster.plan_apply(objects, options))
         .await
         .unwrap();
-    timed("first apply", cluster.apply(&plan)).await.unwrap();
+    let applied = timed("first apply", cluster.apply(&plan)).await.unwrap();
     let mut wait = WaitOptions::new(Duration::from_mins(5));
     wait.concurrency = concurrency;
     wait.selector = Some("kustomize.toolkit.fluxcd.io/name=bench".into());
+    wait.ready = applied.ready;
     timed("wait", cluster.wait(&plan.inventory(), &wait))
         .await
         .unwrap();

@@ -9,7 +9,7 @@ mod error;
 mod plan;
 mod write;
 
-use std::{pin::pin, time::Duration};
+use std::{collections::BTreeSet, pin::pin, time::Duration};
 
 use futures::{FutureExt, Stream, StreamExt, stream};
 use manifest::{
@@ -80,6 +80,9 @@ pub struct Applied {
     pub drifts: Vec<Drift>,
     /// Fields that the API server does not know and that were not sent.
     pub dropped: Vec<DroppedFields>,
+    /// Objects of built-in kinds that were ready already as the API server returned them: see
+    /// [`crate::WaitOptions::ready`].
+    pub ready: BTreeSet<ObjectId>,
 }
 
 impl Applied {
@@ -87,6 +90,7 @@ impl Applied {
         self.changes.append(other.changes);
         self.drifts.extend(other.drifts);
         self.dropped.extend(other.dropped);
+        self.ready.extend(other.ready);
     }
 }
 
@@ -268,6 +272,9 @@ fn record(written: write::Written, applied: &mut Applied, stored: &mut Vec<(Reso
     if !written.dropped.is_empty() {
         let (id, paths) = (written.id.clone(), written.dropped);
         applied.dropped.push(DroppedFields { id, paths });
+    }
+    if written.ready {
+        applied.ready.insert(written.id.clone());
     }
     applied.changes.push(Change {
         id: written.id,

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use k8s_openapi::jiff::Timestamp;
 use manifest::{
     GroupVersionKind, ObjectId,
     diff::{self, FieldChange},
-    ignore, managed_fields,
+    health, ignore, managed_fields,
     metadata::Strategy,
-    object, order,
+    normalize, object, order,
 };
 use serde_json::Value;
 
@@ -44,8 +45,8 @@ pub(super) struct Checked<'a> {
 pub(super) enum Verdict {
     /// It is left alone on purpose. Holds the live object, if there is one.
     Skip(Option<Value>),
-    /// It is as desired. Holds the live object where the stage is waited for.
-    Keep(Option<Value>),
+    /// It is as desired, and maybe ready. Holds the live object where the stage is waited for.
+    Keep { live: Option<Value>, ready: bool },
     /// It is applied: created, or changed after `cleanup`. `raced` tells that the live object is
     /// not the one that the dry run was made on.
     Write {
@@ -189,8 +190,8 @@ impl Cluster {
                 };
             }
         };
-        let verdict = compare(plan, desired, live, &dry_run);
-        if let Verdict::Keep(_) = verdict {
+        let verdict = compare(plan, at.resource, desired, live, &dry_run);
+        if let Verdict::Keep { .. } = verdict {
             sent.payload = None;
         }
         Ok((sent, verdict))
@@ -215,8 +216,23 @@ impl Cluster {
     }
 }
 
+/// Tells whether an object of a built-in kind is ready.
+///
+/// Of other kinds a freshly written object says nothing yet, and no status would read as ready.
+pub(super) fn is_ready(resource: &Resource, value: &Value) -> bool {
+    normalize::is_built_in(&resource.gvk.group)
+        && health::evaluate(value, Timestamp::now())
+            .is_ok_and(|health| health.status == health::Status::Current)
+}
+
 /// Decides from the live object and the dry run.
-fn compare(plan: &ApplyPlan, desired: &Value, live: Option<Value>, dry_run: &Value) -> Verdict {
+fn compare(
+    plan: &ApplyPlan,
+    resource: &Resource,
+    desired: &Value,
+    live: Option<Value>,
+    dry_run: &Value,
+) -> Verdict {
     let options = plan.options();
     let exists = object::resource_version(dry_run).is_some();
     let Some(live) = live else {
@@ -230,8 +246,12 @@ fn compare(plan: &ApplyPlan, desired: &Value, live: Option<Value>, dry_run: &Val
     };
     let cleanup = cleanup_of(plan, desired, &live);
     if cleanup.is_empty() && !diff::has_drifted(&live, dry_run, &options.ignore) {
+        let ready = is_ready(resource, &live);
         let keep = order::stage_of(desired, &options.custom_stage_kinds).is_waited_for();
-        return Verdict::Keep(keep.then_some(live));
+        return Verdict::Keep {
+            live: keep.then_some(live),
+            ready,
+        };
     }
     let fields = diff::changed_fields(&live, dry_run, &options.ignore);
     let raced = exists && object::resource_version(&live) != object::resource_version(dry_run);

@@ -28,8 +28,20 @@ pub(super) struct Written {
     pub(super) action: Action,
     pub(super) fields: Vec<FieldChange>,
     pub(super) dropped: Vec<String>,
-    /// The object as stored, where it exists.
+    /// Whether it was ready as stored; only told of built-in kinds.
+    pub(super) ready: bool,
+    /// The object as stored, where it exists and its stage is waited for.
     pub(super) stored: Option<Value>,
+}
+
+impl Written {
+    fn location(&self) -> Location<'_> {
+        Location {
+            resource: &self.resource,
+            namespace: &self.id.namespace,
+            name: &self.id.name,
+        }
+    }
 }
 
 impl Cluster {
@@ -46,57 +58,64 @@ impl Cluster {
             sent,
             verdict,
         } = checked;
-        let at = Location {
-            resource: &resource,
-            namespace: &id.namespace,
-            name: &id.name,
+        let mut written = Written {
+            id,
+            resource,
+            action: Action::Skipped,
+            fields: Vec::new(),
+            dropped: sent.dropped,
+            ready: false,
+            stored: None,
         };
-        let desired = &planned.object;
-        let payload = sent.payload.as_ref().unwrap_or(desired);
-        let (action, fields, stored) = match verdict {
-            Verdict::Skip(live) => (Action::Skipped, Vec::new(), live),
-            Verdict::Keep(live) => (Action::Unchanged, Vec::new(), live),
+        let payload = sent.payload.as_ref().unwrap_or(&planned.object);
+        match verdict {
+            Verdict::Skip(live) => written.stored = live,
+            Verdict::Keep { live, ready } => {
+                written.action = Action::Unchanged;
+                written.ready = ready;
+                written.stored = live;
+            }
             Verdict::Write {
                 exists,
                 fields,
                 cleanup,
                 raced: _,
             } => {
-                self.clean_up(plan, &id, &at, desired, cleanup).await?;
-                let stored = self.apply_one(plan, &id, &at, payload).await?;
-                let action = if exists {
+                self.clean_up(plan, &written, &planned.object, cleanup)
+                    .await?;
+                self.apply_one(plan, &mut written, payload).await?;
+                written.fields = fields;
+                written.action = if exists {
                     Action::Configured
                 } else {
                     Action::Created
                 };
-                (action, fields, Some(stored))
             }
             Verdict::Recreate { uid } => {
-                self.delete_and_await(&id, &at, uid).await?;
-                let stored = self.apply_one(plan, &id, &at, payload).await?;
-                (Action::Created, Vec::new(), Some(stored))
+                self.delete_and_await(&written.id, &written.location(), uid)
+                    .await?;
+                self.apply_one(plan, &mut written, payload).await?;
+                written.action = Action::Created;
             }
-        };
-        Ok(Written {
-            id,
-            resource,
-            action,
-            fields,
-            dropped: sent.dropped,
-            stored,
-        })
+        }
+        written.stored = written.stored.filter(|_| planned.stage.is_waited_for());
+        Ok(written)
     }
 
     async fn apply_one(
         &self,
         plan: &ApplyPlan,
-        id: &ObjectId,
-        at: &Location<'_>,
+        written: &mut Written,
         payload: &Value,
-    ) -> Result<Value, ObjectError> {
-        self.server_side_apply(at, &plan.options().field_manager, payload, false)
+    ) -> Result<(), ObjectError> {
+        let manager = &plan.options().field_manager;
+        let stored = self
+            .server_side_apply(&written.location(), manager, payload, false)
             .await
-            .map_err(|error| ObjectError::new(id, Step::Apply, error))
+            .map_err(|error| ObjectError::new(&written.id, Step::Apply, error))?;
+        written.ready = check::is_ready(&written.resource, &stored);
+        written.stored = Some(stored);
+        Ok(())
     }
 
     /// Takes over fields and removes left-over metadata. A patch that another write has spoilt is
@@ -104,11 +123,11 @@ impl Cluster {
     async fn clean_up(
         &self,
         plan: &ApplyPlan,
-        id: &ObjectId,
-        at: &Location<'_>,
+        written: &Written,
         desired: &Value,
         mut patch: Vec<Value>,
     ) -> Result<(), ObjectError> {
+        let (id, at) = (&written.id, &written.location());
         for attempt in 1..=CLEANUP_ATTEMPTS {
             if patch.is_empty() {
                 return Ok(());

@@ -99,6 +99,11 @@ impl Target {
         self.set(judge(value, options));
     }
 
+    /// Takes note that the object was ready a moment ago.
+    pub(super) fn assume_ready(&mut self) {
+        self.set(health_of(Status::Current, String::new()));
+    }
+
     /// Takes note that the object does not exist.
     pub(super) fn miss(&mut self, options: &WaitOptions) {
         if options.expiring_jobs.contains(self.id()) {
