@@ -138,7 +138,103 @@ pub(crate) fn segment(name: &str) -> Result<String, RequestError> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use http::{Request as HttpRequest, Response};
+    use kube::client::Body;
+    use serde_json::json;
+
     use super::*;
+
+    /// Answers with the statuses of `script` in turn, the last one from then on; 0 hangs up.
+    fn server(script: &'static [(u16, u32)]) -> (Client, Arc<AtomicUsize>) {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&asked);
+        let service = tower::service_fn(move |_: HttpRequest<Body>| {
+            let turn = counter.fetch_add(1, Ordering::SeqCst).min(script.len() - 1);
+            let (code, retry_after) = script[turn];
+            async move {
+                if code == 0 {
+                    return Err(std::io::Error::other("connection reset"));
+                }
+                let body = json!({
+                    "kind": "Status", "apiVersion": "v1", "metadata": {}, "code": code,
+                    "status": if code < 300 { "Success" } else { "Failure" },
+                    "message": "no", "reason": "x", "details": {"retryAfterSeconds": retry_after},
+                });
+                let body = Body::from(body.to_string().into_bytes());
+                Ok(Response::builder().status(code).body(body).unwrap())
+            }
+        });
+        (Client::new(service, "default"), asked)
+    }
+
+    async fn ask(script: &'static [(u16, u32)]) -> (Result<Value, RequestError>, usize, Duration) {
+        let (client, asked) = server(script);
+        let started = tokio::time::Instant::now();
+        let request = HttpRequest::get("/x").body(Vec::new()).unwrap();
+        let result = send::<Value>(&client, request).await;
+        (result, asked.load(Ordering::SeqCst), started.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn passing_failures_are_tried_again() {
+        for code in [429, 502, 503, 504, 0] {
+            let script: &'static [(u16, u32)] = match code {
+                429 => &[(429, 0), (429, 0), (200, 0)],
+                502 => &[(502, 0), (502, 0), (200, 0)],
+                503 => &[(503, 0), (503, 0), (200, 0)],
+                504 => &[(504, 0), (504, 0), (200, 0)],
+                _ => &[(0, 0), (0, 0), (200, 0)],
+            };
+            let (result, asked, _) = ask(script).await;
+            assert!(result.is_ok(), "{code}");
+            assert_eq!(asked, 3, "{code}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refusals_are_not_tried_again() {
+        for script in [
+            &[(409, 0)],
+            &[(422, 0)],
+            &[(403, 0)],
+            &[(404, 0)],
+            &[(500, 0)],
+        ] {
+            let (result, asked, _) = ask(script).await;
+            assert_eq!((result.unwrap_err().code(), asked), (script[0].0, 1));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn attempts_and_waits_are_bounded() {
+        let (result, asked, took) = ask(&[(503, 0)]).await;
+        assert!(result.unwrap_err().is_transient());
+        assert_eq!((asked, took), (5, Duration::from_secs(3)));
+        let (_, asked, took) = ask(&[(429, 2)]).await;
+        assert_eq!((asked, took), (5, Duration::from_secs(8)));
+        let (_, asked, took) = ask(&[(429, 3600)]).await;
+        assert_eq!((asked, took), (5, Duration::from_secs(20)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_server_is_given_up() {
+        let service = tower::service_fn(|_: HttpRequest<Body>| {
+            std::future::pending::<Result<Response<Body>, std::io::Error>>()
+        });
+        let client = Client::new(service, "default");
+        let request = HttpRequest::get("/x").body(Vec::new()).unwrap();
+        let error = send::<Value>(&client, request).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the API server did not answer within 65s"
+        );
+        assert!(error.is_unreachable());
+    }
 
     #[test]
     fn names_stay_one_path_segment() {

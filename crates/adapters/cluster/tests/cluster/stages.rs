@@ -124,3 +124,68 @@ async fn a_failing_stage_reports_what_the_stages_before_did() {
         "nothing of a refused stage is written"
     );
 }
+
+/// covers: KC-047
+#[tokio::test]
+async fn a_binding_of_a_new_role_needs_the_custom_stage() {
+    let it = Fixture::new("custom").await;
+    let ns = &it.namespace;
+    let group = "rbac.authorization.k8s.io";
+    // May make and bind only roles whose rights it has itself; to compare, the API server reads the role.
+    let rights = it.object(
+        &format!("{group}/v1"),
+        "Role",
+        "deployer",
+        &json!({"rules": [
+            {"apiGroups": [group], "resources": ["roles"], "verbs": ["get", "create", "patch"]},
+            {"apiGroups": [group], "resources": ["rolebindings"], "verbs": ["get", "create", "patch"]},
+            {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]},
+        ]}),
+    );
+    let bind = |role: &str, account: &str| {
+        it.object(
+            &format!("{group}/v1"),
+            "RoleBinding",
+            role,
+            &json!({
+                "roleRef": {"apiGroup": group, "kind": "Role", "name": role},
+                "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": ns}],
+            }),
+        )
+    };
+    it.apply(&[rights, bind("deployer", "deployer")]).await;
+    let account = it.cluster.impersonate(ns, "deployer").unwrap();
+    let role = it.object(
+        &format!("{group}/v1"),
+        "Role",
+        "reader",
+        &json!({"rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]}),
+    );
+    let objects = vec![bind("reader", "reader"), role];
+    let mut options = it.options();
+    let plan = account
+        .plan_apply(objects.clone(), options.clone())
+        .await
+        .unwrap();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    loop {
+        let text = account.apply(&plan).await.unwrap_err().to_string();
+        // Until the authorizer knows the new rights, it is those that are missing.
+        if text.contains("\"reader\" not found") {
+            assert!(
+                text.starts_with(&format!("RoleBinding/{ns}/reader not found: ")),
+                "{text}"
+            );
+            break;
+        }
+        assert!(std::time::Instant::now() < deadline, "{text}");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    options.custom_stage_kinds = vec![format!("{group}/Role").parse().unwrap()];
+    let plan = account.plan_apply(objects, options).await.unwrap();
+    let applied = account.apply(&plan).await.unwrap();
+    assert_eq!(
+        applied.changes.to_string(),
+        format!("Role/{ns}/reader created\nRoleBinding/{ns}/reader created")
+    );
+}
