@@ -10,6 +10,7 @@ mod scalar;
 mod shape;
 
 pub use order::compare_keys;
+pub(crate) use scalar::{fits_plain, fits_single_quotes};
 pub use shape::{Shape, Tree};
 
 use crate::json::JsonError;
@@ -100,6 +101,13 @@ fn print_into<T: Tree + ?Sized>(
         out.truncate(before);
     }
     result
+}
+
+/// Writes a string in double quotes on one line.
+pub(crate) fn double_quoted(text: &str) -> String {
+    let mut out = String::new();
+    Printer::new(&mut out, Flavor::V3).double_quoted(text, 0, false);
+    out
 }
 
 #[cfg(test)]

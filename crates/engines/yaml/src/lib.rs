@@ -6,6 +6,7 @@
 //! `serde_json`.
 
 mod compose;
+pub mod edit;
 pub mod emit;
 mod error;
 mod event;

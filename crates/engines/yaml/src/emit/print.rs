@@ -290,7 +290,7 @@ impl<'o> Printer<'o> {
         self.indention = false;
     }
 
-    fn double_quoted(&mut self, text: &str, indent: usize, breakable: bool) {
+    pub(super) fn double_quoted(&mut self, text: &str, indent: usize, breakable: bool) {
         self.separate();
         self.put('"');
         let breakable = breakable && self.flavor == Flavor::V2;

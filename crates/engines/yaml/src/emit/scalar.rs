@@ -49,6 +49,24 @@ pub(super) fn style(text: &str, flavor: Flavor, is_simple_key: bool) -> Style {
     }
 }
 
+/// Tells whether a string is read back as that string, by either reading, when nothing quotes it.
+pub(crate) fn fits_plain(text: &str, in_flow: bool) -> bool {
+    let special = |c: char| matches!(c, ',' | '?' | '[' | ']' | '{' | '}');
+    style(text, Flavor::V2, false) == Style::Plain
+        && !(in_flow && (text.contains(special) || text.starts_with(':') || text.ends_with(':')))
+}
+
+/// Tells whether a string can stand in single quotes on one line.
+pub(crate) fn fits_single_quotes(text: &str) -> bool {
+    let Findings {
+        special,
+        line_breaks,
+        tabs,
+        ..
+    } = scan(text, Flavor::V2);
+    !special && !line_breaks && !tabs
+}
+
 fn wanted(text: &str) -> Style {
     if text.contains('\n') {
         Style::Literal
