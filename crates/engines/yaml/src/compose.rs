@@ -56,6 +56,8 @@ struct Done {
     node: Node,
     start: Position,
     is_merge_key: bool,
+    /// It has a tag other than that of a string.
+    is_tagged: bool,
 }
 
 /// Composes all documents of a stream.
@@ -126,6 +128,7 @@ impl<'r> Composer<'r> {
                 node: self.expand(&name, start)?,
                 start,
                 is_merge_key: false,
+                is_tagged: false,
             },
             Event::Scalar {
                 text,
@@ -201,6 +204,7 @@ impl<'r> Composer<'r> {
             node,
             start,
             is_merge_key,
+            is_tagged: is_tagged(properties.tag.as_deref()),
         }
     }
 
@@ -274,6 +278,7 @@ impl<'r> Composer<'r> {
             node,
             start,
             is_merge_key: false,
+            is_tagged: false,
         })
     }
 
@@ -321,6 +326,11 @@ fn is_merge(style: Style, tag: Option<&str>) -> bool {
         None => style == Style::Plain,
         Some(tag) => tag == "!" || tag == "tag:yaml.org,2002:merge",
     }
+}
+
+/// Tells whether a tag makes a key one that Go's JSON refuses.
+fn is_tagged(tag: Option<&str>) -> bool {
+    tag.is_some_and(|tag| tag != "!" && tag != "tag:yaml.org,2002:str")
 }
 
 /// Tells whether aliases make up more of a document than go-yaml accepts: up to 99 % of 400,000

@@ -59,6 +59,9 @@ pub enum ErrorKind {
         /// The key as Go prints it.
         key: String,
     },
+    /// A key of the core reading has a tag other than `!!str`, so that there is no JSON for it.
+    #[error("json: unsupported type: map[interface {{}}]interface {{}}")]
+    TaggedKey,
     /// A key of the legacy reading is null or past `i64`.
     #[error("unsupported map key {key}, value {value}")]
     UnsupportedKey {
@@ -199,6 +202,7 @@ impl Error {
                     bare(key)
                 )
             }
+            ErrorKind::TaggedKey => self.kind.to_string(),
             kind => format!("yaml: {kind}"),
         }
     }

@@ -12,12 +12,15 @@ mod property;
 pub(crate) use cursor::Mark;
 
 use crate::node::Style;
-use cursor::Cursor;
+use cursor::{Cursor, is_blank};
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
 /// Most characters between the start of a key and its `:`.
 const SIMPLE_KEY_CHARS: usize = 1024;
+
+/// How far go-yaml v3 looks for a comment, in bytes.
+const COMMENT_BYTES: usize = 512;
 
 /// What a token is.
 #[derive(Debug, Clone, PartialEq)]
@@ -284,8 +287,10 @@ impl<'a> Scanner<'a> {
     /// Steps over blanks, comments and line breaks; returns where the last token ended, a comment on
     /// its line included.
     fn skip_to_token(&mut self) -> Mark {
-        let mut end = self.cursor.mark;
-        let mut on_line = !matches!(self.queue.back(), Some(t) if t.kind == TokenKind::BlockEntry);
+        if self.ahead > 0 {
+            self.line_comment();
+        }
+        let end = self.cursor.mark;
         loop {
             // A tab where a key may begin would be indentation.
             let tabs = self.in_flow() || !self.key_allowed;
@@ -294,19 +299,55 @@ impl<'a> Scanner<'a> {
             }
             if self.cursor.byte() == b'#' {
                 self.comment();
-                if on_line {
-                    end = self.cursor.mark;
+                while self.ahead > 0 && self.skip_to_comment() {
+                    self.comment();
                 }
             }
             if !self.cursor.at_break() {
                 return end;
             }
             self.cursor.take_break();
-            on_line = false;
             if !self.in_flow() {
                 self.key_allowed = true;
             }
         }
+    }
+
+    /// Takes a comment on the last token's line, as v3 does: with tabs before it wherever it stands.
+    fn line_comment(&mut self) {
+        match self.queue.back() {
+            Some(Token {
+                kind: TokenKind::BlockEntry,
+                ..
+            })
+            | None => return,
+            Some(token) if token.end.line != self.cursor.mark.line => return,
+            Some(_) => {}
+        }
+        let rest = self.cursor.rest().as_bytes();
+        let blanks = rest.iter().take_while(|byte| is_blank(**byte)).count();
+        if blanks < COMMENT_BYTES && rest.get(blanks) == Some(&b'#') {
+            self.cursor.skip(blanks);
+            self.comment();
+        }
+    }
+
+    /// Goes on to the next comment if nothing but white space is before it, as v3 does after a
+    /// comment: tabs at the start of those lines count as white space, too.
+    fn skip_to_comment(&mut self) -> bool {
+        let rest = self.cursor.rest();
+        let gap = rest
+            .find(|c: char| !matches!(c, ' ' | '\t' | '\r' | '\n'))
+            .unwrap_or(rest.len());
+        if gap >= COMMENT_BYTES || !rest[gap..].starts_with('#') {
+            return false;
+        }
+        let target = self.cursor.mark.offset + gap;
+        while self.cursor.mark.offset < target {
+            self.cursor.skip_blanks();
+            self.cursor.take_break();
+        }
+        true
     }
 
     fn comment(&mut self) {

@@ -79,6 +79,7 @@ impl OpenMapping {
             node,
             start,
             is_merge_key,
+            is_tagged,
         } = done;
         let refuses = rules.schema == Schema::Core && rules.duplicates == Duplicates::Error;
         if is_merge_key {
@@ -87,6 +88,9 @@ impl OpenMapping {
             }
             self.merge_at.get_or_insert(start);
             return Slot::MergeValue(start);
+        }
+        if is_tagged && rules.schema == Schema::Core {
+            findings.unsupported(start, ErrorKind::TaggedKey);
         }
         let (kind, text) = match (&node.value, rules.schema) {
             (Value::Scalar(Scalar { kind, text }), Schema::Core) => (*kind, text.clone()),
