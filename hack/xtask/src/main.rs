@@ -28,7 +28,10 @@ enum Task {
     Conformance(conformance::Args),
 }
 
-#[expect(clippy::print_stderr, reason = "this is where a task says why it failed")]
+#[expect(
+    clippy::print_stderr,
+    reason = "this is where a task says why it failed"
+)]
 fn main() -> ExitCode {
     let result = match Task::parse() {
         Task::Codegen(args) => codegen::run(&args),
