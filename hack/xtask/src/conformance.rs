@@ -27,7 +27,8 @@ enum Engine {
 /// One recorded case.
 #[derive(Debug, Deserialize)]
 struct Case {
-    case: String,
+    #[serde(rename = "case")]
+    name: String,
     files: BTreeMap<String, String>,
     path: String,
     load_restrictor: String,
@@ -56,7 +57,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         if args
             .only
             .as_ref()
-            .is_some_and(|only| !case.case.contains(only))
+            .is_some_and(|only| !case.name.contains(only))
         {
             continue;
         }
@@ -64,12 +65,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             Ok(note) => {
                 passed += 1;
                 if args.only.is_some() {
-                    print_line(&format!("ok   {}{note}", case.case));
+                    print_line(&format!("ok   {}{note}", case.name));
                 }
             }
             Err(difference) => {
                 failed += 1;
-                print_line(&format!("FAIL {}", case.case));
+                print_line(&format!("FAIL {}", case.name));
                 if args.only.is_some() {
                     print_line(&difference);
                 }

@@ -314,7 +314,7 @@ fn refuse_unsupported(spec: &GitRepositorySpec, scheme: &str) -> Result<(), Fail
     Ok(())
 }
 
-/// covers: SC-063
+/// Behaviour SC-063.
 fn refuse_app_data(secret: Option<(&str, &SecretData)>) -> Result<(), Failure> {
     match secret {
         Some((name, data)) if data.contains_key("githubAppID") => Err(fetch(

@@ -82,7 +82,7 @@ fn observed(object: &GitRepository) -> Change {
     change
 }
 
-/// covers: SC-091
+/// Behaviour SC-091.
 fn event(object: &GitRepository, artifact: &Artifact, words: &str) -> Option<Note> {
     let status = object.status.as_ref();
     let old = status.and_then(|status| status.artifact.as_ref());

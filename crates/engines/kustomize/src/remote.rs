@@ -45,7 +45,7 @@ pub(crate) fn is_http(entry: &str) -> bool {
 /// # Errors
 /// Why it is none: then it is a local path.
 ///
-/// covers: KE-145, KE-146
+/// Behaviours KE-145 and KE-146.
 pub(crate) fn parse(entry: &str) -> Result<RepoSpec, String> {
     if entry.starts_with('/') {
         return Err(format!("uri looks like abs path: {entry}"));
