@@ -1,0 +1,258 @@
+//! One controller over one namespace, a Git server, and what tests ask of them.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use api::meta::{Artifact, Condition, LocalReference};
+use api::source::{GitReference, GitRepository, GitRepositorySpec};
+use k8s_openapi::api::core::v1::{Event, Secret};
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::{Api, Client};
+use serde_json::json;
+use testkit::{ControlPlane, GitServer, Namespace, Program};
+
+const PATIENCE: Duration = Duration::from_secs(40);
+const PAUSE: Duration = Duration::from_millis(20);
+
+pub(crate) struct Bench {
+    pub(crate) client: Client,
+    pub(crate) namespace: Namespace,
+    pub(crate) server: GitServer,
+    pub(crate) controller: Program,
+    pub(crate) storage: tempfile::TempDir,
+    pub(crate) scratch: tempfile::TempDir,
+}
+
+impl Bench {
+    pub(crate) async fn start(plane: &ControlPlane) -> Self {
+        Self::start_with(plane, GitServer::start().unwrap()).await
+    }
+
+    pub(crate) async fn start_with(plane: &ControlPlane, server: GitServer) -> Self {
+        let client = plane.client();
+        let definitions = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/crd/bases");
+        testkit::install_definitions(&client, &definitions)
+            .await
+            .unwrap();
+        let namespace = plane.namespace("source").await;
+        let (storage, scratch) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let controller = Program::new(env!("CARGO_BIN_EXE_source-controller"), plane)
+            .unwrap()
+            .flag("--watch-all-namespaces", "false")
+            .flag("--storage-path", &storage.path().to_string_lossy())
+            .listens(&["--storage-addr", "--storage-adv-addr"])
+            .flag("--log-level", "debug")
+            .env("RUNTIME_NAMESPACE", namespace.name())
+            .env("TMPDIR", &scratch.path().to_string_lossy())
+            .start()
+            .await
+            .unwrap();
+        Self {
+            client,
+            namespace,
+            server,
+            controller,
+            storage,
+            scratch,
+        }
+    }
+
+    pub(crate) fn objects(&self) -> Api<GitRepository> {
+        Api::namespaced(self.client.clone(), self.namespace.name())
+    }
+
+    pub(crate) async fn create(&self, name: &str, spec: GitRepositorySpec) {
+        let object = GitRepository::new(name, spec);
+        self.objects()
+            .create(&PostParams::default(), &object)
+            .await
+            .unwrap();
+    }
+
+    pub(crate) async fn secret(&self, name: &str, pairs: &[(&str, &str)]) {
+        let data: serde_json::Map<_, _> = pairs
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), json!(value)))
+            .collect();
+        let secret: Secret =
+            serde_json::from_value(json!({ "metadata": { "name": name }, "stringData": data }))
+                .unwrap();
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), self.namespace.name());
+        secrets
+            .create(&PostParams::default(), &secret)
+            .await
+            .unwrap();
+    }
+
+    pub(crate) async fn patch(&self, name: &str, patch: serde_json::Value) {
+        let params = PatchParams::default();
+        self.objects()
+            .patch(name, &params, &Patch::Merge(patch))
+            .await
+            .unwrap();
+    }
+
+    /// Asks for a run and waits until it was answered.
+    pub(crate) async fn reconcile(&self, name: &str) -> GitRepository {
+        let token = Instant::now().elapsed().as_nanos().to_string()
+            + &std::time::UNIX_EPOCH
+                .elapsed()
+                .unwrap()
+                .as_nanos()
+                .to_string();
+        let annotations = json!({ "reconcile.fluxcd.io/requestedAt": token });
+        self.patch(name, json!({ "metadata": { "annotations": annotations } }))
+            .await;
+        self.wait(name, "the request to be handled", |object| {
+            let status = object.status.as_ref();
+            status.and_then(|status| status.last_handled_reconcile_at.as_ref()) == Some(&token)
+        })
+        .await
+    }
+
+    pub(crate) async fn wait(
+        &self,
+        name: &str,
+        what: &str,
+        holds: impl Fn(&GitRepository) -> bool,
+    ) -> GitRepository {
+        let deadline = Instant::now() + PATIENCE;
+        let mut last = None;
+        loop {
+            if let Ok(object) = self.objects().get(name).await {
+                if holds(&object) {
+                    return object;
+                }
+                last = Some(object);
+            }
+            assert!(
+                Instant::now() < deadline,
+                "no {what}: {last:#?}\n{}",
+                self.controller.log().unwrap_or_default()
+            );
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Waits until the object is ready with this revision.
+    pub(crate) async fn ready(&self, name: &str, revision: &str) -> Artifact {
+        let object = self
+            .wait(name, revision, |object| {
+                let generation = object.metadata.generation;
+                let status = object.status.as_ref();
+                artifact(object).is_some_and(|artifact| artifact.revision == revision)
+                    && condition(object, "Ready").is_some_and(|ready| ready.status == "True")
+                    && status.and_then(|status| status.observed_generation) == generation
+            })
+            .await;
+        artifact(&object).unwrap().clone()
+    }
+
+    /// Waits until the object is not ready for this reason, and returns its message.
+    pub(crate) async fn fails(&self, name: &str, reason: &str) -> String {
+        let object = self
+            .wait(name, reason, |object| {
+                condition(object, "Ready")
+                    .is_some_and(|ready| ready.status == "False" && ready.reason == reason)
+            })
+            .await;
+        condition(&object, "Ready").unwrap().message.clone()
+    }
+
+    /// Returns the events of an object as `<type> <reason> <message>`.
+    pub(crate) async fn events(&self, name: &str) -> Vec<String> {
+        let events: Api<Event> = Api::namespaced(self.client.clone(), self.namespace.name());
+        let all = events
+            .list(&kube::api::ListParams::default())
+            .await
+            .unwrap();
+        let of = |event: &Event| event.involved_object.name.as_deref() == Some(name);
+        let shown = all.items.into_iter().filter(of).map(|event| {
+            let text = |text: Option<String>| text.unwrap_or_default();
+            format!(
+                "{} {} {}",
+                text(event.type_),
+                text(event.reason),
+                text(event.message)
+            )
+        });
+        shown.collect()
+    }
+
+    /// Waits until there is an event that holds `text`.
+    pub(crate) async fn event(&self, name: &str, text: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let events = self.events(name).await;
+            if events.iter().any(|event| event.contains(text)) {
+                return;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "no event {text:?} among {events:#?}"
+            );
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Downloads an artifact as a consumer does, its digest checked, and returns its files.
+    pub(crate) async fn files(&self, artifact: &Artifact) -> Vec<String> {
+        let clients = net_http::Clients::new("test", net_http::Environment::default());
+        let client = clients.get(&net_http::ClientConfig::default()).unwrap();
+        let cache = artifact::ArtifactCache::new(client, artifact::fetch::FetchConfig::default());
+        let tree = cache.get(&artifact.url, &artifact.digest).await.unwrap();
+        tree.files().map(str::to_owned).collect()
+    }
+
+    /// Returns the names in the object's folder of the storage.
+    pub(crate) fn stored(&self, name: &str) -> Vec<String> {
+        let folder = self
+            .storage
+            .path()
+            .join("gitrepository")
+            .join(self.namespace.name());
+        let Ok(entries) = folder.join(name).read_dir() else {
+            return Vec::new();
+        };
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+pub(crate) fn artifact(object: &GitRepository) -> Option<&Artifact> {
+    object.status.as_ref()?.artifact.as_ref()
+}
+
+pub(crate) fn condition<'a>(object: &'a GitRepository, type_: &str) -> Option<&'a Condition> {
+    object
+        .status
+        .as_ref()?
+        .conditions
+        .iter()
+        .find(|each| each.type_ == type_)
+}
+
+/// A spec that follows the branch `main`.
+pub(crate) fn spec(url: &str) -> GitRepositorySpec {
+    GitRepositorySpec {
+        url: url.to_owned(),
+        interval: "10m".parse().unwrap(),
+        reference: Some(GitReference {
+            branch: Some("main".to_owned()),
+            ..GitReference::default()
+        }),
+        ..GitRepositorySpec::default()
+    }
+}
+
+pub(crate) fn with_secret(url: &str, name: &str) -> GitRepositorySpec {
+    GitRepositorySpec {
+        secret_ref: Some(LocalReference {
+            name: name.to_owned(),
+        }),
+        ..spec(url)
+    }
+}

@@ -1,0 +1,187 @@
+//! GitRepositories from a real Git server, against a real API server.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod bad_input;
+mod bench;
+mod storage;
+
+use std::time::Duration;
+
+use api::source::GitRepositorySpec;
+use bench::{Bench, artifact, condition, spec};
+
+/// covers: SC-002, SC-004, SC-071
+#[tokio::test]
+async fn commits_become_artifacts_that_can_be_fetched() {
+    let bench = Bench::start(testkit::control_plane().await).await;
+    let repository = bench.server.repository("team/app").unwrap();
+    let first = repository
+        .commit("main", "first commit\n\nbody")
+        .write("deploy/app.yaml", "kind: A\n")
+        .write("README.md", "read me")
+        .push()
+        .unwrap();
+    bench.create("app", spec(repository.url())).await;
+    let published = bench.ready("app", &format!("main@sha1:{first}")).await;
+    let path = format!(
+        "gitrepository/{}/app/{first}.tar.gz",
+        bench.namespace.name()
+    );
+    assert_eq!(published.path, path);
+    let address = bench.controller.address("--storage-addr").unwrap();
+    assert_eq!(published.url, format!("http://{address}/{path}"));
+    assert_eq!(
+        bench.files(&published).await,
+        ["README.md", "deploy/app.yaml"]
+    );
+    bench
+        .event(
+            "app",
+            "Normal NewArtifact stored artifact for commit 'first commit'",
+        )
+        .await;
+
+    let second = repository
+        .commit("main", "second")
+        .write("new", "x")
+        .push()
+        .unwrap();
+    let object = bench.reconcile("app").await;
+    assert_eq!(
+        artifact(&object).unwrap().revision,
+        format!("main@sha1:{second}")
+    );
+    assert!(condition(&object, "Reconciling").is_none(), "{object:#?}");
+    assert!(
+        condition(&object, "ArtifactOutdated").is_none(),
+        "{object:#?}"
+    );
+    bench
+        .event("app", "stored artifact for commit 'second'")
+        .await;
+    let requests = bench.server.requests();
+    assert_eq!(
+        requests.len(),
+        4,
+        "one listing and one fetch each: {requests:#?}"
+    );
+}
+
+/// covers: SC-067
+#[tokio::test]
+async fn poll_without_a_change_is_one_listing_and_no_write() {
+    let bench = Bench::start(testkit::control_plane().await).await;
+    let repository = bench.server.repository("app").unwrap();
+    let id = repository
+        .commit("main", "first")
+        .write("a", "1")
+        .push()
+        .unwrap();
+    let every_second = GitRepositorySpec {
+        interval: "1s".parse().unwrap(),
+        ..spec(repository.url())
+    };
+    bench.create("app", every_second).await;
+    bench.ready("app", &format!("main@sha1:{id}")).await;
+    bench.event("app", "NewArtifact").await;
+    let before = bench
+        .objects()
+        .get("app")
+        .await
+        .unwrap()
+        .metadata
+        .resource_version;
+    let events = bench.events("app").await;
+    bench.server.forget_requests();
+    tokio::time::timeout(Duration::from_secs(20), async {
+        while bench.server.request_count() < 3 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await
+    .unwrap();
+    let after = bench
+        .objects()
+        .get("app")
+        .await
+        .unwrap()
+        .metadata
+        .resource_version;
+    assert_eq!(before, after, "nothing is written");
+    assert_eq!(events, bench.events("app").await);
+    let asked = bench.server.requests();
+    assert!(
+        asked
+            .iter()
+            .all(|each| each.target.ends_with("service=git-upload-pack")),
+        "{asked:#?}"
+    );
+}
+
+/// covers: SC-068, SC-074
+#[tokio::test]
+async fn changed_rules_make_the_artifact_anew_at_the_same_revision() {
+    let bench = Bench::start(testkit::control_plane().await).await;
+    let repository = bench.server.repository("app").unwrap();
+    let commit = repository
+        .commit("main", "first")
+        .write("a.md", "1")
+        .write("dir/b.txt", "2");
+    let id = commit.push().unwrap();
+    bench.create("app", spec(repository.url())).await;
+    let revision = format!("main@sha1:{id}");
+    let all = bench.ready("app", &revision).await;
+    bench
+        .patch("app", serde_json::json!({ "spec": { "ignore": "*.md" } }))
+        .await;
+    let less = bench.ready("app", &revision).await;
+    assert_ne!(all.digest, less.digest);
+    assert_eq!(bench.files(&less).await, ["dir/b.txt"]);
+    let sparse = serde_json::json!({ "spec": { "ignore": null, "sparseCheckout": ["dir"] } });
+    bench.patch("app", sparse).await;
+    let sparse = bench.ready("app", &revision).await;
+    assert_eq!(bench.files(&sparse).await, ["dir/b.txt"]);
+    let status = bench.objects().get("app").await.unwrap().status.unwrap();
+    assert_eq!(status.observed_sparse_checkout, ["dir"]);
+    assert_eq!(status.observed_ignore, None);
+}
+
+#[tokio::test]
+async fn fixed_commit_is_asked_for_once() {
+    let bench = Bench::start(testkit::control_plane().await).await;
+    let repository = bench.server.repository("app").unwrap();
+    let id = repository
+        .commit("main", "first")
+        .write("a", "1")
+        .push()
+        .unwrap();
+    repository
+        .commit("main", "second")
+        .write("a", "2")
+        .push()
+        .unwrap();
+    let mut pinned = spec(repository.url());
+    pinned.reference.as_mut().unwrap().commit = Some(id.clone());
+    bench.create("app", pinned).await;
+    bench.ready("app", &format!("main@sha1:{id}")).await;
+    bench.server.forget_requests();
+    bench.reconcile("app").await;
+    assert_eq!(bench.server.request_count(), 0);
+}
+
+#[tokio::test]
+async fn controller_ends_in_order_and_leaves_no_temporary_file() {
+    let bench = Bench::start(testkit::control_plane().await).await;
+    let status = bench
+        .controller
+        .terminate(Duration::from_secs(10))
+        .await
+        .unwrap();
+    assert!(status.success(), "{status}");
+    assert_eq!(
+        bench.scratch.path().read_dir().unwrap().count(),
+        0,
+        "no temporary file is left"
+    );
+}

@@ -1,0 +1,161 @@
+//! The stored artifact: lost, damaged, collected, deleted, and interrupted by a kill.
+
+use std::fs;
+use std::time::Duration;
+
+use testkit::Fault;
+
+use crate::bench::{Bench, artifact, spec};
+
+/// covers: SC-036, SC-038
+#[tokio::test]
+async fn lost_and_damaged_artifacts_are_made_anew() {
+    let bench = Bench::start(testkit::control_plane().await).await;
+    let repository = bench.server.repository("app").unwrap();
+    let id = repository
+        .commit("main", "first")
+        .write("a", "1")
+        .push()
+        .unwrap();
+    bench.create("app", spec(repository.url())).await;
+    let revision = format!("main@sha1:{id}");
+    let published = bench.ready("app", &revision).await;
+    let file = bench.storage.path().join(&published.path);
+
+    fs::write(&file, "tampered").unwrap();
+    let object = bench.reconcile("app").await;
+    assert_eq!(artifact(&object).unwrap().digest, published.digest);
+    bench
+        .event(
+            "app",
+            &format!(
+                "Warning ArtifactVerificationFailed failed to verify integrity of artifact: \
+                 computed digest doesn't match '{}'",
+                published.digest
+            ),
+        )
+        .await;
+    assert_eq!(
+        bench.files(&bench.ready("app", &revision).await).await,
+        ["a"]
+    );
+
+    fs::remove_file(&file).unwrap();
+    let object = bench.reconcile("app").await;
+    assert_eq!(bench.files(artifact(&object).unwrap()).await, ["a"]);
+}
+
+/// covers: SC-005, SC-034
+#[tokio::test]
+async fn old_artifacts_go_and_deletion_removes_all() {
+    let bench = Bench::start(testkit::control_plane().await).await;
+    let repository = bench.server.repository("app").unwrap();
+    let mut ids = Vec::new();
+    for round in 0..4 {
+        let content = round.to_string();
+        let id = repository
+            .commit("main", "next")
+            .write("a", content)
+            .push()
+            .unwrap();
+        if round == 0 {
+            bench.create("app", spec(repository.url())).await;
+            bench.ready("app", &format!("main@sha1:{id}")).await;
+        } else {
+            bench.reconcile("app").await;
+        }
+        ids.push(id);
+    }
+    bench.reconcile("app").await;
+    let mut expected: Vec<String> = ids[2..]
+        .iter()
+        .flat_map(|id| [format!("{id}.tar.gz"), format!("{id}.tar.gz.lock")])
+        .collect();
+    expected.sort();
+    assert_eq!(bench.stored("app"), expected);
+    bench
+        .event(
+            "app",
+            "Normal GarbageCollectionSucceeded garbage collected 1 artifacts",
+        )
+        .await;
+
+    bench
+        .objects()
+        .delete("app", &kube::api::DeleteParams::default())
+        .await
+        .unwrap();
+    bench
+        .event(
+            "app",
+            "Normal GarbageCollectionSucceeded garbage collected artifacts for deleted resource",
+        )
+        .await;
+    assert_eq!(bench.stored("app"), [""; 0]);
+    tokio::time::timeout(Duration::from_secs(10), async {
+        while bench.objects().get_opt("app").await.unwrap().is_some() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn killed_controller_carries_on_wherever_it_was() {
+    let bench = Bench::start(testkit::control_plane().await).await;
+    let repository = bench.server.repository("app").unwrap();
+    let first = repository
+        .commit("main", "first")
+        .write("a", "0")
+        .push()
+        .unwrap();
+    bench.create("app", spec(repository.url())).await;
+    bench.ready("app", &format!("main@sha1:{first}")).await;
+    // While it lists, while it fetches, and at several moments on the way from there to the last status.
+    for round in 0..8u64 {
+        let id = repository
+            .commit("main", "next")
+            .write("a", round.to_string())
+            .write("noise", vec![u8::try_from(round).unwrap(); 300_000])
+            .push()
+            .unwrap();
+        let slow = match round {
+            0 => Some(Fault::Hang),
+            1 => Some(Fault::Delay(Duration::from_millis(150))),
+            _ => None,
+        };
+        bench.server.fail(slow);
+        bench.server.forget_requests();
+        let asked = serde_json::json!({ "reconcile.fluxcd.io/requestedAt": round.to_string() });
+        bench
+            .patch(
+                "app",
+                serde_json::json!({ "metadata": { "annotations": asked } }),
+            )
+            .await;
+        while bench.server.request_count() == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(12 * round.saturating_sub(1))).await;
+        bench.controller.kill();
+        bench.server.fail(None);
+        let object = bench.objects().get("app").await.unwrap();
+        if let Some(published) = artifact(&object) {
+            let file = bench.storage.path().join(&published.path);
+            assert!(
+                file.exists(),
+                "round {round}: the status names a file that is not there"
+            );
+        }
+        bench.controller.restart().await.unwrap();
+        let published = bench.ready("app", &format!("main@sha1:{id}")).await;
+        assert_eq!(
+            bench.files(&published).await,
+            ["a", "noise"],
+            "round {round}"
+        );
+    }
+    // One is in use, those of the killed are gone.
+    assert_eq!(bench.scratch.path().read_dir().unwrap().count(), 1);
+}
