@@ -8,7 +8,8 @@ use manifest::{
     diff::{self, FieldChange},
     health, ignore, managed_fields,
     metadata::Strategy,
-    normalize, object, order,
+    normalize, object,
+    order::{self, Stage},
 };
 use serde_json::Value;
 
@@ -55,6 +56,8 @@ pub(super) enum Verdict {
         cleanup: Vec<Value>,
         raced: bool,
     },
+    /// It is on its way out, and others need it: it is waited for to go, and made again.
+    Revive,
     /// It is deleted, by its uid, and made again.
     Recreate { uid: Option<String> },
 }
@@ -216,6 +219,15 @@ impl Cluster {
     }
 }
 
+fn stage(plan: &ApplyPlan, desired: &Value) -> Stage {
+    order::stage_of(desired, &plan.options().custom_stage_kinds)
+}
+
+/// Tells whether an object is being deleted.
+fn is_leaving(live: &Value) -> bool {
+    object::str_at(live, &["metadata", "deletionTimestamp"]).is_some()
+}
+
 /// Tells whether an object of a built-in kind is ready.
 ///
 /// Of other kinds a freshly written object says nothing yet, and no status would read as ready.
@@ -235,6 +247,12 @@ fn compare(
 ) -> Verdict {
     let options = plan.options();
     let exists = object::resource_version(dry_run).is_some();
+    let live = match live {
+        Some(live) if is_leaving(&live) && stage(plan, desired) == Stage::Definitions => {
+            return Verdict::Revive;
+        }
+        live => live,
+    };
     let Some(live) = live else {
         let (fields, cleanup) = (Vec::new(), Vec::new());
         return Verdict::Write {
@@ -247,7 +265,7 @@ fn compare(
     let cleanup = cleanup_of(plan, desired, &live);
     if cleanup.is_empty() && !diff::has_drifted(&live, dry_run, &options.ignore) {
         let ready = is_ready(resource, &live);
-        let keep = order::stage_of(desired, &options.custom_stage_kinds).is_waited_for();
+        let keep = stage(plan, desired).is_waited_for();
         return Verdict::Keep {
             live: keep.then_some(live),
             ready,

@@ -31,6 +31,8 @@ pub enum Step {
     Delete,
     /// Waiting until such an object is gone.
     AwaitDeletion,
+    /// Waiting until an object is gone that somebody else deleted, to make it again.
+    AwaitTermination,
     /// Writing the object.
     Apply,
 }
@@ -120,6 +122,12 @@ impl fmt::Display for ObjectError {
                 f,
                 "{id} immutable field detected, failed to wait for object to be deleted"
             ),
+            Step::AwaitTermination => {
+                write!(
+                    f,
+                    "{id} is being deleted, failed to wait for object to be deleted"
+                )
+            }
             Step::Apply => write!(f, "{id} apply failed"),
         }
     }

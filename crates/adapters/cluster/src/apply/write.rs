@@ -91,6 +91,12 @@ impl Cluster {
                     Action::Created
                 };
             }
+            Verdict::Revive => {
+                self.await_deletion(&written.id, &written.location(), Step::AwaitTermination)
+                    .await?;
+                self.apply_one(plan, &mut written, payload).await?;
+                written.action = Action::Created;
+            }
             Verdict::Recreate { uid } => {
                 self.delete_and_await(&written.id, &written.location(), uid)
                     .await?;
@@ -173,19 +179,28 @@ impl Cluster {
             Err(error) if error.is_not_found() => {}
             Err(error) => return Err(ObjectError::new(id, Step::Delete, error)),
         }
+        self.await_deletion(id, at, Step::AwaitDeletion).await
+    }
+
+    async fn await_deletion(
+        &self,
+        id: &ObjectId,
+        at: &Location<'_>,
+        step: Step,
+    ) -> Result<(), ObjectError> {
         let deadline = Instant::now() + DELETION_TIMEOUT;
         let mut pause = Duration::from_millis(50);
         while Instant::now() < deadline {
             match self.get(at).await {
                 Ok(None) => return Ok(()),
                 Ok(Some(_)) => tokio::time::sleep(pause).await,
-                Err(error) => return Err(ObjectError::new(id, Step::AwaitDeletion, error)),
+                Err(error) => return Err(ObjectError::new(id, step, error)),
             }
             pause = (pause * 2).min(Duration::from_secs(2));
         }
         Err(ObjectError {
             id: id.clone(),
-            step: Step::AwaitDeletion,
+            step,
             cause: Some(Cause::Timeout),
         })
     }

@@ -189,3 +189,21 @@ async fn a_binding_of_a_new_role_needs_the_custom_stage() {
         format!("Role/{ns}/reader created\nRoleBinding/{ns}/reader created")
     );
 }
+
+#[tokio::test]
+async fn a_namespace_that_is_being_deleted_is_made_again() {
+    let it = Fixture::new("again").await;
+    let name = format!("{}-apps", it.namespace);
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": name}});
+    let objects = [namespace.clone(), map.clone()];
+    it.apply(&objects).await;
+    let uid = it.live(&namespace).await.unwrap()["metadata"]["uid"].clone();
+    it.delete(&namespace).await;
+    assert_eq!(
+        it.apply(&objects).await,
+        format!("Namespace/{name} created\nConfigMap/{name}/a created")
+    );
+    assert_ne!(it.live(&namespace).await.unwrap()["metadata"]["uid"], uid);
+    assert!(it.live(&map).await.is_some());
+}
