@@ -12,6 +12,7 @@ use crate::resolve::{self, Schema};
 use crate::span::{Position, Source, Span};
 use findings::Findings;
 use mapping::OpenMapping;
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 /// Keys up to this length are shared between mappings; longer ones seldom repeat.
@@ -41,8 +42,8 @@ struct Open {
     start: Position,
     style: Style,
     anchor: Option<String>,
-    /// How many nodes had been counted when it began.
-    nodes_before: usize,
+    /// How many nodes there were when it began.
+    composed_before: usize,
     content: Content,
 }
 
@@ -66,7 +67,12 @@ pub(crate) struct Composer<'r> {
     open: Vec<Open>,
     anchors: HashMap<String, Anchored>,
     keys: HashSet<Text>,
+    /// What counts against the budget: nodes, and the copies kept for aliases.
     nodes: usize,
+    /// The text holds an asterisk: without one no anchor is ever used.
+    may_alias: bool,
+    /// Nodes of the trees made so far.
+    composed: usize,
     /// Nodes that came from aliases, and all nodes, of the current document, as go-yaml counts them.
     aliased: usize,
     decoded: usize,
@@ -74,13 +80,15 @@ pub(crate) struct Composer<'r> {
 }
 
 impl<'r> Composer<'r> {
-    pub(crate) fn new(rules: &'r Rules) -> Self {
+    pub(crate) fn new(rules: &'r Rules, may_alias: bool) -> Self {
         Self {
             rules,
             open: Vec::new(),
             anchors: HashMap::new(),
             keys: HashSet::new(),
             nodes: 0,
+            may_alias,
+            composed: 0,
             aliased: 0,
             decoded: 0,
             findings: Findings::default(),
@@ -147,7 +155,7 @@ impl<'r> Composer<'r> {
                 self.begin(content, style, properties, start)?;
                 return Ok(None);
             }
-            Event::CollectionEnd => match self.end(end) {
+            Event::CollectionEnd => match self.end(end)? {
                 Some(done) => done,
                 None => return Ok(None),
             },
@@ -163,9 +171,15 @@ impl<'r> Composer<'r> {
         })
     }
 
+    /// Counts nodes that enter the tree.
     fn count(&mut self, nodes: usize, at: Position) -> Result<(), Error> {
-        self.nodes = self.nodes.saturating_add(nodes);
         self.decoded = self.decoded.saturating_add(nodes);
+        self.composed = self.composed.saturating_add(nodes);
+        self.charge(nodes, at)
+    }
+
+    fn charge(&mut self, nodes: usize, at: Position) -> Result<(), Error> {
+        self.nodes = self.nodes.saturating_add(nodes);
         if self.nodes > self.rules.limits.max_nodes {
             return self.fail(at, ErrorKind::TooManyNodes(self.rules.limits.max_nodes));
         }
@@ -196,7 +210,9 @@ impl<'r> Composer<'r> {
             span,
             style,
         };
-        if let Some(anchor) = &properties.anchor {
+        if let Some(anchor) = &properties.anchor
+            && self.may_alias
+        {
             self.anchors
                 .insert(anchor.to_string(), Anchored::Done(node.clone(), 1));
         }
@@ -231,12 +247,15 @@ impl<'r> Composer<'r> {
         properties: Properties<'_>,
         start: Position,
     ) -> Result<(), Error> {
-        let nodes_before = self.nodes;
+        let composed_before = self.composed;
         self.count(1, start)?;
         if self.open.len() >= self.rules.limits.max_depth {
             return self.fail(start, ErrorKind::TooDeep(self.rules.limits.max_depth));
         }
-        let anchor = properties.anchor.map(std::borrow::Cow::into_owned);
+        let anchor = properties
+            .anchor
+            .filter(|_| self.may_alias)
+            .map(Cow::into_owned);
         if let Some(anchor) = &anchor {
             self.anchors.insert(anchor.clone(), Anchored::Open);
         }
@@ -244,20 +263,23 @@ impl<'r> Composer<'r> {
             start,
             style,
             anchor,
-            nodes_before,
+            composed_before,
             content,
         });
         Ok(())
     }
 
-    fn end(&mut self, end: usize) -> Option<Done> {
+    fn end(&mut self, end: usize) -> Result<Option<Done>, Error> {
+        let Some(open) = self.open.pop() else {
+            return Ok(None);
+        };
         let Open {
             start,
             style,
             anchor,
-            nodes_before,
+            composed_before,
             content,
-        } = self.open.pop()?;
+        } = open;
         let value = match content {
             Content::Sequence(items) => Value::Sequence(Sequence(items)),
             Content::Mapping(mapping) => Value::Mapping(mapping.end(&mut self.findings)),
@@ -268,18 +290,18 @@ impl<'r> Composer<'r> {
             style,
         };
         if let Some(anchor) = anchor {
-            let size = self.nodes - nodes_before;
-            // The copy an alias may need later counts as well: nested anchors copy again and again.
-            self.nodes = self.nodes.saturating_add(size);
+            let size = self.composed - composed_before;
+            // The copy an alias may need counts as well: nested anchors copy again and again.
+            self.charge(size, start)?;
             self.anchors
                 .insert(anchor, Anchored::Done(node.clone(), size));
         }
-        Some(Done {
+        Ok(Some(Done {
             node,
             start,
             is_merge_key: false,
             is_tagged: false,
-        })
+        }))
     }
 
     fn expand(&mut self, name: &str, at: Position) -> Result<Node, Error> {

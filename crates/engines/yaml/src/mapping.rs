@@ -22,6 +22,9 @@ impl Entry {
     }
 }
 
+/// Positions by key text; behind a pointer, so that small mappings stay small.
+struct Index(HashMap<Text, usize>);
+
 /// A mapping that keeps the order of its entries; each key text occurs once.
 ///
 /// Lookups are by the key's text: for [`crate::Schema::Core`] the scalar's source text (as kyaml
@@ -30,7 +33,7 @@ impl Entry {
 pub struct Mapping {
     pub(crate) entries: Vec<Entry>,
     /// Positions by key text, kept only for large mappings.
-    index: Option<HashMap<Text, usize>>,
+    index: Option<Box<Index>>,
 }
 
 impl Mapping {
@@ -60,7 +63,7 @@ impl Mapping {
     /// Returns the position of `key` among the entries.
     pub fn position(&self, key: &str) -> Option<usize> {
         match &self.index {
-            Some(index) => index.get(key).copied(),
+            Some(index) => index.0.get(key).copied(),
             None => self.entries.iter().position(|entry| entry.name() == key),
         }
     }
@@ -127,8 +130,9 @@ impl Mapping {
         let at = self.position(key)?;
         let entry = self.entries.remove(at);
         if let Some(index) = &mut self.index {
-            index.remove(entry.name());
+            index.0.remove(entry.name());
             index
+                .0
                 .values_mut()
                 .filter(|position| **position > at)
                 .for_each(|p| *p -= 1);
@@ -146,8 +150,8 @@ impl Mapping {
             return false;
         }
         if let Some(index) = &mut self.index {
-            index.remove(from);
-            index.insert(to.clone(), at);
+            index.0.remove(from);
+            index.0.insert(to.clone(), at);
         }
         self.entries[at].key = Node::string(to);
         true
@@ -201,7 +205,7 @@ impl Mapping {
     fn push(&mut self, entry: Entry) -> usize {
         let at = self.entries.len();
         if let Some(index) = &mut self.index {
-            index.insert(entry.key.shared_text(), at);
+            index.0.insert(entry.key.shared_text(), at);
         }
         self.entries.push(entry);
         if self.index.is_none() && self.entries.len() >= INDEX_FROM {
@@ -213,7 +217,7 @@ impl Mapping {
     fn reindex(&mut self) {
         self.index = (self.entries.len() >= INDEX_FROM).then(|| {
             let keys = self.entries.iter().map(|entry| entry.key.shared_text());
-            keys.zip(0..).collect()
+            Box::new(Index(keys.zip(0..).collect()))
         });
     }
 

@@ -448,3 +448,13 @@ impl fmt::Display for Text {
         f.write_str(&self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_are_small() {
+        assert!(size_of::<Node>() <= 72, "{}", size_of::<Node>());
+    }
+}

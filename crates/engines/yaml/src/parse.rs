@@ -146,7 +146,7 @@ impl Reader {
             skipped,
             refused,
         };
-        Composer::new(&rules).documents(&mut steps, first_only)
+        Composer::new(&rules, text.contains('*')).documents(&mut steps, first_only)
     }
 
     fn check_size(&self, bytes: usize, source: &Source) -> Result<(), Error> {

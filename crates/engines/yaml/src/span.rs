@@ -5,17 +5,21 @@ use std::sync::Arc;
 
 /// The name of the file a span points into, shared by all nodes of one parse.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Source(Arc<str>);
+pub struct Source(Arc<Name>);
+
+/// Makes the shared pointer a thin one: every node holds one.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Name(Box<str>);
 
 impl Source {
     /// Wraps a file name for sharing between spans.
     pub fn new(file: &str) -> Self {
-        Self(Arc::from(file))
+        Self(Arc::new(Name(Box::from(file))))
     }
 
     /// Returns the file name as it was given to the parser.
     pub fn name(&self) -> &str {
-        &self.0
+        &self.0.0
     }
 }
 
