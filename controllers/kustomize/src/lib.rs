@@ -1,1 +1,75 @@
-//! Placeholder.
+//! The kustomize-controller: builds what sources hold and keeps a cluster equal to it.
+//!
+//! It knows a source only by the artifact in its status, so any controller that publishes one
+//! serves it.
+
+use std::sync::Arc;
+
+use artifact::fetch::{ArtifactCache, FetchConfig};
+use cluster::{Cluster, KubeconfigOptions};
+use net_http::{ClientConfig, Clients, Environment};
+use runtime::{Kind, access::Access, env, features::Features, run::Context, run::Parts};
+
+mod args;
+mod features;
+mod kustomization;
+
+pub use args::Args;
+pub use kustomization::Reconciler;
+
+/// The field manager of applied objects.
+pub const FIELD_MANAGER: &str = "kustomize-controller";
+/// The API group of Kustomizations; prefix of labels, annotations and event metadata.
+pub const GROUP: &str = "kustomize.toolkit.fluxcd.io";
+/// The controller's fixed facts.
+pub const CONTROLLER: runtime::run::Controller = runtime::run::Controller {
+    name: FIELD_MANAGER,
+    field_owner: "gotk-kustomize-controller",
+};
+
+/// Builds the controller's parts from its flags.
+///
+/// # Errors
+/// A feature gate that does not exist.
+#[expect(clippy::unused_async, reason = "the shape that runtime::run takes")]
+pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
+    let gates = &context.shared.gates.feature_gates;
+    let features = Features::parse(gates, features::GATES, features::WITHOUT_EFFECT)?;
+    let reconciler = Reconciler {
+        cluster: Cluster::new(context.client.clone()),
+        client: context.client,
+        artifacts: Arc::new(artifacts(args.http_retry)?),
+        access: Access {
+            no_cross_namespace: args.no_cross_namespace_refs,
+        },
+        features,
+        localhost: kustomization::Localhost::new(env::variable(env::SOURCE_CONTROLLER_LOCALHOST)),
+        requeue_dependency: context.shared.pace.requeue_dependency,
+        concurrent_ssa: args.concurrent_ssa,
+        default_service_account: Some(args.default_service_account).filter(|a| !a.is_empty()),
+        override_managers: args.override_managers,
+        custom_stage_kinds: args.custom_apply_stage_kinds,
+        kubeconfig: KubeconfigOptions {
+            allow_exec: args.insecure_kubeconfig_exec,
+            allow_insecure_tls: args.insecure_kubeconfig_tls,
+        },
+        config_selector: context.shared.watching.watch_configs_label_selector.clone(),
+    };
+    Ok(Parts {
+        kinds: vec![Kind::new(reconciler)],
+        servers: Vec::new(),
+    })
+}
+
+/// Artifacts come from inside the cluster: no proxy, no credentials.
+fn artifacts(retries: u32) -> anyhow::Result<ArtifactCache> {
+    let clients = Clients::new(CONTROLLER.name, Environment::default());
+    let client = clients.get(&ClientConfig::default())?;
+    Ok(ArtifactCache::new(
+        client,
+        FetchConfig {
+            retries,
+            ..FetchConfig::default()
+        },
+    ))
+}

@@ -47,6 +47,14 @@ impl Program {
     /// # Errors
     /// When no temporary folder can be had.
     pub fn new(binary: impl AsRef<Path>, plane: &ControlPlane) -> Result<Self> {
+        Self::against(binary, &plane.kubeconfig_path())
+    }
+
+    /// Describes a run of `binary` against the cluster of a kubeconfig file.
+    ///
+    /// # Errors
+    /// When no temporary folder can be had.
+    pub fn against(binary: impl AsRef<Path>, kubeconfig: &Path) -> Result<Self> {
         let program = Self {
             binary: binary.as_ref().to_owned(),
             flags: BTreeMap::new(),
@@ -55,7 +63,6 @@ impl Program {
             running: Mutex::new(None),
             folder: ScratchFolder::new("lockgate-program-")?,
         };
-        let kubeconfig = plane.kubeconfig_path();
         Ok(program
             .listens(&["--metrics-addr"])
             .listens(&["--health-addr"])

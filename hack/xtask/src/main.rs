@@ -8,6 +8,7 @@ mod cluster;
 mod codegen;
 mod conformance;
 mod coverage;
+mod demo;
 mod repository;
 mod tidy;
 
@@ -17,6 +18,8 @@ mod tidy;
 enum Task {
     /// Writes the files that are made from the types of `api/`.
     Codegen(codegen::Args),
+    /// Shows the main job on a real control plane.
+    Demo(demo::Args),
     /// Checks what compilers do not: layers, licences, names, sizes, links.
     Tidy,
     /// Says which behaviours of the specifications tests claim to prove.
@@ -35,6 +38,7 @@ enum Task {
 fn main() -> ExitCode {
     let result = match Task::parse() {
         Task::Codegen(args) => codegen::run(&args),
+        Task::Demo(args) => demo::run(&args),
         Task::Tidy => tidy::run(),
         Task::Coverage(args) => coverage::run(&args),
         Task::Cluster(command) => cluster::run(&command),

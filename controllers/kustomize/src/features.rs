@@ -1,0 +1,41 @@
+//! The kustomize-controller's feature gates.
+//!
+//! Source: kustomize-controller v1.9.4 `internal/features`.
+
+use runtime::features::Gate;
+
+/// Unset variables without a default are errors.
+pub(crate) const STRICT_SUBSTITUTION: &str = "StrictPostBuildSubstitutions";
+/// Sources of kind ExternalArtifact are allowed.
+pub(crate) const EXTERNAL_ARTIFACT: &str = "ExternalArtifact";
+/// A failed object does not end a health check early.
+pub(crate) const NO_FAIL_FAST: &str = "DisableFailFastBehavior";
+
+/// The gates that mean something here.
+pub(crate) const GATES: &[Gate] = &[
+    Gate {
+        name: STRICT_SUBSTITUTION,
+        default: true,
+    },
+    Gate {
+        name: EXTERNAL_ARTIFACT,
+        default: false,
+    },
+    Gate {
+        name: NO_FAIL_FAST,
+        default: false,
+    },
+];
+
+/// Gates of upstream whose effect this controller has anyway or does not need.
+pub(crate) const WITHOUT_EFFECT: &[&str] = &[
+    "CacheSecretsAndConfigMaps",
+    "DisableStatusPollerCache",
+    "GroupChangeLog",
+    "AdditiveCELDependencyCheck",
+    "CancelHealthCheckOnNewRevision",
+    "DisableConfigWatchers",
+    "DirectSourceFetch",
+    "MigrateAPIVersion",
+    "ObjectLevelWorkloadIdentity",
+];

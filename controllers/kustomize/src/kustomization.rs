@@ -1,0 +1,255 @@
+//! The Kustomization kind: an artifact in, live objects out.
+//!
+//! `gather` reads source, dependencies, artifact and variables; `plan` builds; `act` applies,
+//! prunes and waits; `report` says so.
+
+use std::{sync::Arc, time::Duration};
+
+use api::{
+    kustomize::Kustomization,
+    meta::{SecretKeyReference, Selector},
+};
+use artifact::fetch::ArtifactCache;
+use cluster::{Cluster, KubeconfigOptions};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client, ResourceExt, runtime::reflector::ObjectRef};
+use manifest::{metadata::Owner, order::GroupKind, selector::SelectorSpec};
+use runtime::{
+    Conduct, Failure, Moment, Next, Note, Progress, Report, Summary, Triggers,
+    access::Access,
+    conduct::{Begin, Retry},
+    features::Features,
+};
+
+use crate::features;
+
+mod act;
+mod cleanup;
+mod dependencies;
+mod gather;
+mod health;
+mod localhost;
+mod plan;
+mod report;
+mod source;
+mod triggers;
+mod variables;
+
+pub(crate) use localhost::Localhost;
+
+/// A run is never given less time than this, as upstream has it.
+const LEAST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Reconciles Kustomizations.
+pub struct Reconciler {
+    pub(crate) client: Client,
+    pub(crate) cluster: Cluster,
+    pub(crate) artifacts: Arc<ArtifactCache>,
+    pub(crate) access: Access,
+    pub(crate) features: Features,
+    pub(crate) localhost: Localhost,
+    pub(crate) requeue_dependency: Duration,
+    pub(crate) concurrent_ssa: usize,
+    pub(crate) default_service_account: Option<String>,
+    pub(crate) override_managers: Vec<String>,
+    pub(crate) custom_stage_kinds: Vec<GroupKind>,
+    pub(crate) config_selector: String,
+    pub(crate) kubeconfig: KubeconfigOptions,
+}
+
+impl std::fmt::Debug for Reconciler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reconciler")
+            .field("features", &self.features)
+            .finish_non_exhaustive()
+    }
+}
+
+impl runtime::Reconciler for Reconciler {
+    type Object = Kustomization;
+    type Inputs = gather::Inputs;
+    type Plan = plan::Plan;
+    type Outcome = report::Outcome;
+
+    const CONDUCT: Conduct = Conduct {
+        owned: &["Healthy"],
+        summary: Summary::Explicit,
+        retry: Retry::Flat,
+        closes_suspended: false,
+        begin: Begin::WithFirstNote("Reconciliation in progress"),
+    };
+
+    async fn gather(
+        &self,
+        object: &Kustomization,
+        progress: &Progress,
+    ) -> Result<gather::Inputs, Failure> {
+        self.read(object, progress).await
+    }
+
+    fn plan(
+        object: &Kustomization,
+        inputs: gather::Inputs,
+        _now: Timestamp,
+    ) -> Result<Next<plan::Plan, report::Outcome>, Failure> {
+        plan::build(object, inputs).map(Next::Last)
+    }
+
+    async fn act(
+        &self,
+        object: &Kustomization,
+        plan: plan::Plan,
+        progress: &Progress,
+    ) -> Result<report::Outcome, Failure> {
+        Box::pin(self.apply(object, plan, progress)).await
+    }
+
+    fn report(object: &Kustomization, outcome: &report::Outcome, moment: Moment) -> Report {
+        report::succeeded(object, outcome, moment)
+    }
+
+    async fn cleanup(
+        &self,
+        object: &Kustomization,
+        progress: &Progress,
+    ) -> Result<Vec<Note>, Failure> {
+        self.clean(object, progress).await
+    }
+
+    fn retry_interval(object: &Kustomization) -> Option<Duration> {
+        Some(
+            object
+                .spec
+                .retry_interval
+                .unwrap_or(object.spec.interval)
+                .into(),
+        )
+    }
+
+    fn triggers(
+        &self,
+        triggers: &Triggers<Kustomization>,
+    ) -> Vec<futures::stream::BoxStream<'static, ObjectRef<Kustomization>>> {
+        let external = self.features.enabled(features::EXTERNAL_ARTIFACT);
+        triggers::all(triggers, external, &self.config_selector)
+    }
+}
+
+impl Reconciler {
+    /// Returns the cluster that a Kustomization is applied to, as its account sees it.
+    async fn cluster_of(&self, object: &Kustomization) -> Result<Cluster, Failure> {
+        let failed = |cause: &dyn std::error::Error| {
+            Failure::retry("ReconciliationFailed", runtime::failure::chain(cause))
+        };
+        let cluster = match object
+            .spec
+            .kube_config
+            .as_ref()
+            .and_then(|k| k.secret_ref.as_ref())
+        {
+            Some(reference) => self.remote(object, reference).await?,
+            None => self.cluster.clone(),
+        };
+        let account = object
+            .spec
+            .service_account_name
+            .clone()
+            .filter(|a| !a.is_empty());
+        let Some(account) = account.or_else(|| self.default_service_account.clone()) else {
+            return Ok(cluster);
+        };
+        let namespace = object.namespace().unwrap_or_default();
+        cluster
+            .impersonate(&namespace, &account)
+            .map_err(|error| failed(&error))
+    }
+
+    /// Connects to the cluster of a kubeconfig Secret.
+    async fn remote(
+        &self,
+        object: &Kustomization,
+        reference: &SecretKeyReference,
+    ) -> Result<Cluster, Failure> {
+        let namespace = object.namespace().unwrap_or_default();
+        let id = format!("{namespace}/{}", reference.name);
+        let failed = |cause: String| Failure::retry("ReconciliationFailed", cause);
+        let api = Api::<Secret>::namespaced(self.client.clone(), &namespace);
+        let secret = api.get(&reference.name).await.map_err(|error| {
+            let cause = runtime::failure::chain(&error);
+            failed(format!(
+                "unable to read KubeConfig secret '{id}' error: {cause}"
+            ))
+        })?;
+        let data = secret
+            .data
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(k, v)| (k, v.0))
+            .collect();
+        let key = reference.key.as_deref();
+        let cluster = Cluster::from_kubeconfig(&id, &data, key, self.kubeconfig).await;
+        cluster.map_err(|error| failed(runtime::failure::chain(&error)))
+    }
+}
+
+/// Who owns what a Kustomization applies.
+fn owner(object: &Kustomization) -> Owner {
+    Owner {
+        group: crate::GROUP.to_owned(),
+        name: object.name_any(),
+        namespace: object.namespace().unwrap_or_default(),
+    }
+}
+
+/// How long a run may take: `spec.timeout`, or the interval less 30 s; at least 30 s.
+fn timeout(object: &Kustomization) -> Duration {
+    let interval: Duration = object.spec.interval.into();
+    let timeout = object.spec.timeout.map(Duration::from);
+    timeout
+        .unwrap_or_else(|| interval.saturating_sub(LEAST_TIMEOUT))
+        .max(LEAST_TIMEOUT)
+}
+
+/// Reads which objects a rule means.
+fn selector(target: &Selector) -> SelectorSpec {
+    let Selector {
+        group,
+        version,
+        kind,
+        name,
+        namespace,
+        annotation_selector,
+        label_selector,
+    } = target.clone();
+    SelectorSpec {
+        group,
+        version,
+        kind,
+        name,
+        namespace,
+        label_selector,
+        annotation_selector,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// covers: KC-067
+    #[test]
+    fn run_is_given_the_interval_less_half_a_minute_and_never_less_than_that() {
+        let mut object = Kustomization::default();
+        for (interval, given, expect) in [
+            ("10m", None, 570),
+            ("40s", None, 30),
+            ("10m", Some("3s"), 30),
+            ("1m", Some("5m"), 300),
+        ] {
+            object.spec.interval = interval.parse().unwrap();
+            object.spec.timeout = given.map(|g| g.parse().unwrap());
+            assert_eq!(timeout(&object).as_secs(), expect, "{interval} {given:?}");
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! Reads what a build needs: the source's artifact, dependencies, variables.
+
+use std::{sync::Arc, time::Duration};
+
+use api::{
+    kustomize::{Kustomization, SourceKind},
+    meta::Artifact,
+};
+use artifact::fetch::{ArtifactTree, FetchError};
+use kube::{Api, ResourceExt};
+use runtime::{Change, Failure, Note, Progress};
+
+use super::{
+    Reconciler, dependencies,
+    report::{self, Revision},
+    source::{self, Reference},
+    timeout,
+    variables::{self, Substitution},
+};
+use crate::features;
+
+/// What was read.
+#[derive(Debug)]
+pub struct Inputs {
+    /// The revision of the source.
+    pub revision: Revision,
+    /// Its files.
+    pub tree: Arc<ArtifactTree>,
+    /// The directory to build, relative to the artifact's root.
+    pub path: String,
+    /// What to substitute.
+    pub substitution: Substitution,
+    /// How to build.
+    pub build: BuildSettings,
+    /// Whether this run has a revision, generation or request that no run has answered yet.
+    pub is_new_revision: bool,
+}
+
+/// Settings of the controller that matter to a build.
+#[derive(Clone, Copy, Debug)]
+pub struct BuildSettings {
+    /// Unset variables without a default are errors.
+    pub strict_substitution: bool,
+}
+
+impl Reconciler {
+    /// Reads everything that a build needs.
+    pub(super) async fn read(
+        &self,
+        object: &Kustomization,
+        progress: &Progress,
+    ) -> Result<Inputs, Failure> {
+        refuse_unsupported(object)?;
+        let reference = Reference::of(object);
+        let artifact = self.artifact(object, &reference).await?;
+        let revision = Revision {
+            name: artifact.revision.clone(),
+            origin: source::origin_revision(&artifact),
+        };
+        self.await_dependencies(object, &revision).await?;
+        let attempted = object
+            .status
+            .as_ref()
+            .and_then(|s| s.last_attempted_revision.as_deref());
+        let is_new_revision = attempted != Some(&revision.name);
+        let limit = api::meta::Duration::from(timeout(object));
+        let note = format!(
+            "Fetching manifests for revision {} with a timeout of {limit}",
+            revision.name
+        );
+        if is_new_revision {
+            progress.changed(note, Change::default()).await?;
+        } else {
+            progress.note(note).await?;
+        }
+        let tree = self.fetch(object, &artifact, &revision).await?;
+        let path = resolve_path(object, tree.as_ref(), &revision)?;
+        let note = format!(
+            "Building manifests for revision {} with a timeout of {limit}",
+            revision.name
+        );
+        let attempt = Change::default().set("lastAttemptedRevision", &revision.name);
+        if is_new_revision {
+            progress.changed(note, attempt).await?;
+        } else {
+            progress.note(note).await?;
+        }
+        let substitution = variables::read(&self.client, object)
+            .await
+            .map_err(|cause| {
+                report::failed(
+                    &revision,
+                    "BuildFailed",
+                    format!("post build failed: {cause}"),
+                )
+            })?;
+        let strict_substitution = self.features.enabled(features::STRICT_SUBSTITUTION);
+        let build = BuildSettings {
+            strict_substitution,
+        };
+        Ok(Inputs {
+            revision,
+            tree,
+            path,
+            substitution,
+            build,
+            is_new_revision,
+        })
+    }
+
+    /// Reads the artifact of the source.
+    async fn artifact(
+        &self,
+        object: &Kustomization,
+        reference: &Reference,
+    ) -> Result<Artifact, Failure> {
+        let namespace = object.namespace().unwrap_or_default();
+        let kind = reference.kind.as_str();
+        let allowed = self
+            .access
+            .check(&namespace, kind, &reference.namespace, &reference.name);
+        let denied = |cause: String| Failure::stall("AccessDenied", cause).observed(false);
+        allowed.map_err(|cause| denied(cause.to_string()))?;
+        let gated = reference.kind == SourceKind::ExternalArtifact;
+        if gated && !self.features.enabled(features::EXTERNAL_ARTIFACT) {
+            let cause = "ExternalArtifact feature gate is disabled";
+            return Err(denied(format!("can't access '{reference}', {cause}")));
+        }
+        let source = match source::read(self.client.clone(), reference).await {
+            Ok(source) => source,
+            Err(kube::Error::Api(status)) if status.code == 404 => {
+                tracing::info!("Source '{reference}' not found");
+                return Err(Failure::retry("ArtifactFailed", status.message.clone()).quietly());
+            }
+            Err(error) => {
+                let cause = runtime::failure::chain(&error);
+                let id = format!("{}/{}", reference.namespace, reference.name);
+                let message = format!("unable to get source '{id}': {cause}");
+                return Err(Failure::retry("ArtifactFailed", message).quietly());
+            }
+        };
+        source::artifact(&source).ok_or_else(|| {
+            let delay = self.requeue_dependency;
+            let text = api::meta::Duration::from(delay);
+            let message = format!("Source artifact not found, retrying in {text}");
+            Failure::wait(delay, "ArtifactFailed", message)
+        })
+    }
+
+    /// Checks the dependencies, one after the other; the first that is not ready is told.
+    async fn await_dependencies(
+        &self,
+        object: &Kustomization,
+        revision: &Revision,
+    ) -> Result<(), Failure> {
+        for dependency in &object.spec.depends_on {
+            let own = object.namespace().unwrap_or_default();
+            let namespace = dependency.namespace.clone().unwrap_or(own);
+            let api = Api::<Kustomization>::namespaced(self.client.clone(), &namespace);
+            let verdict = match api.get(&dependency.name).await {
+                Ok(found) => dependencies::check(object, &found, &revision.name),
+                Err(error) => {
+                    let cause = runtime::failure::chain(&error);
+                    Err(format!(
+                        "dependency '{namespace}/{}' not found: {cause}",
+                        dependency.name
+                    ))
+                }
+            };
+            if let Err(message) = verdict {
+                return Err(self.not_ready(revision, message));
+            }
+        }
+        if !object.spec.depends_on.is_empty() {
+            tracing::info!("All dependencies are ready, proceeding with reconciliation");
+        }
+        Ok(())
+    }
+
+    fn not_ready(&self, revision: &Revision, message: String) -> Failure {
+        let delay = self.requeue_dependency;
+        let text = api::meta::Duration::from(delay);
+        let words = format!("Dependencies do not meet ready condition, retrying in {text}");
+        let note = revision.annotate(Note::info("DependencyNotReady", words));
+        Failure::wait(delay, "DependencyNotReady", message).note(note)
+    }
+
+    /// Downloads the artifact, or takes it from the cache.
+    async fn fetch(
+        &self,
+        object: &Kustomization,
+        artifact: &Artifact,
+        revision: &Revision,
+    ) -> Result<Arc<ArtifactTree>, Failure> {
+        let failed = |cause: String| report::failed(revision, "ArtifactFailed", cause);
+        let digest = artifact.digest().map_err(|error| {
+            failed(format!(
+                "failed to verify archive: {}",
+                runtime::failure::chain(&error)
+            ))
+        })?;
+        let url = self.localhost.rewrite(&artifact.url);
+        let fetching = self.artifacts.get(&url, digest.as_str());
+        match tokio::time::timeout(timeout(object), fetching).await {
+            Ok(Ok(tree)) => Ok(tree),
+            Ok(Err(FetchError::NotFound)) => Err(self.gone(revision)),
+            Ok(Err(error)) => Err(failed(runtime::failure::chain(&error))),
+            Err(_) => Err(failed(format!(
+                "failed to download archive from {url}: timed out"
+            ))),
+        }
+    }
+
+    /// The artifact was replaced since the source's status was read; the new one is on its way.
+    fn gone(&self, _revision: &Revision) -> Failure {
+        let delay = self.requeue_dependency;
+        let text = api::meta::Duration::from(delay);
+        let message = format!("Source is not ready, artifact not found, retrying in {text}");
+        // The source's next status wakes this object; the short delay is for one that got lost.
+        Failure::wait(
+            delay.min(Duration::from_secs(30)),
+            "ArtifactFailed",
+            message,
+        )
+    }
+}
+
+/// Refuses by name what this controller does not do, so that nothing is skipped in silence.
+fn refuse_unsupported(object: &Kustomization) -> Result<(), Failure> {
+    let spec = &object.spec;
+    let expression = spec.depends_on.iter().any(|d| d.ready_expr.is_some());
+    let used = [
+        (spec.decryption.is_some(), "spec.decryption"),
+        (
+            spec.kube_config
+                .as_ref()
+                .is_some_and(|k| k.config_map_ref.is_some()),
+            "spec.kubeConfig.configMapRef",
+        ),
+        (!spec.health_check_exprs.is_empty(), "spec.healthCheckExprs"),
+        (expression, "spec.dependsOn[].readyExpr"),
+        (
+            !spec.patches_strategic_merge.is_empty(),
+            "spec.patchesStrategicMerge",
+        ),
+        (!spec.patches_json6902.is_empty(), "spec.patchesJson6902"),
+    ];
+    match used.iter().find(|(used, _)| *used) {
+        Some((_, field)) => {
+            let message = format!("{field} is not supported by this version of the controller");
+            Err(Failure::stall("UnsupportedField", message))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Resolves `spec.path` within the artifact; `..` cannot leave it.
+fn resolve_path(
+    object: &Kustomization,
+    tree: &dyn kustomize::FileTree,
+    revision: &Revision,
+) -> Result<String, Failure> {
+    let given = object.spec.path.as_deref().unwrap_or_default();
+    let path = clamp(given);
+    if path.is_empty() || tree.stat(&path).is_some() {
+        return Ok(path);
+    }
+    let cause = format!("kustomization path not found: stat {path}: no such file or directory");
+    Err(report::failed(revision, "ArtifactFailed", cause))
+}
+
+/// Normalises a path; `..` at the root stays at the root.
+fn clamp(path: &str) -> String {
+    let mut parts = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            name => parts.push(name),
+        }
+    }
+    parts.join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn path_cannot_leave_the_artifact() {
+        for (given, clamped) in [
+            ("", ""),
+            ("./", ""),
+            ("./deploy/", "deploy"),
+            ("../../etc", "etc"),
+            ("/a//b/../c", "a/c"),
+        ] {
+            assert_eq!(clamp(given), clamped, "{given}");
+        }
+    }
+}

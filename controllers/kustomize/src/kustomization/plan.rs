@@ -1,0 +1,216 @@
+//! Builds the objects of a Kustomization. Pure.
+
+use api::{
+    kustomize::{BuildMetadata, Kustomization},
+    meta::Selector,
+};
+use kustomize::{
+    Build, Options,
+    generate::{self, Injection},
+};
+use manifest::{
+    metadata::{set_annotations, set_labels},
+    substitute::substitute_all,
+};
+use runtime::Failure;
+use serde_json::Value;
+
+use super::{
+    gather::Inputs,
+    report::{self, Revision},
+    variables::Substitution,
+};
+
+/// What is to be applied.
+#[derive(Debug)]
+pub struct Plan {
+    /// The revision that the objects were built from.
+    pub revision: Revision,
+    /// The objects in the order that they were built.
+    pub objects: Vec<Value>,
+    /// `sha256:<hex>` of the YAML that the build printed.
+    pub digest: String,
+    /// Whether the revision was not attempted before.
+    pub is_new_revision: bool,
+}
+
+/// Builds, substitutes and marks the objects.
+pub(super) fn build(object: &Kustomization, inputs: Inputs) -> Result<Plan, Failure> {
+    let Inputs {
+        revision,
+        tree,
+        path,
+        substitution,
+        build: settings,
+        is_new_revision,
+    } = inputs;
+    let failed = |cause: String| report::failed(&revision, "BuildFailed", cause);
+    let overlay = generate::overlay(tree.as_ref(), &path, &injection(object))
+        .map_err(|error| failed(error.to_string()))?;
+    let options = Options {
+        load_restrictions: kustomize::LoadRestrictions::None,
+        ..Options::default()
+    };
+    let built = kustomize::build(&overlay, &path, &options)
+        .map_err(|error| failed(format!("kustomize build failed: {error}")))?;
+    for warning in &built.warnings {
+        tracing::info!(warning, "kustomize build");
+    }
+    let built = check_identity(built).map_err(&failed)?;
+    let mut built = built;
+    if substitution.applies() {
+        substitute(
+            object,
+            &mut built,
+            &substitution,
+            settings.strict_substitution,
+        )
+        .map_err(failed)?;
+    }
+    let yaml = built
+        .to_yaml()
+        .map_err(|error| failed(format!("kustomize build failed: {error}")))?;
+    let digest = digest(&yaml);
+    let mut objects = Vec::with_capacity(built.resources.len());
+    for resource in built.resources {
+        expand(resource.object, &mut objects);
+    }
+    if let Some(common) = &object.spec.common_metadata {
+        for each in &mut objects {
+            set_labels(each, &common.labels);
+            set_annotations(each, &common.annotations);
+        }
+    }
+    Ok(Plan {
+        revision,
+        objects,
+        digest,
+        is_new_revision,
+    })
+}
+
+/// Replaces the variables of every object that does not opt out.
+fn substitute(
+    object: &Kustomization,
+    built: &mut Build,
+    substitution: &Substitution,
+    strict: bool,
+) -> Result<(), String> {
+    let mut values: Vec<Value> = built
+        .resources
+        .iter_mut()
+        .map(|r| r.object.take())
+        .collect();
+    let owner = super::owner(object);
+    substitute_all(&mut values, &owner, &substitution.variables, strict)
+        .map_err(|errors| errors.to_string())?;
+    for (resource, value) in built.resources.iter_mut().zip(values) {
+        resource.object = value;
+    }
+    Ok(())
+}
+
+/// Every object needs a name, a kind and a version; all that lack one are told.
+fn check_identity(build: Build) -> Result<Build, String> {
+    let lacks = |object: &Value| {
+        let text = |v: Option<&Value>| v.and_then(Value::as_str).is_some_and(|s| !s.is_empty());
+        let name = text(object.get("metadata").and_then(|m| m.get("name")));
+        !(name && text(object.get("kind")) && text(object.get("apiVersion")))
+    };
+    let bad: Vec<_> = build
+        .resources
+        .iter()
+        .filter(|r| lacks(&r.object))
+        .collect();
+    if bad.is_empty() {
+        return Ok(build);
+    }
+    let places = bad
+        .iter()
+        .map(|r| r.origin.to_string())
+        .collect::<Vec<_>>()
+        .join(", ");
+    Err(format!(
+        "failed to decode Kubernetes apiVersion, kind and name from: {places}"
+    ))
+}
+
+/// Lists become their items; kustomize's own files are no objects.
+fn expand(object: Value, into: &mut Vec<Value>) {
+    let kind = manifest::object::kind(&object);
+    if kind == "Kustomization" && manifest::object::group(&object) == "kustomize.config.k8s.io" {
+        tracing::warn!("a kustomize.config.k8s.io Kustomization among the objects is left out");
+        return;
+    }
+    let is_list = kind.ends_with("List") && object.get("items").is_some_and(Value::is_array);
+    match object {
+        Value::Object(mut map) if is_list => {
+            if let Some(Value::Array(items)) = map.remove("items") {
+                for item in items {
+                    expand(item, into);
+                }
+            }
+        }
+        object => into.push(object),
+    }
+}
+
+fn digest(yaml: &str) -> String {
+    use sha2::{Digest, Sha256};
+    format!("sha256:{}", hex::encode(Sha256::digest(yaml.as_bytes())))
+}
+
+/// What the spec adds to the kustomization file.
+fn injection(object: &Kustomization) -> Injection {
+    let spec = &object.spec;
+    Injection {
+        target_namespace: spec.target_namespace.clone(),
+        name_prefix: spec.name_prefix.clone(),
+        name_suffix: spec.name_suffix.clone(),
+        patches: spec
+            .patches
+            .iter()
+            .map(|p| generate::Patch {
+                patch: p.patch.clone(),
+                target: p.target.as_ref().map(selector),
+            })
+            .collect(),
+        components: spec.components.clone(),
+        ignore_missing_components: spec.ignore_missing_components.unwrap_or(false),
+        images: spec
+            .images
+            .iter()
+            .map(|i| generate::Image {
+                name: i.name.clone(),
+                new_name: i.new_name.clone().unwrap_or_default(),
+                new_tag: i.new_tag.clone().unwrap_or_default(),
+                digest: i.digest.clone().unwrap_or_default(),
+            })
+            .collect(),
+        build_metadata: spec
+            .build_metadata
+            .iter()
+            .map(|m| build_metadata(*m).to_owned())
+            .collect(),
+    }
+}
+
+fn build_metadata(option: BuildMetadata) -> &'static str {
+    match option {
+        BuildMetadata::OriginAnnotations => "originAnnotations",
+        BuildMetadata::TransformerAnnotations => "transformerAnnotations",
+    }
+}
+
+fn selector(target: &Selector) -> generate::Selector {
+    let text = |field: &Option<String>| field.clone().unwrap_or_default();
+    generate::Selector {
+        group: text(&target.group),
+        version: text(&target.version),
+        kind: text(&target.kind),
+        name: text(&target.name),
+        namespace: text(&target.namespace),
+        annotation_selector: text(&target.annotation_selector),
+        label_selector: text(&target.label_selector),
+    }
+}

@@ -1,0 +1,274 @@
+//! What wakes a Kustomization beside its own changes: a new revision of its source, a dependency
+//! that became ready, a changed ConfigMap or Secret.
+
+use std::{collections::HashMap, sync::Arc};
+
+use api::{
+    Reconciled,
+    kustomize::{Kustomization, SourceKind, SubstituteKind},
+};
+use futures::{StreamExt, stream::BoxStream};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::{
+    Client, Resource, ResourceExt,
+    api::{DynamicObject, PartialObjectMeta},
+    runtime::reflector::{ObjectRef, Store},
+};
+use runtime::{Triggers, watch};
+
+use super::source::{self, Reference, same_revision};
+
+/// A stream of Kustomizations to reconcile.
+pub(super) type Woken = BoxStream<'static, ObjectRef<Kustomization>>;
+
+const KINDS: [SourceKind; 4] = [
+    SourceKind::GitRepository,
+    SourceKind::OciRepository,
+    SourceKind::Bucket,
+    SourceKind::ExternalArtifact,
+];
+
+/// Returns all triggers.
+pub(super) fn all(triggers: &Triggers<Kustomization>, external: bool, configs: &str) -> Vec<Woken> {
+    let mut streams: Vec<Woken> = KINDS
+        .into_iter()
+        .filter(|kind| *kind != SourceKind::ExternalArtifact || external)
+        .map(|kind| sources(triggers, kind))
+        .collect();
+    streams.push(dependants(triggers));
+    streams.push(config_maps(triggers, configs));
+    streams.push(secrets(triggers, configs));
+    streams
+}
+
+/// A source has a revision that a Kustomization has not attempted.
+fn sources(triggers: &Triggers<Kustomization>, kind: SourceKind) -> Woken {
+    let (store, running) = (triggers.store(), triggers.running());
+    let scope = watch::Scope {
+        selector: None,
+        ..triggers.scope().clone()
+    };
+    watch::applied_dynamic(triggers.client(), &scope, source::resource(kind))
+        .flat_map(move |source| {
+            let woken = behind(&store, kind, &source);
+            for object in &woken {
+                let namespace = source.namespace().unwrap_or_default();
+                let by = format!("{}/{namespace}/{}", kind.as_str(), source.name_any());
+                running.supersede(object, &by);
+            }
+            futures::stream::iter(woken)
+        })
+        .boxed()
+}
+
+/// Returns the Kustomizations of a source that have not attempted its revision, dependencies
+/// before those that depend on them.
+fn behind(
+    store: &Store<Kustomization>,
+    kind: SourceKind,
+    source: &DynamicObject,
+) -> Vec<ObjectRef<Kustomization>> {
+    let Some(artifact) = source::artifact(source) else {
+        return Vec::new();
+    };
+    let reference = Reference {
+        kind,
+        namespace: source.namespace().unwrap_or_default(),
+        name: source.name_any(),
+    };
+    let hits = store
+        .state_filter(|o| Reference::of(o) == reference && !has_attempted(o, &artifact.revision));
+    in_order(hits)
+        .iter()
+        .map(|o| ObjectRef::from_obj(&**o))
+        .collect()
+}
+
+/// True where the last run was for this revision and did not fail.
+fn has_attempted(object: &Kustomization, revision: &str) -> bool {
+    let attempted = object
+        .status
+        .as_ref()
+        .and_then(|s| s.last_attempted_revision.as_deref());
+    let is = |type_: &str, status: &str| {
+        object
+            .conditions()
+            .iter()
+            .any(|c| c.type_ == type_ && c.status == status)
+    };
+    let goes_on = is("Ready", "True") || is("Reconciling", "True");
+    goes_on && same_revision(attempted.unwrap_or_default(), revision)
+}
+
+/// Sorts dependencies before dependants. Those in a circle come last and wait for each other in
+/// the open: each says which dependency is not ready.
+pub(super) fn in_order(mut objects: Vec<Arc<Kustomization>>) -> Vec<Arc<Kustomization>> {
+    objects.sort_by_key(|o| (o.namespace(), o.name_any()));
+    let id = |o: &Kustomization| (o.namespace().unwrap_or_default(), o.name_any());
+    let mut waiting: HashMap<_, _> = objects.iter().map(|o| (id(o), Arc::clone(o))).collect();
+    let mut sorted = Vec::with_capacity(objects.len());
+    loop {
+        let free: Vec<_> = objects
+            .iter()
+            .filter(|o| waiting.contains_key(&id(o)))
+            .filter(|o| !needs(o).iter().any(|d| waiting.contains_key(d)))
+            .cloned()
+            .collect();
+        if free.is_empty() {
+            break;
+        }
+        for object in free {
+            waiting.remove(&id(&object));
+            sorted.push(object);
+        }
+    }
+    sorted.extend(objects.into_iter().filter(|o| waiting.contains_key(&id(o))));
+    sorted
+}
+
+fn needs(object: &Kustomization) -> Vec<(String, String)> {
+    let own = object.namespace().unwrap_or_default();
+    let depends = object.spec.depends_on.iter();
+    depends
+        .map(|d| {
+            (
+                d.namespace.clone().unwrap_or_else(|| own.clone()),
+                d.name.clone(),
+            )
+        })
+        .collect()
+}
+
+/// A dependency became ready: those that wait for it need not poll.
+fn dependants(triggers: &Triggers<Kustomization>) -> Woken {
+    let store = triggers.store();
+    let scope = watch::Scope {
+        selector: None,
+        ..triggers.scope().clone()
+    };
+    watch::applied::<Kustomization>(triggers.client(), &scope)
+        .flat_map(move |ready| {
+            let id = (ready.namespace().unwrap_or_default(), ready.name_any());
+            let is_ready = ready
+                .conditions()
+                .iter()
+                .any(|c| c.type_ == "Ready" && c.status == "True");
+            let hits = if is_ready {
+                store.state_filter(|o| needs(o).contains(&id) && waits(o))
+            } else {
+                Vec::new()
+            };
+            futures::stream::iter(hits.into_iter().map(|o| ObjectRef::from_obj(&*o)))
+        })
+        .boxed()
+}
+
+fn waits(object: &Kustomization) -> bool {
+    let waiting = |c: &api::meta::Condition| c.type_ == "Ready" && c.reason == "DependencyNotReady";
+    object.conditions().iter().any(waiting)
+}
+
+fn config_maps(triggers: &Triggers<Kustomization>, selector: &str) -> Woken {
+    configs::<ConfigMap>(
+        triggers.client(),
+        triggers,
+        selector,
+        SubstituteKind::ConfigMap,
+    )
+}
+
+fn secrets(triggers: &Triggers<Kustomization>, selector: &str) -> Woken {
+    configs::<Secret>(
+        triggers.client(),
+        triggers,
+        selector,
+        SubstituteKind::Secret,
+    )
+}
+
+/// A ConfigMap or Secret with the watch label changed; only its metadata is watched.
+fn configs<K>(
+    client: Client,
+    triggers: &Triggers<Kustomization>,
+    selector: &str,
+    kind: SubstituteKind,
+) -> Woken
+where
+    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+    K: Clone + std::fmt::Debug + Send + Sync + 'static,
+{
+    let store = triggers.store();
+    let selector = Some(selector.to_owned()).filter(|s| !s.is_empty());
+    let scope = watch::Scope {
+        selector,
+        ..triggers.scope().clone()
+    };
+    watch::touched::<PartialObjectMeta<K>>(client, &scope)
+        .flat_map(move |config| {
+            let (namespace, name) = (config.namespace(), config.name_any());
+            let names = |o: &Kustomization| {
+                let from = o.spec.post_build.iter().flat_map(|p| &p.substitute_from);
+                from.into_iter().any(|r| r.kind == kind && r.name == name)
+            };
+            let hits = store.state_filter(|o| o.namespace() == namespace && names(o));
+            futures::stream::iter(hits.into_iter().map(|o| ObjectRef::from_obj(&*o)))
+        })
+        .boxed()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(name: &str, depends: &[&str]) -> Arc<Kustomization> {
+        let depends: Vec<_> = depends.iter().map(|d| json!({ "name": d })).collect();
+        let object = json!({
+            "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
+            "metadata": { "name": name, "namespace": "ns" },
+            "spec": { "interval": "1m", "prune": true, "dependsOn": depends,
+                "sourceRef": { "kind": "GitRepository", "name": "app" } },
+        });
+        Arc::new(serde_json::from_value(object).unwrap())
+    }
+
+    fn names(objects: Vec<Arc<Kustomization>>) -> Vec<String> {
+        in_order(objects).iter().map(|o| o.name_any()).collect()
+    }
+
+    /// covers: KC-119
+    #[test]
+    fn dependencies_come_first() {
+        let sorted = names(vec![
+            object("a", &["b"]),
+            object("b", &["c"]),
+            object("c", &["gone"]),
+        ]);
+        assert_eq!(sorted, ["c", "b", "a"]);
+    }
+
+    #[test]
+    fn a_circle_holds_nobody_else_back() {
+        let sorted = names(vec![
+            object("a", &["b"]),
+            object("b", &["a"]),
+            object("c", &[]),
+        ]);
+        assert_eq!(sorted, ["c", "a", "b"]);
+    }
+
+    /// covers: KC-120
+    #[test]
+    fn revision_that_was_attempted_wakes_nobody() {
+        let mut attempted: Kustomization = (*object("a", &[])).clone();
+        attempted.status = serde_json::from_value(json!({
+            "lastAttemptedRevision": "main@sha1:1",
+            "conditions": [{ "type": "Ready", "status": "True", "reason": "X", "message": "",
+                "lastTransitionTime": "2026-01-01T00:00:00Z" }] }))
+        .unwrap();
+        assert!(has_attempted(&attempted, "main@sha1:1"));
+        assert!(!has_attempted(&attempted, "main@sha1:2"));
+        assert!(!has_attempted(&object("a", &[]), "main@sha1:1"));
+    }
+}

@@ -1,0 +1,12 @@
+//! The kustomize-controller against a real API server, fed by artifacts that the test publishes.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
+#[path = "controller/bad_input.rs"]
+mod bad_input;
+#[path = "controller/crash.rs"]
+mod crash;
+#[path = "controller/lifecycle.rs"]
+mod lifecycle;
+#[path = "controller/world.rs"]
+mod world;
