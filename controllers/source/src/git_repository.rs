@@ -7,10 +7,12 @@ mod access;
 mod act;
 mod failure;
 mod gather;
+mod include;
 mod plan;
 mod report;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use api::source::GitRepository;
 use artifact::{Storage, gc::Retention};
@@ -37,6 +39,7 @@ pub struct GitRepositories {
     git: Git,
     storage: Arc<Storage>,
     retention: Retention,
+    requeue_dependency: Duration,
     /// Holds the directory that `git` works in.
     _workspace: Workspace,
 }
@@ -57,12 +60,14 @@ impl GitRepositories {
         workspace: Workspace,
         storage: Arc<Storage>,
         retention: Retention,
+        requeue_dependency: Duration,
     ) -> Self {
         Self {
             client,
             git,
             storage,
             retention,
+            requeue_dependency,
             _workspace: workspace,
         }
     }

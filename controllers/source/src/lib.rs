@@ -48,6 +48,7 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
         workspace,
         Arc::clone(&storage),
         retention,
+        context.shared.pace.requeue_dependency,
     );
     Ok(Parts {
         kinds: vec![Kind::new(repositories)],

@@ -13,6 +13,7 @@ use runtime::{Change, Failure, Progress};
 use select::IgnoreRules;
 
 use super::failure::{GIT_FAILED, chain, checkout, fetch, storage};
+use super::include::{Laid, Overlay};
 use super::plan::Plan;
 use super::{ARTIFACT_OUTDATED, GitRepositories, KIND};
 
@@ -30,6 +31,8 @@ pub enum Outcome {
         artifact: Artifact,
         /// The message of its commit.
         message: String,
+        /// The artifacts that it includes, in the order of `spec.include`.
+        included: Vec<Artifact>,
     },
 }
 
@@ -52,8 +55,6 @@ impl GitRepositories {
             listing,
             want,
             commit,
-            revision,
-            published,
             deadline,
             ..
         } = &plan;
@@ -68,15 +69,7 @@ impl GitRepositories {
             };
             checkout(&access.redact(&cause))
         })?;
-        let is_new = published
-            .as_ref()
-            .is_none_or(|artifact| artifact.revision != *revision);
-        if is_new {
-            let words = format!("building artifact: new upstream revision '{revision}'");
-            progress
-                .changed(words, outdated(revision, published.is_some()))
-                .await?;
-        }
+        announce(object, &plan, progress).await?;
         let namespace = object.namespace().unwrap_or_default();
         let file = format!("{commit}.tar.gz");
         let path = ArtifactPath::new(KIND, &namespace, &object.name_any(), &file)
@@ -99,6 +92,11 @@ impl GitRepositories {
         Ok(Outcome::Stored {
             artifact,
             message: archived.message,
+            included: plan
+                .included
+                .into_iter()
+                .map(|each| each.artifact)
+                .collect(),
         })
     }
 
@@ -110,11 +108,13 @@ impl GitRepositories {
     ) -> Result<Archived, Failure> {
         let (store, path) = (Arc::clone(&self.storage), path.clone());
         let (ignore, directories) = (plan.ignore.clone(), plan.directories.clone());
+        let included = plan.included.clone();
         let work = move || {
             let message = snapshot.message().map_err(|error| unreadable(&error))?;
+            let overlay = Overlay::lay(&store, &snapshot, &included)?;
             let mut skipped = Skipped::default();
             let stored = store.write(&path, |out| {
-                skipped = write_files(&snapshot, ignore.as_deref(), &directories, out)?;
+                skipped = write_files(&snapshot, overlay, ignore.as_deref(), &directories, out)?;
                 Ok(())
             });
             Ok(Archived {
@@ -128,33 +128,96 @@ impl GitRepositories {
     }
 }
 
-fn outdated(revision: &str, had_one: bool) -> Change {
+/// Says that there is something new to build, once it is known to be there.
+async fn announce(object: &GitRepository, plan: &Plan, progress: &Progress) -> Result<(), Failure> {
+    let (revision, published) = (&plan.revision, &plan.published);
+    let is_new = published
+        .as_ref()
+        .is_none_or(|artifact| artifact.revision != *revision);
+    if is_new {
+        let words = format!("building artifact: new upstream revision '{revision}'");
+        let words_of_condition = format!("new upstream revision '{revision}'");
+        let change = outdated("NewRevision", words_of_condition, published.is_some());
+        progress.changed(words, change).await?;
+    } else if plan.includes_changed {
+        let what = "included artifacts differ from last observed includes";
+        let had_some = observed_includes(object);
+        let change = outdated("IncludeChange", what.to_owned(), had_some);
+        progress
+            .changed(format!("building artifact: {what}"), change)
+            .await?;
+    }
+    Ok(())
+}
+
+fn outdated(reason: &str, words: String, had_one: bool) -> Change {
     if !had_one {
         return Change::default();
     }
-    let words = format!("new upstream revision '{revision}'");
-    Change::default().condition(ARTIFACT_OUTDATED, "True", "NewRevision", words)
+    Change::default().condition(ARTIFACT_OUTDATED, "True", reason, words)
+}
+
+fn observed_includes(object: &GitRepository) -> bool {
+    object
+        .status
+        .as_ref()
+        .is_some_and(|status| !status.included_artifacts.is_empty())
 }
 
 fn write_files(
     snapshot: &Snapshot,
+    mut overlay: Overlay,
     ignore: Option<&str>,
     directories: &[String],
     out: &mut dyn io::Write,
 ) -> Result<Skipped, WalkError> {
     let mut rules = IgnoreRules::new(ignore);
     snapshot.read_ignore_files(&mut rules)?;
+    overlay.read_ignore_files(&mut rules)?;
     let mut archive = ArchiveWriter::new(out);
-    let skipped = snapshot.walk(&rules, directories, &mut |entry| match entry {
-        Entry::Directory(path) => archive.directory(path),
-        Entry::File {
-            path,
-            executable,
-            content,
-        } => archive.file(path, executable, content.len() as u64, content),
+    let skipped = snapshot.walk(&rules, directories, &mut |entry| {
+        let (Entry::Directory(path) | Entry::File { path, .. }) = entry;
+        write_included(&mut archive, &mut overlay, &rules, Some(path))?;
+        match entry {
+            Entry::Directory(path) => archive.directory(path),
+            Entry::File {
+                path,
+                executable,
+                content,
+            } => archive.file(path, executable, content.len() as u64, content),
+        }
     })?;
+    write_included(&mut archive, &mut overlay, &rules, None)?;
     archive.finish()?;
     Ok(skipped)
+}
+
+/// Writes the included entries that come before a path, or all that are left.
+fn write_included(
+    archive: &mut ArchiveWriter<&mut dyn io::Write>,
+    overlay: &mut Overlay,
+    rules: &IgnoreRules,
+    before: Option<&[u8]>,
+) -> io::Result<()> {
+    for (at, laid) in overlay.before(before) {
+        let path = at.join("/");
+        if rules.excludes(&path, laid == Laid::Directory) {
+            continue;
+        }
+        match laid {
+            Laid::Directory => archive.directory(path.as_bytes())?,
+            Laid::File { tree, path: source } => {
+                let (executable, content) = overlay.file(tree, &source)?;
+                archive.file(
+                    path.as_bytes(),
+                    executable,
+                    content.len() as u64,
+                    &content[..],
+                )?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn unreadable(error: &WalkError) -> Failure {

@@ -31,6 +31,8 @@ pub struct Inputs {
     pub(super) access: Access,
     /// The artifact of the status, if it is there and intact, with today's address.
     pub(super) artifact: Option<Artifact>,
+    /// The artifacts to include, in the order of `spec.include`.
+    pub(super) included: Vec<Artifact>,
     /// What the server has; absent where the commit is fixed and already published.
     pub(super) listing: Option<Listing>,
     /// When the time for Git is over.
@@ -45,13 +47,15 @@ impl GitRepositories {
     ) -> Result<Inputs, Failure> {
         let artifact = self.stored(object, progress).await?;
         let access = self.access(object).await?;
+        let included = self.included(object).await?;
         let timeout = object.spec.timeout.map_or(DEFAULT_TIMEOUT, Into::into);
         let deadline = Instant::now() + timeout;
         let wanted = wanted(object.spec.reference.as_ref());
         let published = artifact.as_ref().map(|artifact| artifact.revision.as_str());
         let settled = wanted.is_pinned()
             && published.is_some_and(|revision| plan::pinned_is(&wanted, revision))
-            && !plan::settings_changed(object);
+            && !plan::settings_changed(object)
+            && !plan::includes_changed(object, &included);
         let listing = if settled {
             None
         } else {
@@ -63,6 +67,7 @@ impl GitRepositories {
             wanted,
             access,
             artifact,
+            included,
             listing,
             deadline,
         })
@@ -308,9 +313,6 @@ fn refuse_unsupported(spec: &GitRepositorySpec, scheme: &str) -> Result<(), Fail
     if spec.recurse_submodules == Some(true) {
         return refused("spec.recurseSubmodules");
     }
-    if !spec.include.is_empty() {
-        return refused("spec.include");
-    }
     Ok(())
 }
 
@@ -332,7 +334,7 @@ pub(super) fn is_same(stored: &str, revision: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use api::source::{GitVerification, Include};
+    use api::source::GitVerification;
     use runtime::Class;
 
     use super::*;
@@ -354,11 +356,6 @@ mod tests {
             ..spec.clone()
         };
         assert_eq!(refusal(&verify, "https"), "spec.verify is not supported");
-        let include = GitRepositorySpec {
-            include: vec![Include::default()],
-            ..spec.clone()
-        };
-        assert_eq!(refusal(&include, "https"), "spec.include is not supported");
         let modules = GitRepositorySpec {
             recurse_submodules: Some(true),
             ..spec.clone()

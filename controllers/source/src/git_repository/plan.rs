@@ -11,6 +11,7 @@ use super::access::Access;
 use super::act::Outcome;
 use super::failure::{chain, checkout, fetch};
 use super::gather::{Inputs, is_same};
+use super::include::{self, Included};
 
 /// What is to be fetched and stored.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub struct Plan {
     pub(super) commit: String,
     pub(super) revision: String,
     pub(super) published: Option<Artifact>,
+    pub(super) included: Vec<Included>,
+    pub(super) includes_changed: bool,
     pub(super) ignore: Option<String>,
     pub(super) directories: Vec<String>,
     pub(super) deadline: Instant,
@@ -32,9 +35,11 @@ pub(super) fn plan(object: &GitRepository, inputs: Inputs) -> Result<Next<Plan, 
         wanted,
         access,
         artifact,
+        included,
         listing,
         deadline,
     } = inputs;
+    let includes_changed = includes_changed(object, &included);
     let (choice, listing) = match (listing, wanted.pinned()) {
         (Some(listing), _) => (choice(&wanted, &listing, &access)?, listing),
         (None, Some(pinned)) => (Choice::Pinned(pinned), Listing::default()),
@@ -43,7 +48,9 @@ pub(super) fn plan(object: &GitRepository, inputs: Inputs) -> Result<Next<Plan, 
     let revision = choice.revision();
     match artifact {
         Some(mut artifact)
-            if is_same(&artifact.revision, &revision) && !settings_changed(object) =>
+            if is_same(&artifact.revision, &revision)
+                && !settings_changed(object)
+                && !includes_changed =>
         {
             artifact.revision = revision;
             Ok(Next::Done(Outcome::Unchanged { artifact }))
@@ -55,6 +62,8 @@ pub(super) fn plan(object: &GitRepository, inputs: Inputs) -> Result<Next<Plan, 
             want: want(choice),
             revision,
             published,
+            included: include::pair(&object.spec.include, included),
+            includes_changed,
             ignore: object.spec.ignore.clone(),
             directories: object.spec.sparse_checkout.clone(),
             deadline,
@@ -102,7 +111,7 @@ pub(super) fn pinned_is(wanted: &Wanted, revision: &str) -> bool {
 
 /// Says whether the artifact was made with other settings than the object has now.
 ///
-/// An absent `spec.ignore` and an empty one differ. covers: SC-082
+/// An absent `spec.ignore` and an empty one differ.
 pub(super) fn settings_changed(object: &GitRepository) -> bool {
     let none = GitRepositoryStatus::default();
     let status = object.status.as_ref().unwrap_or(&none);
@@ -112,6 +121,17 @@ pub(super) fn settings_changed(object: &GitRepository) -> bool {
             != status.observed_recurse_submodules.unwrap_or_default()
         || spec.include != status.observed_include
         || spec.sparse_checkout != status.observed_sparse_checkout
+}
+
+/// Says whether other artifacts are included than those that the artifact was made with.
+pub(super) fn includes_changed(object: &GitRepository, included: &[Artifact]) -> bool {
+    let status = object.status.as_ref();
+    let observed = status.map_or(&[][..], |status| &status.included_artifacts);
+    observed.len() != included.len()
+        || !observed
+            .iter()
+            .zip(included)
+            .all(|(old, new)| old.is_same_as(new))
 }
 
 #[cfg(test)]

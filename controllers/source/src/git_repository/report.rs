@@ -20,7 +20,11 @@ const SHOWN: usize = 50;
 pub(super) fn report(object: &GitRepository, outcome: &Outcome) -> Report {
     let (artifact, words) = match outcome {
         Outcome::Unchanged { artifact } => (artifact, artifact.revision.clone()),
-        Outcome::Stored { artifact, message } => (artifact, short(message)),
+        Outcome::Stored {
+            artifact,
+            message,
+            included: _,
+        } => (artifact, short(message)),
     };
     let mut change = Change::default()
         .remove(FETCH_FAILED)
@@ -34,8 +38,8 @@ pub(super) fn report(object: &GitRepository, outcome: &Outcome) -> Report {
             format!("stored artifact for revision '{}'", artifact.revision),
         )
         .set("artifact", artifact);
-    if matches!(outcome, Outcome::Stored { .. }) {
-        change = change.and(observed(object));
+    if let Outcome::Stored { included, .. } = outcome {
+        change = change.and(observed(object, included));
     }
     let mut notes: Vec<Note> = event(object, artifact, &words).into_iter().collect();
     let requested = is_requested(object);
@@ -58,7 +62,7 @@ pub(super) fn report(object: &GitRepository, outcome: &Outcome) -> Report {
 }
 
 /// Records the settings that the artifact was made with.
-fn observed(object: &GitRepository) -> Change {
+fn observed(object: &GitRepository, included: &[Artifact]) -> Change {
     let spec = &object.spec;
     let filled = |list: bool| list.then_some(());
     let mut change = Change::default();
@@ -77,7 +81,10 @@ fn observed(object: &GitRepository) -> Change {
             "observedSparseCheckout",
             filled(!spec.sparse_checkout.is_empty()).map(|()| &spec.sparse_checkout),
         )
-        .unset("includedArtifacts")
+        .set_or_unset(
+            "includedArtifacts",
+            filled(!included.is_empty()).map(|()| included),
+        )
         .unset("sourceVerificationMode");
     change
 }

@@ -234,6 +234,14 @@ impl Storage {
         })
     }
 
+    /// Opens an artifact for reading.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn open(&self, path: &ArtifactPath) -> io::Result<File> {
+        File::open(self.file(path))
+    }
+
     /// Removes one artifact; that it is not there is no error.
     ///
     /// # Errors

@@ -100,6 +100,19 @@ impl Snapshot {
         Ok(String::from_utf8_lossy(commit.message_bytes()).into_owned())
     }
 
+    /// Returns whether a path of the commit is a directory; `None` where nothing is there.
+    ///
+    /// # Errors
+    /// [`WalkError::Objects`].
+    pub fn is_directory(&self, path: &str) -> Result<Option<bool>, WalkError> {
+        let root = self.root()?;
+        match root.get_path(std::path::Path::new(path)) {
+            Ok(entry) => Ok(Some(entry.kind() != Some(ObjectType::Blob))),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(WalkError::Objects(error)),
+        }
+    }
+
     /// Reads every `.sourceignore` of the commit into `rules`.
     ///
     /// # Errors

@@ -53,6 +53,7 @@ fn inputs(wanted: Wanted, listing: Option<Listing>, artifact: Option<Artifact>) 
         wanted,
         access,
         artifact,
+        included: Vec::new(),
         listing,
         deadline,
     }
@@ -224,4 +225,22 @@ fn what_the_server_does_not_have_is_named() {
              to a specific commit"
         )
     );
+}
+
+/// covers: SC-080
+#[test]
+fn other_included_artifacts_make_the_artifact_anew() {
+    let mut object = object();
+    let [one, two] = ["main@sha1:1", "main@sha1:2"].map(artifact);
+    object.status.as_mut().unwrap().included_artifacts = vec![one.clone(), two.clone()];
+    let changed = |included: &[Artifact]| includes_changed(&object, included);
+    assert!(!changed(&[one.clone(), two.clone()]));
+    assert!(changed(&[two.clone(), one.clone()]));
+    assert!(changed(std::slice::from_ref(&one)));
+    assert!(changed(&[]));
+    let other_digest = Artifact {
+        digest: "sha256:2".into(),
+        ..two
+    };
+    assert!(changed(&[one, other_digest]));
 }

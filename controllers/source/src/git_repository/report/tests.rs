@@ -44,6 +44,7 @@ fn stored(message: &str) -> Outcome {
     Outcome::Stored {
         artifact: artifact("sha256:new"),
         message: message.into(),
+        included: Vec::new(),
     }
 }
 

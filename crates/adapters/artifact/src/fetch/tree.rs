@@ -156,6 +156,36 @@ impl ArtifactTree {
         }
     }
 
+    /// Returns what is at `path` and below it, in no particular order: paths relative to the root, and whether each is a
+    /// directory. Empty where nothing is there.
+    pub fn below(&self, path: &str) -> impl Iterator<Item = (&str, bool)> {
+        let within = move |each: &str| {
+            path.is_empty()
+                || each
+                    .strip_prefix(path)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.nodes
+            .iter()
+            .filter(move |(each, _)| within(each))
+            .map(|(each, node)| (each.as_str(), *node == Node::Directory))
+    }
+
+    /// Reads a file of any size.
+    ///
+    /// # Errors
+    /// Those of the file system; [`io::ErrorKind::NotFound`] where no file is there.
+    pub fn content(&self, path: &str) -> io::Result<Vec<u8>> {
+        match self.nodes.get(path) {
+            Some(Node::File { offset, size, .. }) => {
+                let mut content = vec![0; usize::try_from(*size).map_err(io::Error::other)?];
+                self.contents.read_exact_at(&mut content, *offset)?;
+                Ok(content)
+            }
+            Some(Node::Directory) | None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
     /// Returns the paths of all files, in bytewise order.
     pub fn files(&self) -> impl Iterator<Item = &str> {
         self.nodes
