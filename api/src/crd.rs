@@ -155,6 +155,7 @@ fn describe(kind: &Kind, version: &Version) -> Result<Value, CrdError> {
         let part = part_mut(&mut root, path).ok_or_else(|| missing(path))?;
         merge(part, patch);
     }
+    name_defaults(&mut root);
     let columns = version.columns.iter().map(|column| {
         let mut shown =
             json!({ "name": column.name, "jsonPath": column.path, "type": column.kind });
@@ -180,6 +181,36 @@ fn describe(kind: &Kind, version: &Version) -> Result<Value, CrdError> {
         described["deprecationWarning"] = json!(warning);
     }
     Ok(described)
+}
+
+/// Adds to each description what the API server fills in, where the description does not say it.
+fn name_defaults(schema: &mut Value) {
+    let default = schema
+        .get("default")
+        .filter(|value| !value.is_object() && !value.is_array());
+    let text = default.map(|value| {
+        value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned)
+    });
+    let unsaid =
+        |text: &str, description: &str| !description.contains(&format!("Default: `{text}`"));
+    if let (Some(text), Some(description)) = (text, schema["description"].as_str())
+        && unsaid(&text, description)
+    {
+        let (first, rest) = match description.find("\n- `") {
+            Some(at) => description.split_at(at),
+            None => (description, ""),
+        };
+        schema["description"] = json!(format!("{first} Default: `{text}`.{rest}"));
+    }
+    for part in ["items", "additionalProperties"] {
+        schema.get_mut(part).map(name_defaults);
+    }
+    let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+    for property in properties.into_iter().flat_map(Map::values_mut) {
+        name_defaults(property);
+    }
 }
 
 /// Finds a part of a schema by its path.
@@ -212,5 +243,58 @@ fn merge(target: &mut Value, patch: Value) {
         } else {
             merge(target.entry(key).or_insert(Value::Null), value);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_of_a_part_that_is_not_there_is_an_error() {
+        let mut kind = *served::kinds().find(|kind| kind.kind == "Alert").unwrap();
+        let mut versions = kind.versions.to_vec();
+        versions[1].differences = &[Difference("spec.eventSources[].nothing", "{}")];
+        kind.versions = versions.leak();
+        let error = definition(&kind).unwrap_err().to_string();
+        assert!(
+            error.contains("Alert v1beta2: no \"spec.eventSources[].nothing\""),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn descriptions_name_what_is_filled_in() {
+        let mut schema = json!({
+            "properties": {
+                "a": { "description": "What.\n- `x`: X.", "default": "x" },
+                "b": { "description": "What. Default: `7`.", "default": 7 },
+                "c": { "items": { "description": "What.", "default": false } },
+            },
+        });
+        name_defaults(&mut schema);
+        let properties = &schema["properties"];
+        assert_eq!(
+            properties["a"]["description"],
+            "What. Default: `x`.\n- `x`: X."
+        );
+        assert_eq!(properties["b"]["description"], "What. Default: `7`.");
+        assert_eq!(
+            properties["c"]["items"]["description"],
+            "What. Default: `false`."
+        );
+    }
+
+    #[test]
+    fn differences_are_merge_patches() {
+        let mut part = json!({ "pattern": "a", "enum": ["x"], "type": "string" });
+        merge(
+            &mut part,
+            json!({ "pattern": null, "enum": ["y"], "maxLength": 3 }),
+        );
+        assert_eq!(
+            part,
+            json!({ "enum": ["y"], "type": "string", "maxLength": 3 })
+        );
     }
 }

@@ -282,3 +282,63 @@ fn enumeration(choices: Value) -> Value {
     }
     json!({ "type": "string", "enum": values, "description": meanings })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(derived: Value, expected: &Value) {
+        assert_eq!(&structural(derived), expected);
+    }
+
+    #[test]
+    fn derived_schemas_become_controller_gens() {
+        check(
+            json!({ "type": ["string", "null"] }),
+            &json!({ "type": "string" }),
+        );
+        check(
+            json!({ "anyOf": [{ "type": "object", "description": "in" }, { "type": "null" }], "description": "out" }),
+            &json!({ "type": "object", "description": "out" }),
+        );
+        check(
+            json!({ "type": "array", "items": { "type": "string" }, "default": [] }),
+            &json!({
+                "type": "array", "items": { "type": "string" },
+            }),
+        );
+        check(
+            json!({ "type": "boolean", "default": false }),
+            &json!({ "type": "boolean", "default": false }),
+        );
+        let anything = json!({ "x-kubernetes-preserve-unknown-fields": true });
+        check(json!(true), &anything);
+        check(
+            json!({ "type": "array", "items": true }),
+            &json!({ "type": "array", "items": anything }),
+        );
+        check(
+            json!({ "description": "Any.", "default": null }),
+            &json!({ "description": "Any.", "x-kubernetes-preserve-unknown-fields": true }),
+        );
+    }
+
+    #[test]
+    fn constants_become_an_enum_with_their_meanings() {
+        let derived = json!({
+            "description": "Which.",
+            "oneOf": [
+                { "type": "string", "const": "a", "description": "The\nfirst." },
+                { "type": "string", "enum": ["b", "c"] },
+            ],
+        });
+        let expected = json!({
+            "description": "Which.\n- `a`: The first.", "type": "string", "enum": ["a", "b", "c"],
+        });
+        check(
+            json!({ "anyOf": [derived.clone(), { "type": "null" }] }),
+            &expected,
+        );
+        check(derived, &expected);
+    }
+}

@@ -1,4 +1,4 @@
-//! `cargo xtask codegen`: writes the CustomResourceDefinitions from the types of `api/`.
+//! `cargo xtask codegen`: writes definitions and reference pages from the types of `api/`.
 
 use std::{
     collections::BTreeMap,
@@ -9,6 +9,8 @@ use std::{
 use anyhow::{Context as _, bail};
 use serde_json::Value;
 
+mod page;
+
 /// How to run.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -18,11 +20,13 @@ pub(crate) struct Args {
 }
 
 const CRDS: &str = "config/crd/bases";
+const SAMPLES: &str = "config/samples";
+const PAGES: &str = "docs/spec";
 
 /// Writes all generated files, or says which are stale.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let files = files()?;
+    let files = files(&root)?;
     let mut stale = surplus(&root, &files)?;
     for (path, text) in &files {
         if fs::read_to_string(root.join(path)).ok().as_ref() != Some(text) {
@@ -57,13 +61,23 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 /// Makes the text of every generated file, by path from the root of the repository.
-fn files() -> anyhow::Result<BTreeMap<PathBuf, String>> {
+fn files(root: &Path) -> anyhow::Result<BTreeMap<PathBuf, String>> {
     let mut files = BTreeMap::new();
-    for crd in api::crd::all_crds()? {
+    for kind in api::served::kinds() {
+        let crd = api::crd::definition(kind)?;
         let text = yaml::emit::v2(&crd).context("write a definition as YAML")?;
         files.insert(
             Path::new(CRDS).join(file_name(&crd)),
             format!("---\n{text}"),
+        );
+        let (group, _) = kind.group.split_once('.').unwrap_or((kind.group, ""));
+        let name = kind.kind.to_lowercase();
+        let sample = root.join(SAMPLES).join(format!("{group}_{name}.yaml"));
+        let sample = fs::read_to_string(&sample)
+            .with_context(|| format!("read the sample {}", sample.display()))?;
+        files.insert(
+            Path::new(PAGES).join(group).join(format!("{name}.md")),
+            page::page(kind, &crd, &sample),
         );
     }
     Ok(files)
