@@ -1,8 +1,10 @@
 //! The client of the Kubernetes API that controllers share.
 
+mod connection;
+
 use std::{sync::Arc, time::Duration};
 
-use kube::{Api, Client, Config, Resource, ResourceExt, client::ClientBuilder};
+use kube::{Api, Client, Config, Resource, ResourceExt};
 
 /// How fast a controller may call the API server.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +36,7 @@ pub async fn connect(rate: Rate) -> anyhow::Result<Client> {
 /// # Errors
 /// A configuration that cannot be used.
 pub async fn from_config(config: Config, rate: Rate) -> anyhow::Result<Client> {
-    let client = ClientBuilder::try_from(config)?.build();
+    let client = connection::client(config)?;
     if has_fairness(&client).await {
         Ok(client)
     } else {

@@ -26,7 +26,7 @@ use crate::{
     drive::{Driver, Running, Settings},
     events::Recorder,
     metrics::Metrics,
-    probes::Readiness,
+    probes::{Condition, Readiness},
     watch::{self, Scope},
 };
 
@@ -117,7 +117,11 @@ impl Kind {
         let name = R::Object::kind(&()).to_lowercase();
         Self {
             name,
-            start: Box::new(|around| watched(reconciler, around).boxed()),
+            start: Box::new(|around| {
+                let name = R::Object::kind(&()).to_lowercase();
+                let synced = around.readiness.condition(&format!("{name} watch"));
+                watched(reconciler, around, synced).boxed()
+            }),
         }
     }
 
@@ -127,25 +131,25 @@ impl Kind {
         &self.name
     }
 
-    /// Reconciles until it is told to stop and every run has ended.
+    /// Reconciles until it is told to stop and every run has ended. From this call on, the process
+    /// is not ready before the kind's objects have been listed.
     pub fn run(self, around: Surroundings) -> BoxFuture<'static, ()> {
         (self.start)(around)
     }
 }
 
-async fn watched<R: Reconciler>(reconciler: R, around: Surroundings) {
+async fn watched<R: Reconciler>(reconciler: R, around: Surroundings, synced: Condition) {
     let Surroundings {
         client,
         recorder,
         metrics,
         scope,
         mut settings,
-        readiness,
+        readiness: _,
         stop,
     } = around;
     settings.controller = R::Object::kind(&()).to_lowercase();
     metrics.announce(&settings.controller, settings.concurrent);
-    let synced = readiness.condition(&format!("{} watch", settings.controller));
     let (store, writer) = store::<R::Object>();
     let driver = Driver::new(reconciler, client.clone(), recorder, metrics, settings)
         .reading_from(store.clone())

@@ -17,12 +17,14 @@ use crate::{
     events::Recorder,
     leader::Candidate,
     metrics::Metrics,
-    probes::{self, Readiness},
+    probes::{self, Condition, Readiness},
     requeue::Jitter,
     telemetry,
     watch::Scope,
 };
 
+/// How long a process that waits to lead may take to say that it is ready to.
+const STANDBY: Duration = Duration::from_secs(2);
 /// How long events may take to be written at the end.
 const FLUSH: Duration = Duration::from_secs(5);
 
@@ -152,8 +154,10 @@ where
     let mut tasks = JoinSet::new();
     // Probes and metrics outlive the reconcilers, so that a slow end can be watched.
     let last = CancellationToken::new();
+    let started = context.readiness.condition("start");
     open(&context, &metrics, &last, &mut tasks).await?;
-    let result = work(controller, &context, parts, recorder, &stop, &mut tasks).await;
+    let working = (&stop, started);
+    let result = work(controller, &context, parts, recorder, working, &mut tasks).await;
     stop.cancel();
     last.cancel();
     let ended = async { while tasks.join_next().await.is_some() {} };
@@ -190,7 +194,7 @@ async fn work(
     context: &Context,
     parts: Parts,
     recorder: Recorder,
-    stop: &CancellationToken,
+    (stop, started): (&CancellationToken, Condition),
     tasks: &mut JoinSet<anyhow::Result<()>>,
 ) -> anyhow::Result<()> {
     let (leading, always): (Vec<_>, Vec<_>) =
@@ -205,6 +209,7 @@ async fn work(
     if let Some(candidate) = &mut candidate {
         let led = tokio::select! {
             led = candidate.lead(stop) => led,
+            never = stand_by(&started) => match never {},
             ended = tasks.join_next(), if !tasks.is_empty() => return early(ended),
         };
         if !led {
@@ -217,6 +222,7 @@ async fn work(
         tracing::info!(logger = "setup", kind = kind.name(), "Starting Controller");
         kinds.spawn(kind.run(surroundings(controller, context, &recorder, stop)));
     }
+    started.meet();
     drop(recorder);
     let reconciling = reconcile(kinds, tasks, stop);
     let Some(candidate) = &mut candidate else {
@@ -230,6 +236,13 @@ async fn work(
     };
     candidate.release().await;
     result
+}
+
+/// Says after a while that the process is ready to take over.
+async fn stand_by(started: &Condition) -> std::convert::Infallible {
+    tokio::time::sleep(STANDBY).await;
+    started.meet();
+    std::future::pending().await
 }
 
 fn candidate(controller: Controller, context: &Context) -> Option<Candidate> {

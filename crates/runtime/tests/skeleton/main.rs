@@ -9,6 +9,7 @@
 mod delivery;
 mod lifecycle;
 mod outages;
+mod process;
 mod rig;
 mod runs;
 mod stopping;

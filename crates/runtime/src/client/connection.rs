@@ -1,0 +1,99 @@
+//! Two HTTP/2 connections to the API server: one for watches, one for everything else.
+//!
+//! kube's own client speaks HTTP/1.1 over TLS: a connection for each watch and each request that
+//! goes on at the same time, and none notices that its peer is gone. One connection for all would
+//! let watches that nobody reads just now use up the window, or the server's limit of streams
+//! (250), and hold the runs back that would read them.
+
+use std::time::Duration;
+
+use hyper_rustls::HttpsConnectorBuilder;
+use hyper_util::{
+    client::legacy::{self, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+use kube::{
+    Client, Config,
+    client::{Body, ClientBuilder, ConfigExt},
+};
+use tower::{BoxError, ServiceBuilder};
+
+/// A peer that does not answer a ping for this long after it is gone.
+const PING_EVERY: Duration = Duration::from_secs(20);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// The API server itself ends a request, but a watch, after a minute.
+const ANSWER: Duration = Duration::from_secs(75);
+
+/// The request was not answered.
+#[derive(Debug, thiserror::Error)]
+#[error("the API server did not answer within {} s", ANSWER.as_secs())]
+struct Unanswered;
+
+type Connections = legacy::Client<hyper_rustls::HttpsConnector<HttpConnector>, Body>;
+
+/// Makes a client. Behind a proxy, with credentials from a command, or without TLS it is kube's own.
+pub(super) fn client(config: Config) -> kube::Result<Client> {
+    let special = config.proxy_url.is_some()
+        || config.auth_info.exec.is_some()
+        || config.cluster_url.scheme_str() != Some("https");
+    if special {
+        return Ok(ClientBuilder::try_from(config)?.build());
+    }
+    let (watches, calls) = (connections(&config)?, connections(&config)?);
+    let send = tower::service_fn(move |request: http::Request<Body>| {
+        let watch = is_watch(request.uri());
+        let connections = if watch { &watches } else { &calls };
+        let answer = connections.request(request);
+        let patience = if watch { Duration::MAX } else { ANSWER };
+        async move {
+            match tokio::time::timeout(patience, answer).await {
+                Ok(answer) => answer.map_err(BoxError::from),
+                Err(_) => Err(Unanswered.into()),
+            }
+        }
+    });
+    let stack = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer()?)
+        .layer(config.extra_headers_layer()?)
+        .service(send);
+    Ok(ClientBuilder::new(stack, config.default_namespace).build())
+}
+
+fn connections(config: &Config) -> kube::Result<Connections> {
+    let mut connector = HttpConnector::new();
+    connector.enforce_http(false);
+    connector.set_nodelay(true);
+    connector.set_connect_timeout(config.connect_timeout);
+    // A server that only speaks HTTP/1.1 is spoken to in that.
+    let connector = HttpsConnectorBuilder::new()
+        .with_tls_config(config.rustls_client_config()?)
+        .https_only()
+        .enable_all_versions()
+        .wrap_connector(connector);
+    Ok(legacy::Client::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
+        .http2_keep_alive_interval(PING_EVERY)
+        .http2_keep_alive_timeout(PING_TIMEOUT)
+        .http2_keep_alive_while_idle(true)
+        .build(connector))
+}
+
+fn is_watch(uri: &http::Uri) -> bool {
+    uri.query()
+        .is_some_and(|query| query.split('&').any(|pair| pair == "watch=true"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn watches_are_told_from_calls() {
+        let is = |uri: &str| is_watch(&uri.parse().unwrap());
+        assert!(is("/api/v1/pods?&watch=true&timeoutSeconds=290"));
+        assert!(!is("/api/v1/pods?labelSelector=watch%3Dtrue"));
+        assert!(!is("/api/v1/pods"));
+    }
+}
