@@ -120,13 +120,18 @@ impl Shared {
     }
 }
 
-/// A set of templates that can invoke each other.
+/// A set of templates that can invoke each other, perhaps on top of another set.
 #[derive(Debug, Clone, Default)]
 pub struct Templates {
     /// The set's own name, which errors about missing templates show.
     name: Rc<str>,
     trees: HashMap<String, Rc<Tree>>,
+    below: Option<Rc<Self>>,
 }
+
+/// A parsed template.
+#[derive(Debug, Clone)]
+pub struct Template(Rc<Tree>);
 
 impl Templates {
     /// Makes an empty set.
@@ -134,6 +139,16 @@ impl Templates {
         Self {
             name: Rc::from(name),
             trees: HashMap::new(),
+            below: None,
+        }
+    }
+
+    /// Makes a set that sees another one's templates and can replace them for itself.
+    pub fn on_top_of(below: &Rc<Self>) -> Self {
+        Self {
+            name: Rc::clone(&below.name),
+            trees: HashMap::new(),
+            below: Some(Rc::clone(below)),
         }
     }
 
@@ -142,20 +157,26 @@ impl Templates {
         &self.name
     }
 
-    /// Parses a text and adds its templates. A later definition replaces an earlier one, unless it
-    /// is blank.
-    pub fn parse(&mut self, name: &str, source: &str, shared: &Shared) -> Result<(), Fault> {
+    /// Parses a text and adds its templates; answers the text's own. A later definition replaces
+    /// an earlier one, unless it is blank.
+    pub fn parse(&mut self, name: &str, source: &str, shared: &Shared) -> Result<Template, Fault> {
         let trees = crate::parse::parse(name, source, &|f| shared.functions.get(f).is_some())?;
+        let mut own = None;
         for tree in trees {
-            let keep = tree.is_blank() && self.trees.contains_key(&tree.name);
+            let tree = Rc::new(tree);
+            if tree.name == name {
+                own = Some(Rc::clone(&tree));
+            }
+            let keep = tree.is_blank() && self.get(&tree.name).is_some();
             if !keep {
-                self.trees.insert(tree.name.clone(), Rc::new(tree));
+                self.trees.insert(tree.name.clone(), tree);
             }
         }
-        Ok(())
+        own.map(Template)
+            .ok_or_else(|| Fault::new(format!("template: {name}: no own template")))
     }
 
-    /// Executes a template of the set.
+    /// Executes a template of the set by name.
     pub fn execute(
         self: &Rc<Self>,
         name: &str,
@@ -173,8 +194,24 @@ impl Templates {
         exec::run(self, &tree, data, shared)
     }
 
+    /// Executes a template that was parsed into the set.
+    pub fn run(
+        self: &Rc<Self>,
+        template: &Template,
+        data: Value,
+        shared: &Shared,
+    ) -> Result<Vec<u8>, Fault> {
+        exec::run(self, &template.0, data, shared)
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<Rc<Tree>> {
-        self.trees.get(name).cloned()
+        let mut set = self;
+        loop {
+            if let Some(tree) = set.trees.get(name) {
+                return Some(Rc::clone(tree));
+            }
+            set = set.below.as_deref()?;
+        }
     }
 }
 

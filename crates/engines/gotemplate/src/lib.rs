@@ -15,7 +15,7 @@ mod random;
 mod text;
 pub mod value;
 
-pub use engine::{Call, Limits, MissingKey, Shared, Templates};
+pub use engine::{Call, Limits, MissingKey, Shared, Template, Templates};
 pub use error::{Fault, FaultKind};
 pub use random::Random;
 pub use text::Str;

@@ -237,7 +237,7 @@ impl<'s> Parser<'s, '_> {
         let token = self.next_solid();
         if token.kind == TokenKind::Keyword {
             let node = match token.text {
-                "block" => self.block(&token)?,
+                "block" => self.block()?,
                 "break" => self.loop_word(Node::Break, "{{break}}")?,
                 "continue" => self.loop_word(Node::Continue, "{{continue}}")?,
                 "else" => return self.else_word(),
@@ -247,7 +247,7 @@ impl<'s> Parser<'s, '_> {
                 }
                 "if" => Node::If(self.branch("if")?),
                 "range" => Node::Range(self.branch("range")?),
-                "template" => self.invoke(&token)?,
+                "template" => self.invoke()?,
                 "with" => Node::With(self.branch("with")?),
                 _ => return Err(self.unexpected(&token, "command")),
             };
@@ -330,7 +330,7 @@ impl<'s> Parser<'s, '_> {
         }
     }
 
-    fn block(&mut self, token: &Token<'s>) -> Result<Node> {
+    fn block(&mut self) -> Result<Node> {
         const CONTEXT: &str = "block clause";
         let literal = self.next_solid();
         let name = self.template_name(&literal, CONTEXT)?;
@@ -346,13 +346,13 @@ impl<'s> Parser<'s, '_> {
         let tree = self.tree(&name, root);
         self.add(tree)?;
         Ok(Node::Template(Invoke {
-            at: token.at,
+            at: literal.at,
             name,
             pipe: Some(pipe),
         }))
     }
 
-    fn invoke(&mut self, token: &Token<'s>) -> Result<Node> {
+    fn invoke(&mut self) -> Result<Node> {
         const CONTEXT: &str = "template clause";
         let literal = self.next_solid();
         let name = self.template_name(&literal, CONTEXT)?;
@@ -364,7 +364,7 @@ impl<'s> Parser<'s, '_> {
             Some(self.pipeline(CONTEXT, TokenKind::RightDelim)?)
         };
         Ok(Node::Template(Invoke {
-            at: token.at,
+            at: literal.at,
             name,
             pipe,
         }))

@@ -9,8 +9,8 @@ mod print;
 mod types;
 
 pub use compare::{deep_equal, truth};
-pub(crate) use types::methods_of;
 pub use types::{Kind, Method, NamedType, StructType, Type};
+pub(crate) use types::{is_no_value, methods_of, no_value};
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -101,10 +101,13 @@ impl List {
     /// The same slice with strings as its element type.
     #[must_use]
     pub fn of_strings(self) -> Self {
-        Self {
-            element: "string",
-            ..self
-        }
+        self.of_type("string")
+    }
+
+    /// The same slice with another element type.
+    #[must_use]
+    pub fn of_type(self, element: &'static str) -> Self {
+        Self { element, ..self }
     }
 
     /// A `[]string`.
@@ -146,12 +149,9 @@ impl List {
 
 /// A shared, mutable map with string keys, in the order of their bytes.
 #[derive(Debug, Clone)]
-pub struct Map(Rc<MapCell>);
-
-#[derive(Debug)]
-struct MapCell {
+pub struct Map {
     kind: MapKind,
-    entries: RefCell<BTreeMap<Str, Value>>,
+    entries: Rc<RefCell<BTreeMap<Str, Value>>>,
 }
 
 /// The Go type of a map.
@@ -173,51 +173,59 @@ impl Map {
 
     /// A map of another type.
     pub fn of(kind: MapKind, entries: BTreeMap<Str, Value>) -> Self {
-        Self(Rc::new(MapCell {
+        Self {
             kind,
-            entries: RefCell::new(entries),
-        }))
+            entries: Rc::new(RefCell::new(entries)),
+        }
+    }
+
+    /// The same shared entries under another type.
+    #[must_use]
+    pub fn retyped(&self, kind: MapKind) -> Self {
+        Self {
+            kind,
+            entries: Rc::clone(&self.entries),
+        }
     }
 
     /// The Go type.
     pub fn kind(&self) -> MapKind {
-        self.0.kind
+        self.kind
     }
 
     /// The value of a key.
     pub fn get(&self, key: &[u8]) -> Option<Value> {
-        self.0.entries.borrow().get(key).cloned()
+        self.entries.borrow().get(key).cloned()
     }
 
     /// Whether the key is there.
     pub fn contains(&self, key: &[u8]) -> bool {
-        self.0.entries.borrow().contains_key(key)
+        self.entries.borrow().contains_key(key)
     }
 
     /// Sets a key, seen by all who share the map.
     pub fn insert(&self, key: Str, value: Value) {
-        self.0.entries.borrow_mut().insert(key, value);
+        self.entries.borrow_mut().insert(key, value);
     }
 
     /// Removes a key, seen by all who share the map.
     pub fn remove(&self, key: &[u8]) {
-        self.0.entries.borrow_mut().remove(key);
+        self.entries.borrow_mut().remove(key);
     }
 
     /// The number of keys.
     pub fn len(&self) -> usize {
-        self.0.entries.borrow().len()
+        self.entries.borrow().len()
     }
 
     /// Whether there are no keys.
     pub fn is_empty(&self) -> bool {
-        self.0.entries.borrow().is_empty()
+        self.entries.borrow().is_empty()
     }
 
     /// Keys and values now, in order.
     pub fn entries(&self) -> Vec<(Str, Value)> {
-        self.0
-            .entries
+        self.entries
             .borrow()
             .iter()
             .map(|(k, v)| (k.clone(), v.clone()))
@@ -226,23 +234,23 @@ impl Map {
 
     /// Keys now, in order.
     pub fn keys(&self) -> Vec<Str> {
-        self.0.entries.borrow().keys().cloned().collect()
+        self.entries.borrow().keys().cloned().collect()
     }
 
     /// Removes all keys. Frees maps that hold themselves.
     pub fn clear(&self) {
-        let entries = std::mem::take(&mut *self.0.entries.borrow_mut());
+        let entries = std::mem::take(&mut *self.entries.borrow_mut());
         drop(entries);
     }
 
     /// Whether both are the same shared map.
     pub fn same(&self, other: &Self) -> bool {
-        Rc::ptr_eq(&self.0, &other.0)
+        Rc::ptr_eq(&self.entries, &other.entries)
     }
 
     /// Whether the map can be passed where `map[string]interface {}` is wanted.
     pub fn is_dict(&self) -> bool {
-        match self.0.kind {
+        match self.kind {
             MapKind::Any => true,
             MapKind::Strings => false,
             MapKind::Named(named) => named.element == ANY,

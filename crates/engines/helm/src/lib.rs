@@ -1,1 +1,14 @@
-//! Placeholder.
+//! Helm in process: charts in, manifests out.
+//!
+//! [`chart`] loads, [`values`] joins, [`render`] executes the templates, [`manifest`] sorts what
+//! comes out, and [`template()`] does all of it as `helm template` does.
+
+pub mod capabilities;
+pub mod chart;
+pub mod manifest;
+pub mod render;
+pub mod schema;
+pub mod template;
+pub mod values;
+
+pub use template::template;

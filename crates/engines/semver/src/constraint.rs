@@ -218,10 +218,10 @@ impl Comparison {
 fn parse_group(text: &str) -> Result<Group, ConstraintError> {
     let improper = || ConstraintError::Improper(text.to_owned());
     let mut rest = text.trim_start_matches(is_space);
-    let mut comparisons = Vec::new();
+    let mut patterns = Vec::new();
     loop {
-        let (comparison, tail) = parse_comparison(rest, text)?;
-        comparisons.push(comparison);
+        let (operator, pattern, tail) = cut_comparison(rest).ok_or_else(improper)?;
+        patterns.push((operator, pattern));
         let trimmed = tail.trim_start_matches(is_space);
         if trimmed.is_empty() {
             break;
@@ -232,6 +232,13 @@ fn parse_group(text: &str) -> Result<Group, ConstraintError> {
             None => return Err(improper()),
         };
     }
+    // Only when the whole group has its shape do versions count.
+    let comparisons: Vec<Comparison> = patterns
+        .into_iter()
+        .map(|(operator, pattern)| {
+            parse_pattern(pattern).map(|(version, given)| Comparison { operator, version, given })
+        })
+        .collect::<Result<_, _>>()?;
     let prereleases = comparisons
         .iter()
         .any(|c| !c.version.prerelease().is_empty());
@@ -241,27 +248,15 @@ fn parse_group(text: &str) -> Result<Group, ConstraintError> {
     })
 }
 
-fn parse_comparison<'a>(
-    text: &'a str,
-    whole: &str,
-) -> Result<(Comparison, &'a str), ConstraintError> {
+/// Cuts the first comparison off: its operator, its version pattern, and the rest.
+fn cut_comparison(text: &str) -> Option<(Operator, &str, &str)> {
     let (operator, after) = OPERATORS
         .iter()
         .find_map(|(mark, op)| text.strip_prefix(mark).map(|rest| (*op, rest)))
         .unwrap_or((Operator::Equal, text));
     let after = after.trim_start_matches(is_space);
-    let length =
-        version_length(after).ok_or_else(|| ConstraintError::Improper(whole.to_owned()))?;
-    let (pattern, tail) = after.split_at(length);
-    let (version, given) = parse_pattern(pattern)?;
-    Ok((
-        Comparison {
-            operator,
-            version,
-            given,
-        },
-        tail,
-    ))
+    let (pattern, tail) = after.split_at(version_length(after)?);
+    Some((operator, pattern, tail))
 }
 
 /// Reads `1.2.x-rc` into a version with zeros for what is open, and the count of given numbers.

@@ -310,8 +310,20 @@ struct Parsed {
     zone_name: Option<String>,
 }
 
+/// Quotes as Go's time package does on its own: everything but printable ASCII as bytes.
 fn quoted(text: &str) -> String {
-    crate::strconv::quote(text.as_bytes(), crate::strconv::Charset::Unicode)
+    let mut out = String::from("\"");
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\\' => out.extend(['\\', char::from(byte)]),
+            b' '..=b'~' => out.push(char::from(byte)),
+            _ => {
+                let _ = write!(out, "\\x{byte:02x}");
+            }
+        }
+    }
+    out.push('"');
+    out
 }
 
 pub(super) fn parse(layout: &str, text: &str, zone: &Zone) -> Result<Time, LayoutError> {
@@ -331,7 +343,7 @@ pub(super) fn parse(layout: &str, text: &str, zone: &Zone) -> Result<Time, Layou
     loop {
         let next = next_token(pattern);
         let literal = next.map_or(pattern, |(literal, ..)| literal);
-        rest = skip_literal(rest, literal).ok_or_else(|| mismatch(rest, literal))?;
+        rest = skip_literal(rest, literal).map_err(|left| mismatch(left, literal))?;
         let Some((_, element, token, tail)) = next else {
             break;
         };
@@ -353,20 +365,20 @@ pub(super) fn parse(layout: &str, text: &str, zone: &Zone) -> Result<Time, Layou
     parsed.finish(zone).map_err(range)
 }
 
-/// Skips a literal; runs of spaces in it match any number of spaces.
-fn skip_literal<'a>(text: &'a str, literal: &str) -> Option<&'a str> {
+/// Skips a literal; runs of spaces in it match any number of spaces. The error is what was left.
+fn skip_literal<'a>(text: &'a str, literal: &str) -> Result<&'a str, &'a str> {
     let mut rest = text;
     for c in literal.chars() {
         if c == ' ' {
             if !rest.is_empty() && !rest.starts_with(' ') {
-                return None;
+                return Err(rest);
             }
             rest = rest.trim_start_matches(' ');
         } else {
-            rest = rest.strip_prefix(c)?;
+            rest = rest.strip_prefix(c).ok_or(rest)?;
         }
     }
-    Some(rest)
+    Ok(rest)
 }
 
 enum Bad {

@@ -5,7 +5,7 @@ use super::state::{Evaluated, Site, State};
 use crate::ast::{Term, TermKind};
 use crate::engine::Call;
 use crate::funcs::Body;
-use crate::value::{ANY, Method, Type, Value, truth};
+use crate::value::{ANY, MapKind, Method, Type, Value, truth};
 
 impl<'t> State<'t, '_> {
     pub(super) fn function(
@@ -156,6 +156,9 @@ impl<'t> State<'t, '_> {
         self.at(Site::Term(term));
         let evaluated = match &term.kind {
             TermKind::Nil => {
+                if want == Type::Length {
+                    return Ok(crate::value::no_value());
+                }
                 if want.takes_nil() {
                     return Ok(Value::Nil);
                 }
@@ -179,7 +182,9 @@ impl<'t> State<'t, '_> {
     /// A constant where a parameter's type is known.
     fn literal(&mut self, dot: &Evaluated, want: Type, term: &'t Term) -> Result<Value> {
         match (want, &term.kind) {
-            (Type::Any | Type::Reflect, _) => self.constant(dot, term).map(|e| e.value),
+            (Type::Any | Type::Reflect | Type::Length, _) => {
+                self.constant(dot, term).map(|e| e.value)
+            }
             (Type::Bool, TermKind::Bool(b)) => Ok(Value::Bool(*b)),
             (Type::Bool, _) => Err(self.fail(format!("expected bool; found {term}"))),
             (Type::String, TermKind::Text(text)) => Ok(Value::Str(text.value.clone())),
@@ -214,13 +219,20 @@ impl<'t> State<'t, '_> {
 
     fn validated(&self, evaluated: Evaluated, want: Type) -> Result<Value> {
         if evaluated.is_invalid() {
+            if want == Type::Length {
+                return Ok(crate::value::no_value());
+            }
             if want.takes_nil() {
                 return Ok(Value::Nil);
             }
             return Err(self.fail(format!("invalid value; expected {}", want.name())));
         }
         if want.accepts(&evaluated.value) {
-            return Ok(evaluated.value);
+            return Ok(match evaluated.value {
+                // The parameter's type is the plain one, so the argument takes it.
+                Value::Map(map) if want == Type::Dict => Value::Map(map.retyped(MapKind::Any)),
+                value => value,
+            });
         }
         // An interface that holds nothing has only its own type to show.
         let got = if evaluated.value.is_nil() {

@@ -41,7 +41,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::variadic("html", &[Type::Any], |_, a| Ok(escaped(a, escape::html))),
     Function::variadic("index", &[R, R], index),
     Function::variadic("js", &[Type::Any], |_, a| Ok(escaped(a, escape::js))),
-    Function::fixed("len", &[R], len),
+    Function::fixed("len", &[Type::Length], len),
     Function::fixed("not", &[R], |_, a| Ok(Value::Bool(!truth(&a.any(0))))),
     Function::variadic("print", &[Type::Any], |_, a| {
         Ok(Value::str(go::fmt::sprint(a)))
@@ -64,7 +64,16 @@ fn printf(call: &Call<'_>, args: &[Value]) -> Result {
 fn escaped(args: &[Value], escape: fn(&[u8]) -> Vec<u8>) -> Value {
     let text = match args {
         [Value::Str(text)] => text.as_bytes().to_vec(),
-        many => go::fmt::sprint(many),
+        many => {
+            let printable = |v: &Value| {
+                if v.is_nil() {
+                    Value::from("<no value>")
+                } else {
+                    v.clone()
+                }
+            };
+            go::fmt::sprint(&many.iter().map(printable).collect::<Vec<_>>())
+        }
     };
     Value::str(escape(&text))
 }
@@ -119,7 +128,6 @@ fn eq(_: &Call<'_>, args: &[Value]) -> Result {
     if rest.is_empty() {
         return Err(missing());
     }
-    let comparable = |v: &Value| !matches!(v.kind(), Kind::Slice | Kind::Map);
     for other in rest {
         let equal = match (basic(first), basic(other)) {
             (Some(Basic::Int), Some(Basic::Uint)) => {
@@ -128,21 +136,10 @@ fn eq(_: &Call<'_>, args: &[Value]) -> Result {
             (Some(Basic::Uint), Some(Basic::Int)) => {
                 i128::from(unsigned(first)) == i128::from(signed(other))
             }
-            (Some(x), Some(y)) if x != y => return Err(incompatible(first, other)),
-            (Some(kind), Some(_)) => same(kind, first, other),
-            _ if first.is_nil() || other.is_nil() => first.is_nil() == other.is_nil(),
-            _ => {
-                if !comparable(first) {
-                    return Err(not_comparable(first));
-                }
-                if !comparable(other) {
-                    return Err(not_comparable(other));
-                }
-                if basic(first).is_some() || basic(other).is_some() {
-                    return Err(incompatible(first, other));
-                }
-                crate::value::deep_equal(first, other)
-            }
+            (Some(x), Some(y)) if x == y => same(x, first, other),
+            (None, None) => same_other(first, other)?,
+            _ if first.is_nil() || other.is_nil() => false,
+            _ => return Err(incompatible(first, other)),
         };
         if equal {
             return Ok(Value::Bool(true));
@@ -171,12 +168,29 @@ fn incompatible(a: &Value, b: &Value) -> Fault {
     Fault::new(format!("incompatible types for comparison: {a} and {b}"))
 }
 
-fn not_comparable(value: &Value) -> Fault {
-    let shown = String::from_utf8_lossy(&value.printed()).into_owned();
-    Fault::new(format!(
-        "non-comparable type {shown}: {}",
-        value.type_name()
-    ))
+/// Compares what is no basic kind: nil, slices, maps, structs.
+fn same_other(a: &Value, b: &Value) -> std::result::Result<bool, Fault> {
+    let shown = |v: &Value| {
+        let text = go::fmt::sprintf(b"%s", std::slice::from_ref(v));
+        String::from_utf8_lossy(&text).into_owned()
+    };
+    let (of_a, of_b) = (a.type_name(), b.type_name());
+    if a.kind() != b.kind() && !a.is_nil() && !b.is_nil() {
+        let (first, second) = (shown(a), String::from_utf8_lossy(&b.printed()).into_owned());
+        let text = format!("non-comparable types {first}: {of_a}, {of_b}: {second}");
+        return Err(Fault::new(text));
+    }
+    let nil = |v: &Value| v.is_nil() || matches!(v, Value::List(list) if list.is_nil());
+    if nil(a) || nil(b) {
+        return Ok(nil(a) == nil(b));
+    }
+    if matches!(b.kind(), Kind::Slice | Kind::Map) {
+        return Err(Fault::new(format!(
+            "non-comparable type {}: {of_b}",
+            shown(b)
+        )));
+    }
+    Ok(crate::value::deep_equal(a, b))
 }
 
 fn ne(call: &Call<'_>, args: &[Value]) -> Result {
@@ -212,6 +226,11 @@ fn order(args: &[Value], accept: &[Ordering]) -> Result {
 fn len(_: &Call<'_>, args: &[Value]) -> Result {
     let count = match args.any(0) {
         Value::Nil => return Err(Fault::new("len of nil pointer")),
+        value if crate::value::is_no_value(&value) => {
+            return Err(Fault::new(
+                "reflect: call of reflect.Value.Type on zero Value",
+            ));
+        }
         Value::Str(s) | Value::Bytes(s) => s.len(),
         Value::List(list) => list.items().len(),
         Value::Map(map) => map.len(),

@@ -1,7 +1,7 @@
 //! Dictionaries.
 
 use super::Function;
-use super::args::{Arguments, NIL_POINTER, string_of};
+use super::args::{Arguments, string_of};
 use crate::engine::Call;
 use crate::error::Fault;
 use crate::text::Str;
@@ -145,7 +145,9 @@ fn omit(_: &Call<'_>, args: &[Value]) -> Result {
 fn deep_copy(call: &Call<'_>, args: &[Value]) -> Result {
     let value = args.any(0);
     if value.is_nil() {
-        return Err(Fault::new(NIL_POINTER));
+        return Err(Fault::new(
+            "reflect: call of reflect.Value.Type on zero Value",
+        ));
     }
     copied(call, &value, 0)
 }

@@ -1,7 +1,7 @@
 //! Lists.
 
 use super::Function;
-use super::args::{Arguments, as_slice, strings_of};
+use super::args::{Arguments, as_slice, string_of, strings_of};
 use super::cast;
 use crate::engine::Call;
 use crate::error::Fault;
@@ -68,22 +68,27 @@ fn prepend(call: &Call<'_>, args: &[Value]) -> Result {
     Ok(Value::list(items))
 }
 
+/// Upstream counts the chunks in floats, which decides what odd sizes give.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the lengths are small, and upstream computes in floats"
+)]
 fn chunk(_: &Call<'_>, args: &[Value]) -> Result {
     let list = args.slice(1, "Cannot chunk type")?;
-    let size = usize::try_from(args.int(0)).unwrap_or(0);
-    if size == 0 {
-        let text = if args.int(0) == 0 && !list.items().is_empty() {
-            "runtime error: integer divide by zero"
-        } else {
-            "runtime error: makeslice: len out of range"
-        };
-        return Err(Fault::new(text));
+    let (size, length) = (args.int(0), list.items().len());
+    let count = ((length as f64 - 1.0) / size as f64).floor() + 1.0;
+    let negative_chunk = size < 0 && count >= 1.0;
+    if size == 0 || count < 0.0 || negative_chunk {
+        return Err(Fault::new("runtime error: makeslice: len out of range"));
     }
-    let chunks = list
-        .items()
-        .chunks(size)
-        .map(|c| Value::list(c.to_vec()))
-        .collect();
+    if count < 1.0 {
+        return Ok(Value::List(List::typed("[]interface {}", Vec::new())));
+    }
+    let size = usize::try_from(size).unwrap_or(1).max(1);
+    let chunks = list.items().chunks(size).take(count as usize);
+    let chunks = chunks.map(|c| Value::list(c.to_vec())).collect();
     Ok(Value::List(List::typed("[]interface {}", chunks)))
 }
 
@@ -154,7 +159,11 @@ fn reverse(_: &Call<'_>, args: &[Value]) -> Result {
 }
 
 fn sort_alpha(_: &Call<'_>, args: &[Value]) -> Result {
-    let mut strings = strings_of(&args.any(0));
+    let value = args.any(0);
+    let mut strings = match as_slice(&value) {
+        Some(_) => strings_of(&value),
+        None => vec![string_of(&value)],
+    };
     strings.sort();
     Ok(Value::List(List::strings(strings)))
 }

@@ -248,32 +248,52 @@ fn base32_encode(text: &[u8]) -> String {
     out
 }
 
+/// Decodes standard base32 as Go does; what is wrong becomes the text.
 fn base32_decode(text: &[u8]) -> Value {
-    let clean: Vec<u8> = text
-        .iter()
-        .copied()
-        .filter(|b| !matches!(b, b'\n' | b'\r'))
-        .collect();
-    let bad = |at: usize| Value::from(format!("illegal base32 data at input byte {at}"));
+    let clean: Vec<u8> = text.iter().copied().filter(|b| !is_break(*b)).collect();
     let mut out = Vec::with_capacity(clean.len() / 8 * 5);
-    let blocks = clean.len().div_ceil(8);
-    for (n, block) in clean.chunks(8).enumerate() {
-        let digits = block.iter().take_while(|b| **b != b'=').count();
-        let padded = block.len() == 8 && block[digits..].iter().all(|b| *b == b'=');
-        let whole = digits == 8 || n + 1 == blocks && matches!(digits, 2 | 4 | 5 | 7);
-        let mut bits = 0_u64;
-        for (i, byte) in block[..digits].iter().enumerate() {
-            let Some(value) = BASE32.iter().position(|b| b == byte) else {
-                return bad(n * 8 + i);
-            };
-            bits |= (value as u64) << (35 - 5 * i);
+    for start in (0..clean.len()).step_by(8) {
+        match base32_block(&clean, start) {
+            Ok((bytes, more)) => {
+                out.extend_from_slice(&bytes);
+                if !more {
+                    break;
+                }
+            }
+            Err(at) => return Value::from(format!("illegal base32 data at input byte {at}")),
         }
-        if !padded || !whole {
-            return bad(n * 8 + digits.min(block.len()));
-        }
-        out.extend_from_slice(&bits.to_be_bytes()[3..3 + digits * 5 / 8]);
     }
     Value::str(out)
+}
+
+/// Decodes eight characters; whether more may follow. The error is a position.
+fn base32_block(text: &[u8], start: usize) -> std::result::Result<(Vec<u8>, bool), usize> {
+    let mut bits = 0_u64;
+    for filled in 0..8 {
+        let at = start + filled;
+        let Some(byte) = text.get(at) else {
+            return Err(start);
+        };
+        let left = text.len() - at - 1;
+        if *byte == b'=' && filled >= 2 && left < 8 {
+            if left + filled < 7 {
+                return Err(text.len());
+            }
+            for k in 0..7 - filled {
+                if text.get(at + 1 + k).is_some_and(|b| *b != b'=') {
+                    return Err(at + k);
+                }
+            }
+            if matches!(filled, 3 | 6) {
+                return Err(at);
+            }
+            let bytes = bits << (40 - 5 * filled);
+            return Ok((bytes.to_be_bytes()[3..3 + filled * 5 / 8].to_vec(), false));
+        }
+        let digit = BASE32.iter().position(|b| b == byte).ok_or(at)?;
+        bits = bits << 5 | digit as u64;
+    }
+    Ok((bits.to_be_bytes()[3..].to_vec(), true))
 }
 
 fn cat(_: &Call<'_>, args: &[Value]) -> Result {

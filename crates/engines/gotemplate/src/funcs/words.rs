@@ -32,12 +32,14 @@ pub(super) const FUNCTIONS: &[Function] = &[
         Ok(cased(&a.string(0), |t| t.chars().map(upper).collect()))
     }),
     Function::fixed("nospace", &[STR], |_, a| {
-        Ok(Value::from(
-            a.text(0)
-                .chars()
-                .filter(|c| !c.is_whitespace())
-                .collect::<String>(),
-        ))
+        // Upstream takes each byte for a character.
+        let text = a.string(0);
+        let kept = text
+            .as_bytes()
+            .iter()
+            .map(|b| char::from(*b))
+            .filter(|c| !c.is_whitespace());
+        Ok(Value::from(kept.collect::<String>()))
     }),
     Function::fixed("swapcase", &[STR], |_, a| {
         let swap = |c: char| if c.is_uppercase() { lower(c) } else { upper(c) };
@@ -240,10 +242,18 @@ fn joined_case(text: &str, connector: char) -> String {
     out
 }
 
+/// The first byte of each word, which upstream takes for a character.
 fn initials(text: &str) -> String {
-    text.split_whitespace()
-        .filter_map(|word| word.chars().next())
-        .collect()
+    let mut gap = true;
+    let mut out = String::new();
+    for c in text.bytes().map(char::from) {
+        if c.is_whitespace() {
+            gap = true;
+        } else if std::mem::take(&mut gap) {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// Capitalises each letter that no letter, digit, underscore or mark stands before.

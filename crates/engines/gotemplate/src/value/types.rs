@@ -59,6 +59,8 @@ pub enum Type {
     Any,
     /// `reflect.Value`: anything, as the builtin functions take it.
     Reflect,
+    /// `reflect.Value` of `len`, which tells no value at all from nil.
+    Length,
     /// `string`
     String,
     /// `bool`
@@ -86,7 +88,7 @@ impl Type {
     pub fn name(self) -> &'static str {
         match self {
             Self::Any => super::ANY,
-            Self::Reflect => "reflect.Value",
+            Self::Reflect | Self::Length => "reflect.Value",
             Self::String => "string",
             Self::Bool => "bool",
             Self::Int => "int",
@@ -103,7 +105,7 @@ impl Type {
     /// Whether the value has this type or can be assigned to it.
     pub fn accepts(self, value: &Value) -> bool {
         match (self, value) {
-            (Self::Any | Self::Reflect, _)
+            (Self::Any | Self::Reflect | Self::Length, _)
             | (Self::String, Value::Str(_))
             | (Self::Bool, Value::Bool(_))
             | (Self::Int, Value::Int(_))
@@ -120,7 +122,7 @@ impl Type {
     /// Whether nil can be passed.
     pub fn takes_nil(self) -> bool {
         match self {
-            Self::Any | Self::Reflect | Self::Dict | Self::List => true,
+            Self::Any | Self::Reflect | Self::Length | Self::Dict | Self::List => true,
             Self::Named(name) => name.starts_with('*'),
             _ => false,
         }
@@ -176,6 +178,22 @@ impl std::fmt::Debug for StructType {
             .field("name", &self.name)
             .finish_non_exhaustive()
     }
+}
+
+static NO_VALUE: StructType = StructType {
+    name: "reflect.Value",
+    pointer: false,
+    text: None,
+    methods: &[],
+};
+
+/// Stands for no value at all, which a parameter of type [`Type::Length`] can take.
+pub(crate) fn no_value() -> Value {
+    Value::structure(&NO_VALUE, Vec::new())
+}
+
+pub(crate) fn is_no_value(value: &Value) -> bool {
+    matches!(value, Value::Struct(s) if std::ptr::eq(s.of, &raw const NO_VALUE))
 }
 
 /// The methods of a value's type.

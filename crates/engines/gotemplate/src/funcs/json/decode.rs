@@ -15,11 +15,16 @@ type Result<T> = std::result::Result<T, String>;
 /// # Errors
 /// Go's text, such as `unexpected end of JSON input`.
 pub fn parse(text: &[u8]) -> Result<Value> {
-    let mut parser = Parser { text, at: 0 };
+    let mut parser = Parser {
+        text,
+        at: 0,
+        range: None,
+    };
     let value = parser.value(0)?;
     parser.space();
     match parser.peek() {
-        None => Ok(value),
+        // Go checks the whole text before it reads a number.
+        None => parser.range.map_or(Ok(value), Err),
         Some(_) => Err(parser.invalid("after top-level value")),
     }
 }
@@ -27,6 +32,8 @@ pub fn parse(text: &[u8]) -> Result<Value> {
 struct Parser<'a> {
     text: &'a [u8],
     at: usize,
+    /// The first number that is too large.
+    range: Option<String>,
 }
 
 impl Parser<'_> {
@@ -106,7 +113,7 @@ impl Parser<'_> {
         if number.is_infinite() {
             let text =
                 format!("json: cannot unmarshal number {literal} into Go value of type float64");
-            return Err(text);
+            self.range.get_or_insert(text);
         }
         Ok(Value::Float(number))
     }
