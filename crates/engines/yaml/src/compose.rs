@@ -27,6 +27,8 @@ pub(crate) struct Rules {
     pub(crate) duplicates: Duplicates,
     pub(crate) limits: Limits,
     pub(crate) source: Source,
+    /// Line of the file the text begins at.
+    pub(crate) origin: usize,
 }
 
 /// An anchor seen in the document.
@@ -105,8 +107,8 @@ impl<'r> Composer<'r> {
         while let Some(located) = events.next()? {
             let ends_document = located.event == Event::DocumentEnd;
             documents.extend(self.step(located)?);
-            if ends_document {
-                self.findings.take(self.rules.schema, &self.rules.source)?;
+            if ends_document && let Some((at, kind)) = self.findings.take(self.rules.schema) {
+                return self.fail(at, kind);
             }
             if first_only && ends_document {
                 break;
@@ -168,6 +170,7 @@ impl<'r> Composer<'r> {
             file: self.rules.source.clone(),
             at,
             kind,
+            origin: self.rules.origin,
         })
     }
 

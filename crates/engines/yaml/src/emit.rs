@@ -8,6 +8,7 @@ mod order;
 mod print;
 mod scalar;
 mod shape;
+mod text;
 
 pub use order::compare_keys;
 pub(crate) use scalar::{fits_plain, fits_single_quotes};

@@ -1,5 +1,6 @@
 //! What can be wrong with a YAML text.
 
+use crate::go_syntax::quoted;
 use crate::resolve::Schema;
 use crate::span::{Position, Source};
 use std::fmt;
@@ -13,6 +14,8 @@ pub struct Error {
     pub(crate) file: Source,
     pub(crate) at: Position,
     pub(crate) kind: ErrorKind,
+    /// Line of the file the text began at.
+    pub(crate) origin: usize,
 }
 
 /// The kinds of [`Error`].
@@ -24,7 +27,7 @@ pub enum ErrorKind {
     Syntax {
         /// What Go's scanner or parser says.
         message: &'static str,
-        /// The line Go prints, from 1, or `None` where it prints none.
+        /// The line Go prints, counted from the start of the text, or `None` where it prints none.
         go_line: Option<usize>,
     },
     /// The bytes are no text: not UTF-8, or a character YAML forbids.
@@ -159,6 +162,8 @@ impl Error {
 
     /// Prints the sentence Go's YAML library prints for this error, `yaml: ` included.
     ///
+    /// Its lines count from the start of the text that was read, wherever that stands in its file.
+    ///
     /// Source: observed with go.yaml.in/yaml v2.4 and v3.0.
     pub fn go_text(&self) -> String {
         match &self.kind {
@@ -169,43 +174,44 @@ impl Error {
                 format!("yaml: line {line}: {message}")
             }
             ErrorKind::DuplicateKeys { keys, schema } => {
-                let lines = keys.iter().map(|DuplicateKey { key, first, at }| match schema {
-                    Schema::Core => {
-                        let line = at.line;
-                        format!("\n  line {line}: mapping key {key:?} already defined at line {first}")
-                    }
-                    Schema::Legacy => {
-                        format!("\n  line {}: key {key:?} already set in map", at.line)
-                    }
-                });
+                let lines = keys.iter().map(|key| self.go_duplicate(key, *schema));
                 format!(
                     "yaml: unmarshal errors:{}",
                     lines.collect::<Vec<_>>().concat()
                 )
             }
-            ErrorKind::UnsupportedKey { key, value } => {
-                let kind = match key
-                    .strip_prefix("0x")
-                    .map(|hex| u64::from_str_radix(hex, 16))
-                {
-                    Some(Ok(number)) => format!("%!s(uint64={number})"),
-                    _ => "%!s(<nil>)".to_owned(),
-                };
-                let bare = |text: &str| text.replace("interface {}(nil)", "<nil>");
-                let value = if value == "interface {}(nil)" {
-                    bare(value)
-                } else {
-                    value.clone()
-                };
-                format!(
-                    "unsupported map key of type: {kind}, key: {}, value: {value}",
-                    bare(key)
-                )
-            }
+            ErrorKind::UnsupportedKey { key, value } => go_unsupported(key, value),
             ErrorKind::TaggedKey => self.kind.to_string(),
             kind => format!("yaml: {kind}"),
         }
     }
+
+    fn go_duplicate(&self, duplicate: &DuplicateKey, schema: Schema) -> String {
+        let relative = |line: usize| (line + 1).saturating_sub(self.origin);
+        let (line, first) = (relative(duplicate.at.line), relative(duplicate.first));
+        let key = quoted(&duplicate.key);
+        match schema {
+            Schema::Core => {
+                format!("\n  line {line}: mapping key {key} already defined at line {first}")
+            }
+            Schema::Legacy => format!("\n  line {line}: key {key} already set in map"),
+        }
+    }
+}
+
+/// Says what sigs.k8s.io/yaml says of a key it has no text for.
+fn go_unsupported(key: &str, value: &str) -> String {
+    const NIL: &str = "interface {}(nil)";
+    let kind = match key
+        .strip_prefix("0x")
+        .map(|hex| u64::from_str_radix(hex, 16))
+    {
+        Some(Ok(number)) => format!("%!s(uint64={number})"),
+        _ => "%!s(<nil>)".to_owned(),
+    };
+    let key = if key == NIL { "<nil>" } else { key };
+    let value = if value == NIL { "<nil>" } else { value };
+    format!("unsupported map key of type: {kind}, key: {key}, value: {value}")
 }
 
 impl fmt::Display for Error {

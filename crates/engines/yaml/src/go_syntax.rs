@@ -74,7 +74,14 @@ fn print_scalar(out: &mut String, scalar: &Scalar) -> fmt::Result {
     }
 }
 
-/// Quotes a string as Go's `strconv.Quote` does.
+/// Returns a string as Go's `strconv.Quote` does.
+pub(crate) fn quoted(text: &str) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = quote(&mut out, text);
+    out
+}
+
 fn quote(out: &mut String, text: &str) -> fmt::Result {
     out.write_char('"')?;
     for c in text.chars() {

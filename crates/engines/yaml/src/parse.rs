@@ -131,6 +131,7 @@ impl Reader {
             duplicates: self.duplicates,
             limits: self.limits,
             source: Source::new(file),
+            origin: self.origin.line,
         };
         self.check_size(text.len(), &rules.source)?;
         let Input {
@@ -155,11 +156,7 @@ impl Reader {
             return Ok(());
         }
         let kind = ErrorKind::TooLarge { bytes, limit };
-        Err(Error {
-            file: source.clone(),
-            at: self.origin,
-            kind,
-        })
+        Err(self.fail(source, self.origin, kind))
     }
 
     /// Returns how many tokens Go's library makes ahead: it decides which of two errors shows.
@@ -191,14 +188,20 @@ impl Reader {
             _ if problem > 0 => problem + correction,
             _ => context,
         };
-        let go_line = (line > 0).then(|| line + self.origin.line - 1);
+        let go_line = (line > 0).then_some(line);
+        let kind = ErrorKind::Syntax {
+            message: fault.message,
+            go_line,
+        };
+        self.fail(source, self.place(fault.problem, skipped), kind)
+    }
+
+    fn fail(&self, source: &Source, at: Position, kind: ErrorKind) -> Error {
         Error {
             file: source.clone(),
-            at: self.place(fault.problem, skipped),
-            kind: ErrorKind::Syntax {
-                message: fault.message,
-                go_line,
-            },
+            at,
+            kind,
+            origin: self.origin.line,
         }
     }
 }
@@ -226,11 +229,7 @@ impl<'a> Steps<'a, '_> {
             let at = self
                 .reader
                 .place(self.grammar.mark_of(*offset), self.skipped);
-            return Err(Error {
-                file: self.source.clone(),
-                at,
-                kind: kind.clone(),
-            });
+            return Err(self.reader.fail(self.source, at, kind.clone()));
         }
         let step = next.map_err(|fault| self.reader.error(&fault, self.source, self.skipped))?;
         Ok(step.map(
@@ -286,7 +285,19 @@ mod tests {
         let root = reader.read_first(b"a: b", "f.yaml").unwrap().unwrap();
         assert_eq!(root.get("a").unwrap().span.to_string(), "f.yaml:10:4");
         assert_eq!(root.get("a").unwrap().span.range(), 103..104);
-        assert_eq!(reader.read(b"a: 1\na: 2", "f.yaml").unwrap_err().line(), 11);
+        let error = reader.read(b"a: 1\na: 2", "f.yaml").unwrap_err();
+        assert_eq!(error.line(), 11);
+        assert!(
+            error
+                .go_text()
+                .contains("line 2: mapping key \"a\" already defined at line 1")
+        );
+        let error = reader.read(b"a: 1\nb: c: d", "f.yaml").unwrap_err();
+        assert_eq!(error.line(), 11);
+        assert_eq!(
+            error.go_text(),
+            "yaml: line 2: mapping values are not allowed in this context"
+        );
     }
 
     #[test]

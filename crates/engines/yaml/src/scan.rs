@@ -6,21 +6,18 @@
 mod block_scalar;
 mod cursor;
 mod flow_scalar;
+mod keys;
 mod plain;
 mod property;
+mod space;
 
 pub(crate) use cursor::Mark;
 
 use crate::node::Style;
-use cursor::{Cursor, is_blank};
+use cursor::Cursor;
+use keys::Slot;
 use std::borrow::Cow;
 use std::collections::VecDeque;
-
-/// Most characters between the start of a key and its `:`.
-const SIMPLE_KEY_CHARS: usize = 1024;
-
-/// How far go-yaml v3 looks for a comment, in bytes.
-const COMMENT_BYTES: usize = 512;
 
 /// What a token is.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,25 +68,6 @@ pub(crate) struct Fault {
 pub(crate) struct Comment<'a> {
     pub(crate) start: Mark,
     pub(crate) text: &'a str,
-}
-
-/// Where one level of flow nesting keeps its possible key.
-#[derive(Debug, Clone, Copy, Default)]
-struct Slot {
-    key: Option<PossibleKey>,
-    /// Number of the token that was last a possible key here; at first that of the opening bracket.
-    token: usize,
-}
-
-/// A token that is a key if a `:` follows.
-#[derive(Debug, Clone, Copy)]
-struct PossibleKey {
-    /// A block mapping can only go on with a key here.
-    required: bool,
-    token: usize,
-    mark: Mark,
-    /// The token waits in the queue for the `:`.
-    held: bool,
 }
 
 /// Makes tokens of a text.
@@ -192,36 +170,6 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Tells whether the first token of the queue may yet get a key token before it.
-    fn head_may_follow_key(&mut self) -> Outcome<bool> {
-        while let Some(&(token, slot)) = self.key_slots.front() {
-            match self.keys.get(slot).and_then(|slot| slot.key) {
-                Some(key) if key.token == token && key.held && token >= self.taken => {
-                    return if token == self.taken {
-                        self.is_valid(slot, key)
-                    } else {
-                        Ok(false)
-                    };
-                }
-                _ => self.key_slots.pop_front(),
-            };
-        }
-        Ok(false)
-    }
-
-    /// Tells whether a `:` here can still belong to the key; forgets the key otherwise.
-    fn is_valid(&mut self, slot: usize, key: PossibleKey) -> Outcome<bool> {
-        let mark = self.cursor.mark;
-        if key.mark.line == mark.line && key.mark.index + SIMPLE_KEY_CHARS >= mark.index {
-            return Ok(true);
-        }
-        self.keys[slot].key = None;
-        if key.required {
-            return self.fault("could not find expected ':'", key.mark);
-        }
-        Ok(false)
-    }
-
     fn fault<T>(&self, message: &'static str, context: Mark) -> Outcome<T> {
         let problem = self.cursor.mark;
         Err(Fault {
@@ -282,80 +230,6 @@ impl<'a> Scanner<'a> {
 
     fn column(&self) -> isize {
         isize::try_from(self.cursor.mark.column).unwrap_or(isize::MAX)
-    }
-
-    /// Steps over blanks, comments and line breaks; returns where the last token ended, a comment on
-    /// its line included.
-    fn skip_to_token(&mut self) -> Mark {
-        if self.ahead > 0 {
-            self.line_comment();
-        }
-        let end = self.cursor.mark;
-        loop {
-            // A tab where a key may begin would be indentation.
-            let tabs = self.in_flow() || !self.key_allowed;
-            while self.cursor.byte() == b' ' || (tabs && self.cursor.byte() == b'\t') {
-                self.cursor.skip(1);
-            }
-            if self.cursor.byte() == b'#' {
-                self.comment();
-                while self.ahead > 0 && self.skip_to_comment() {
-                    self.comment();
-                }
-            }
-            if !self.cursor.at_break() {
-                return end;
-            }
-            self.cursor.take_break();
-            if !self.in_flow() {
-                self.key_allowed = true;
-            }
-        }
-    }
-
-    /// Takes a comment on the last token's line, as v3 does: with tabs before it wherever it stands.
-    fn line_comment(&mut self) {
-        match self.queue.back() {
-            Some(Token {
-                kind: TokenKind::BlockEntry,
-                ..
-            })
-            | None => return,
-            Some(token) if token.end.line != self.cursor.mark.line => return,
-            Some(_) => {}
-        }
-        let rest = self.cursor.rest().as_bytes();
-        let blanks = rest.iter().take_while(|byte| is_blank(**byte)).count();
-        if blanks < COMMENT_BYTES && rest.get(blanks) == Some(&b'#') {
-            self.cursor.skip(blanks);
-            self.comment();
-        }
-    }
-
-    /// Goes on to the next comment if nothing but white space is before it, as v3 does after a
-    /// comment: tabs at the start of those lines count as white space, too.
-    fn skip_to_comment(&mut self) -> bool {
-        let rest = self.cursor.rest();
-        let gap = rest
-            .find(|c: char| !matches!(c, ' ' | '\t' | '\r' | '\n'))
-            .unwrap_or(rest.len());
-        if gap >= COMMENT_BYTES || !rest[gap..].starts_with('#') {
-            return false;
-        }
-        let target = self.cursor.mark.offset + gap;
-        while self.cursor.mark.offset < target {
-            self.cursor.skip_blanks();
-            self.cursor.take_break();
-        }
-        true
-    }
-
-    fn comment(&mut self) {
-        let start = self.cursor.mark;
-        let text = self.cursor.skip_to_line_end();
-        if let Some(comments) = &mut self.comments {
-            comments.push(Comment { start, text });
-        }
     }
 
     /// Appends a token of `length` ASCII characters that stands here.
@@ -420,37 +294,6 @@ impl<'a> Scanner<'a> {
                 end,
             });
             self.indent = self.indents.pop().unwrap_or(-1);
-        }
-    }
-
-    /// Notes that what begins here may be a key.
-    fn may_be_key(&mut self) -> Outcome {
-        if !self.key_allowed {
-            return Ok(());
-        }
-        self.forget_key()?;
-        let required = !self.in_flow() && self.indent == self.column();
-        let token = self.taken + self.queue.len();
-        let key = PossibleKey {
-            required,
-            token,
-            mark: self.cursor.mark,
-            held: true,
-        };
-        self.key_slots.push_back((token, self.keys.len() - 1));
-        if let Some(slot) = self.keys.last_mut() {
-            *slot = Slot {
-                key: Some(key),
-                token,
-            };
-        }
-        Ok(())
-    }
-
-    fn forget_key(&mut self) -> Outcome {
-        match self.keys.last_mut().and_then(|slot| slot.key.take()) {
-            Some(key) if key.required => self.fault("could not find expected ':'", key.mark),
-            _ => Ok(()),
         }
     }
 

@@ -1,8 +1,8 @@
 //! What is wrong with a document whose syntax is right.
 
-use crate::error::{DuplicateKey, Error, ErrorKind};
+use crate::error::{DuplicateKey, ErrorKind};
 use crate::resolve::Schema;
-use crate::span::{Position, Source};
+use crate::span::Position;
 
 /// Most duplicate keys one error lists.
 const MAX_DUPLICATES: usize = 100;
@@ -71,7 +71,7 @@ impl Findings {
     }
 
     /// Returns what Go would say about the document, and forgets it.
-    pub(super) fn take(&mut self, schema: Schema, source: &Source) -> Result<(), Error> {
+    pub(super) fn take(&mut self, schema: Schema) -> Option<(Position, ErrorKind)> {
         let Self {
             refused,
             mut duplicates,
@@ -82,13 +82,6 @@ impl Findings {
             let keys: Vec<_> = duplicates.into_iter().map(|(_, _, key)| key).collect();
             Some((keys.first()?.at, ErrorKind::DuplicateKeys { keys, schema }))
         });
-        match found.or(unsupported) {
-            Some((at, kind)) => Err(Error {
-                file: source.clone(),
-                at,
-                kind,
-            }),
-            None => Ok(()),
-        }
+        found.or(unsupported)
     }
 }
