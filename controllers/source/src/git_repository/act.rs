@@ -79,6 +79,11 @@ impl GitRepositories {
             let links = archived.skipped.links;
             tracing::debug!(links, "symbolic links are not part of the artifact");
         }
+        tracing::info!(
+            revision = plan.revision,
+            path = path.as_str(),
+            "stored artifact"
+        );
         let artifact = Artifact {
             path: path.as_str().to_owned(),
             url: self.storage.url(&path),

@@ -48,7 +48,6 @@ pub(super) fn report(object: &GitRepository, outcome: &Outcome) -> Report {
             "no changes since last reconciliation: observed revision '{}'",
             artifact.revision
         );
-        tracing::info!("{words}");
         // Deviation: no event where nobody asked and nothing happened.
         if requested {
             notes.push(Note::trace("GitOperationSucceeded", words));

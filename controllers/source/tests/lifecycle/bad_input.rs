@@ -264,6 +264,7 @@ async fn authority_and_client_certificate_come_from_the_secret() {
     bench.ready("app", &format!("main@sha1:{id}")).await;
 }
 
+/// covers: SC-010
 #[tokio::test]
 async fn unsupported_settings_stall_with_their_name() {
     let bench = Bench::start(testkit::control_plane().await).await;

@@ -31,7 +31,7 @@ fn fill(app: &Repository, lib: &Repository) -> String {
         .unwrap()
 }
 
-/// covers: SC-072, SC-078, SC-079
+/// covers: SC-012, SC-072, SC-078, SC-079
 #[tokio::test]
 async fn included_repositories_are_waited_for_and_followed() {
     let bench = Bench::start(testkit::control_plane().await).await;

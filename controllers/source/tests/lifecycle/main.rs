@@ -1,18 +1,27 @@
 //! GitRepositories from a real Git server, against a real API server.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on fails"
+)]
 
 mod bad_input;
 mod bench;
 mod include;
 mod storage;
 
+use std::collections::BTreeSet;
+use std::pin::pin;
 use std::time::Duration;
 
 use api::source::GitRepositorySpec;
+use futures::TryStreamExt;
+use kube::api::{WatchEvent, WatchParams};
+
 use bench::{Bench, artifact, condition, spec};
 
-/// covers: SC-002, SC-004, SC-071
+/// covers: SC-002, SC-003, SC-004, SC-007, SC-071, SC-076
 #[tokio::test]
 async fn commits_become_artifacts_that_can_be_fetched() {
     let bench = Bench::start(testkit::control_plane().await).await;
@@ -118,6 +127,84 @@ async fn poll_without_a_change_is_one_listing_and_no_write() {
             .all(|each| each.target.ends_with("service=git-upload-pack")),
         "{asked:#?}"
     );
+}
+
+/// What a user who watches sees: each state once, as `<type>=<status> <reason> <message>`.
+async fn watched(bench: &Bench, name: &str, until: &str) -> BTreeSet<String> {
+    let objects = bench.objects();
+    let params = WatchParams::default().fields(&format!("metadata.name={name}"));
+    let mut events = pin!(objects.watch(&params, "0").await.unwrap());
+    let mut seen = BTreeSet::new();
+    let ended = async {
+        while let Some(event) = events.try_next().await.unwrap() {
+            let (WatchEvent::Added(object) | WatchEvent::Modified(object)) = event else {
+                continue;
+            };
+            let conditions = object
+                .status
+                .map(|status| status.conditions)
+                .unwrap_or_default();
+            seen.extend(conditions.into_iter().map(|each| {
+                format!(
+                    "{}={} {} {}",
+                    each.type_, each.status, each.reason, each.message
+                )
+            }));
+            if seen.contains(until) {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), ended)
+        .await
+        .expect(until);
+    seen
+}
+
+/// covers: SC-028, SC-029, SC-035, SC-055, SC-062
+#[tokio::test]
+async fn states_on_the_way_are_told() {
+    let bench = Bench::start(testkit::control_plane().await).await;
+    let repository = bench.server.repository("app").unwrap();
+    let first = repository
+        .commit("main", "first")
+        .write("a", "1")
+        .push()
+        .unwrap();
+    let ready =
+        |id: &str| format!("Ready=True Succeeded stored artifact for revision 'main@sha1:{id}'");
+    let building = |id: &str| format!("building artifact: new upstream revision 'main@sha1:{id}'");
+    bench.create("app", spec(repository.url())).await;
+    let seen = watched(&bench, "app", &ready(&first)).await;
+    for message in [
+        "processing object: new generation -1 -> 1",
+        "building artifact",
+        &building(&first),
+    ] {
+        for condition in ["Reconciling=True", "Ready=Unknown"] {
+            let expected = format!("{condition} Progressing {message}");
+            assert!(seen.contains(&expected), "{expected}: {seen:#?}");
+        }
+    }
+    assert!(
+        !seen.iter().any(|each| each.starts_with("ArtifactOutdated")),
+        "{seen:#?}"
+    );
+
+    let second = repository
+        .commit("main", "second")
+        .write("a", "2")
+        .push()
+        .unwrap();
+    let until = ready(&second);
+    let (seen, _) = tokio::join!(watched(&bench, "app", &until), bench.reconcile("app"));
+    for expected in [
+        "Reconciling=True Progressing reconciliation in progress".to_owned(),
+        format!("ArtifactOutdated=True NewRevision new upstream revision 'main@sha1:{second}'"),
+        format!("Ready=Unknown Progressing {}", building(&second)),
+    ] {
+        assert!(seen.contains(&expected), "{expected}: {seen:#?}");
+    }
 }
 
 /// covers: SC-068, SC-074

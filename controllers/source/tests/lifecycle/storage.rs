@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
+use kube::api::{Patch, PatchParams};
 use testkit::Fault;
 
 use crate::bench::{Bench, artifact, spec};
@@ -43,6 +44,29 @@ async fn lost_and_damaged_artifacts_are_made_anew() {
     fs::remove_file(&file).unwrap();
     let object = bench.reconcile("app").await;
     assert_eq!(bench.files(artifact(&object).unwrap()).await, ["a"]);
+}
+
+/// covers: SC-039
+#[tokio::test]
+async fn address_in_the_status_follows_the_advertised_one_and_nothing_else_changes() {
+    let bench = Bench::start(testkit::control_plane().await).await;
+    let repository = bench.server.repository("app").unwrap();
+    let id = repository
+        .commit("main", "first")
+        .write("a", "1")
+        .push()
+        .unwrap();
+    bench.create("app", spec(repository.url())).await;
+    let published = bench.ready("app", &format!("main@sha1:{id}")).await;
+    let elsewhere = serde_json::json!({ "status": { "artifact": { "url": "http://old/x" } } });
+    let patch = Patch::Merge(elsewhere);
+    bench
+        .objects()
+        .patch_status("app", &PatchParams::default(), &patch)
+        .await
+        .unwrap();
+    let object = bench.reconcile("app").await;
+    assert_eq!(artifact(&object), Some(&published));
 }
 
 /// covers: SC-005, SC-034

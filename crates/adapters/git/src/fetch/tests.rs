@@ -536,7 +536,7 @@ async fn ignore_files_links_submodules_and_order_follow_the_archive_rules() {
     );
 }
 
-/// covers: SC-096
+/// covers: SC-083, SC-096
 #[tokio::test]
 async fn sparse_directories_are_all_that_is_handed_out() {
     let server = GitServer::start().unwrap();

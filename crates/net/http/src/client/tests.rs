@@ -320,6 +320,7 @@ async fn fetch(config: &ClientConfig, url: &str) -> Result<String, String> {
     Ok(String::from_utf8(body.to_vec()).unwrap())
 }
 
+/// covers: SC-058
 #[tokio::test]
 async fn own_authority_is_trusted_by_its_configuration_only() {
     let authority = Authority::new();
@@ -352,6 +353,7 @@ async fn own_authority_is_trusted_by_its_configuration_only() {
     );
 }
 
+/// covers: SC-056
 #[tokio::test]
 async fn client_certificate_is_presented() {
     let (servers, people) = (Authority::new(), Authority::new());
