@@ -40,7 +40,7 @@ pub struct Pruned {
 pub struct PruneError {
     /// The texts of the failures, in the order of deletion.
     pub errors: Vec<String>,
-    /// Every object and what happened to it; failed ones are `unknown`.
+    /// What was tried and what happened to it; failed ones are `unknown`.
     pub changes: ChangeSet,
 }
 
@@ -65,7 +65,8 @@ impl Cluster {
     /// no longer served counts as deleted.
     ///
     /// # Errors
-    /// [`PruneError`] after all objects were tried.
+    /// [`PruneError`] after all objects were tried, or once the API server does not answer; an object
+    /// without a change was not tried.
     pub async fn prune(
         &self,
         stale: &Inventory,
@@ -91,11 +92,9 @@ impl Cluster {
                         .boxed()
                 })
                 .collect();
-            let results: Vec<_> = stream::iter(work)
-                .buffered(options.concurrency.max(1))
-                .collect()
-                .await;
-            for (entry, result) in results {
+            let mut results = stream::iter(work).buffered(options.concurrency.max(1));
+            while let Some((entry, result)) = results.next().await {
+                let gone = result.as_ref().is_err_and(ObjectPruneError::is_unreachable);
                 let action = result.unwrap_or_else(|error| {
                     errors.push(chain_text(&error));
                     Action::Unknown
@@ -106,6 +105,10 @@ impl Cluster {
                     version,
                     action,
                 });
+                if gone {
+                    // The others would only fail the same way, seconds later.
+                    return Err(PruneError { errors, changes });
+                }
             }
         }
         if errors.is_empty() {
@@ -200,4 +203,18 @@ enum ObjectPruneError {
         #[source]
         source: RequestError,
     },
+}
+
+impl ObjectPruneError {
+    fn is_unreachable(&self) -> bool {
+        match self {
+            Self::Query { source, .. }
+            | Self::Delete { source, .. }
+            | Self::Resolve {
+                source: ResolveError::Request { source, .. },
+                ..
+            } => source.is_unreachable(),
+            Self::Resolve { .. } => false,
+        }
+    }
 }

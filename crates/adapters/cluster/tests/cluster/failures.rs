@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cluster::{Cluster, PlanError};
+use cluster::{Cluster, PlanError, PruneOptions};
 use serde_json::json;
 use testkit::{ControlPlane, control_plane};
 
@@ -182,6 +182,18 @@ async fn an_absent_api_server_is_a_passing_failure_within_seconds() {
     let fresh = Cluster::new(plane.client());
     let error = fresh.plan_apply(objects, options).await.unwrap_err();
     assert!(matches!(error, PlanError::Resolve(_)), "{error}");
+    let prune = PruneOptions {
+        owner: plan.options().owner.clone(),
+        concurrency: 4,
+    };
+    let started = std::time::Instant::now();
+    let error = cluster.prune(&plan.inventory(), &prune).await.unwrap_err();
+    assert_eq!(error.changes.survivors(&plan.inventory()), plan.inventory());
+    assert!(
+        started.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        started.elapsed()
+    );
     plane.start_api_server().await.unwrap();
     let applied = cluster.apply(&plan).await.unwrap();
     assert_eq!(applied.changes.modified().entries().len(), 50);
