@@ -17,6 +17,7 @@ use manifest::{
     change_set::{Action, Change},
     diff::FieldChange,
     ignore::IgnoreRule,
+    managed_fields::Editor,
     metadata::Owner,
     order::{self, GroupKind, Stage},
 };
@@ -101,6 +102,8 @@ pub struct Drift {
     pub id: ObjectId,
     /// The fields, Secrets masked.
     pub fields: Vec<FieldChange>,
+    /// Who wrote them, the latest first; empty when fields were only removed.
+    pub editors: Vec<Editor>,
 }
 
 /// Fields of one object that were left out: a typing error, or meant for another API version.
@@ -267,6 +270,7 @@ fn record(written: write::Written, applied: &mut Applied, stored: &mut Vec<(Reso
         applied.drifts.push(Drift {
             id: written.id.clone(),
             fields: written.fields,
+            editors: written.editors,
         });
     }
     if !written.dropped.is_empty() {

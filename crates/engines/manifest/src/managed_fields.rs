@@ -188,6 +188,39 @@ pub fn owned_by_other(live: &Value, field_manager: &str, path: &[String]) -> Opt
     Some(owned)
 }
 
+/// Who last wrote a field, other than its applier.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Editor {
+    /// The field manager, for example `kubectl-edit`.
+    pub manager: String,
+    /// When, as the API server wrote it (RFC 3339); empty where it did not.
+    pub time: String,
+}
+
+/// Finds who wrote the fields at some paths of the live object, other than `field_manager`'s own
+/// applies. Lists each manager once, with its latest write, the latest first.
+///
+/// A field that was removed has no owner, so nobody is found for it.
+pub fn editors(live: &Value, field_manager: &str, paths: &[Vec<String>]) -> Vec<Editor> {
+    let mut found: Vec<Editor> = Vec::new();
+    for entry in entries(live) {
+        let is_own = entry["manager"] == field_manager && entry["operation"] == "Apply";
+        let wrote = |path: &Vec<String>| owns(live, &entry["fieldsV1"], path) == Some(true);
+        if is_own || !is_main_resource(entry) || !paths.iter().any(wrote) {
+            continue;
+        }
+        let text = |key: &str| entry[key].as_str().unwrap_or_default().to_string();
+        found.push(Editor {
+            manager: text("manager"),
+            time: text("time"),
+        });
+    }
+    found.sort_by(|a, b| b.time.cmp(&a.time).then_with(|| a.manager.cmp(&b.manager)));
+    let mut seen = std::collections::BTreeSet::new();
+    found.retain(|editor| seen.insert(editor.manager.clone()));
+    found
+}
+
 fn owns(live: &Value, fields: &Value, path: &[String]) -> Option<bool> {
     let Some((segment, rest)) = path.split_first() else {
         return Some(is_leaf(fields) || fields.get(".").is_some());
@@ -330,6 +363,32 @@ mod tests {
         let patch = migrate_patch(&object, "x.io/v1");
         assert_eq!(patch[0]["value"][0]["apiVersion"], "x.io/v1");
         assert_eq!(patch[1]["value"], "7");
+    }
+
+    #[test]
+    fn editors_of_changed_fields_are_found_latest_first() {
+        let timed = |manager: &str, operation: &str, time: &str, fields: &Value| {
+            let mut entry = entry(manager, operation, fields);
+            entry["time"] = json!(time);
+            entry
+        };
+        let replicas = json!({"f:spec": {"f:replicas": {}}});
+        let object = json!({"spec": {"replicas": 3}, "metadata": {"managedFields": [
+            timed("hpa", "Update", "2026-01-01T00:00:00Z", &replicas),
+            timed("kubectl-edit", "Update", "2026-01-02T00:00:00Z", &replicas),
+            timed("other", "Update", "2026-01-03T00:00:00Z", &json!({"f:spec": {"f:paused": {}}})),
+            timed(OURS, "Apply", "2026-01-04T00:00:00Z", &replicas),
+        ]}});
+        let path = vec!["spec".to_string(), "replicas".to_string()];
+        let names: Vec<_> = editors(&object, OURS, &[path])
+            .into_iter()
+            .map(|editor| editor.manager)
+            .collect();
+        assert_eq!(names, ["kubectl-edit", "hpa"]);
+        assert_eq!(
+            editors(&object, OURS, &[vec!["spec".into(), "gone".into()]]),
+            []
+        );
     }
 
     #[test]

@@ -6,7 +6,8 @@ use k8s_openapi::jiff::Timestamp;
 use manifest::{
     GroupVersionKind, ObjectId,
     diff::{self, FieldChange},
-    health, ignore, managed_fields,
+    health, ignore,
+    managed_fields::{self, Editor},
     metadata::Strategy,
     normalize, object,
     order::{self, Stage},
@@ -53,6 +54,7 @@ pub(super) enum Verdict {
     Write {
         exists: bool,
         fields: Vec<FieldChange>,
+        editors: Vec<Editor>,
         cleanup: Vec<Value>,
         raced: bool,
     },
@@ -254,10 +256,11 @@ fn compare(
         live => live,
     };
     let Some(live) = live else {
-        let (fields, cleanup) = (Vec::new(), Vec::new());
+        let (fields, editors, cleanup) = (Vec::new(), Vec::new(), Vec::new());
         return Verdict::Write {
             exists,
             fields,
+            editors,
             cleanup,
             raced: false,
         };
@@ -273,9 +276,15 @@ fn compare(
     }
     let fields = diff::changed_fields(&live, dry_run, &options.ignore);
     let raced = exists && object::resource_version(&live) != object::resource_version(dry_run);
+    let paths: Vec<_> = fields
+        .iter()
+        .filter_map(|it| ignore::parse_pointer(&it.path))
+        .collect();
+    let editors = managed_fields::editors(&live, &options.field_manager, &paths);
     Verdict::Write {
         exists,
         fields,
+        editors,
         cleanup,
         raced,
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kube::api::{DeleteParams, Preconditions, PropagationPolicy};
-use manifest::{ObjectId, change_set::Action, diff::FieldChange};
+use manifest::{ObjectId, change_set::Action, diff::FieldChange, managed_fields::Editor};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -27,6 +27,7 @@ pub(super) struct Written {
     pub(super) resource: Resource,
     pub(super) action: Action,
     pub(super) fields: Vec<FieldChange>,
+    pub(super) editors: Vec<Editor>,
     pub(super) dropped: Vec<String>,
     /// Whether it was ready as stored; only told of built-in kinds.
     pub(super) ready: bool,
@@ -63,6 +64,7 @@ impl Cluster {
             resource,
             action: Action::Skipped,
             fields: Vec::new(),
+            editors: Vec::new(),
             dropped: sent.dropped,
             ready: false,
             stored: None,
@@ -78,6 +80,7 @@ impl Cluster {
             Verdict::Write {
                 exists,
                 fields,
+                editors,
                 cleanup,
                 raced: _,
             } => {
@@ -85,6 +88,7 @@ impl Cluster {
                     .await?;
                 self.apply_one(plan, &mut written, payload).await?;
                 written.fields = fields;
+                written.editors = editors;
                 written.action = if exists {
                     Action::Configured
                 } else {

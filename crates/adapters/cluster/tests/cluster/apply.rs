@@ -115,6 +115,7 @@ async fn drift_is_corrected_and_foreign_fields_stay() {
         .map(|field| field.path.as_str())
         .collect();
     assert_eq!(fields, ["/data/k"]);
+    assert_eq!(applied.drifts[0].editors[0].manager, "someone");
     let live = it.live(&map).await.unwrap();
     assert_eq!(live["data"], json!({"k": "1", "other": "1"}));
     assert_eq!(live["metadata"]["labels"]["team"], "x");
