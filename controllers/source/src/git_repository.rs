@@ -8,6 +8,7 @@ mod act;
 mod failure;
 mod gather;
 mod include;
+mod interrupt;
 mod plan;
 mod report;
 

@@ -58,10 +58,8 @@ impl GitRepositories {
             deadline,
             ..
         } = &plan;
-        let fetched = self
-            .git
-            .fetch(&access.remote, listing, want, *deadline)
-            .await;
+        let fetching = self.git.fetch(&access.remote, listing, want, *deadline);
+        let fetched = self.while_wanted(object, progress, fetching).await?;
         let snapshot = fetched.map_err(|error| {
             let cause = match &error {
                 git::Error::CommitNotFound(_) => chain(&error),

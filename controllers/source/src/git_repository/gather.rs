@@ -59,7 +59,8 @@ impl GitRepositories {
         let listing = if settled {
             None
         } else {
-            let listed = self.git.list(&access.remote, deadline).await;
+            let listing = self.git.list(&access.remote, deadline);
+            let listed = self.while_wanted(object, progress, listing).await?;
             let probing = artifact.is_some() && is_in_storage(object);
             Some(listed.map_err(|error| cannot_list(&error, &access, &wanted, probing))?)
         };

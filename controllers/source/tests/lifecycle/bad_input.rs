@@ -1,5 +1,7 @@
 //! What goes wrong on the way to a commit: a condition and an event that name the cause, and no credential anywhere.
 
+use std::time::{Duration, Instant};
+
 use testkit::{Credentials, Fault, GitServer};
 
 use crate::bench::{Bench, artifact, condition, spec, with_secret};
@@ -228,6 +230,48 @@ async fn server_that_hangs_or_cuts_off_is_bounded_and_forgiven() {
     bench.server.fail(None);
     bench.reconcile("app").await;
     bench.ready("app", &format!("main@sha1:{id}")).await;
+}
+
+#[tokio::test]
+async fn new_spec_and_deletion_do_not_wait_for_a_server_that_hangs() {
+    let bench = Bench::start(testkit::control_plane().await).await;
+    let repository = bench.server.repository("app").unwrap();
+    let id = repository
+        .commit("main", "first")
+        .write("a", "1")
+        .push()
+        .unwrap();
+    let stuck = GitServer::start().unwrap();
+    stuck.fail(Some(Fault::Hang));
+    let asked = async || {
+        while stuck.request_count() == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        stuck.forget_requests();
+    };
+    let elsewhere = format!("{}/app.git", stuck.url());
+    bench.create("app", spec(&elsewhere)).await;
+    asked().await;
+    let started = Instant::now();
+    let patch = serde_json::json!({ "spec": { "url": repository.url() } });
+    bench.patch("app", patch).await;
+    bench.ready("app", &format!("main@sha1:{id}")).await;
+
+    let patch = serde_json::json!({ "spec": { "url": elsewhere } });
+    bench.patch("app", patch).await;
+    asked().await;
+    bench
+        .objects()
+        .delete("app", &kube::api::DeleteParams::default())
+        .await
+        .unwrap();
+    while bench.objects().get_opt("app").await.unwrap().is_some() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(
+        started.elapsed() < Duration::from_secs(45),
+        "the timeout is a minute"
+    );
 }
 
 /// covers: SC-055
