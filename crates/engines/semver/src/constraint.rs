@@ -236,7 +236,11 @@ fn parse_group(text: &str) -> Result<Group, ConstraintError> {
     let comparisons: Vec<Comparison> = patterns
         .into_iter()
         .map(|(operator, pattern)| {
-            parse_pattern(pattern).map(|(version, given)| Comparison { operator, version, given })
+            parse_pattern(pattern).map(|(version, given)| Comparison {
+                operator,
+                version,
+                given,
+            })
         })
         .collect::<Result<_, _>>()?;
     let prereleases = comparisons
