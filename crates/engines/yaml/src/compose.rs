@@ -153,7 +153,8 @@ impl<'r> Composer<'r> {
                 return Ok(None);
             }
             Event::MappingStart { style, properties } => {
-                let content = Content::Mapping(Box::new(OpenMapping::new(start)));
+                let content =
+                    Content::Mapping(Box::new(OpenMapping::new(start, self.rules.schema)));
                 self.begin(content, style, properties, start)?;
                 return Ok(None);
             }

@@ -1,6 +1,5 @@
 //! What can be wrong with a YAML text.
 
-use crate::go_syntax::quoted;
 use crate::resolve::Schema;
 use crate::span::{Position, Source};
 use std::fmt;
@@ -111,6 +110,10 @@ pub struct DuplicateKey {
     pub first: usize,
     /// Where it occurs again.
     pub at: Position,
+    /// The line Go prints: that of the key for v3, that of its value for v2.
+    pub(crate) go_line: usize,
+    /// The key as Go prints it.
+    pub(crate) go_key: String,
 }
 
 fn list(keys: &[DuplicateKey]) -> String {
@@ -121,6 +124,7 @@ fn list(keys: &[DuplicateKey]) -> String {
                 key,
                 first,
                 at: place,
+                ..
             },
         )| {
             let line = if at == 0 {
@@ -188,8 +192,8 @@ impl Error {
 
     fn go_duplicate(&self, duplicate: &DuplicateKey, schema: Schema) -> String {
         let relative = |line: usize| (line + 1).saturating_sub(self.origin);
-        let (line, first) = (relative(duplicate.at.line), relative(duplicate.first));
-        let key = quoted(&duplicate.key);
+        let (line, first) = (relative(duplicate.go_line), relative(duplicate.first));
+        let key = &duplicate.go_key;
         match schema {
             Schema::Core => {
                 format!("\n  line {line}: mapping key {key} already defined at line {first}")

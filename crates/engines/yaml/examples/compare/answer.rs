@@ -4,7 +4,9 @@
 
 use serde_json::Value as Json;
 use std::fmt::Write as _;
-use yaml::{Event, Kind, Limits, Located, Node, Properties, Reader, Schema, Style, Value, emit};
+use yaml::{
+    Duplicates, Event, Kind, Limits, Located, Node, Properties, Reader, Schema, Style, Value, emit,
+};
 
 /// What is compared, and what both sides say.
 pub type Row = (&'static str, String, String);
@@ -71,6 +73,16 @@ pub fn compare(input: &[u8], answer: &Json) -> Vec<Row> {
     };
     let theirs = outcome(canonical(&answer["legacy"]), field(answer, "legacyError"));
     rows.push(("legacy", ours, theirs));
+    let strict = reader(Schema::Legacy)
+        .duplicates(Duplicates::Error)
+        .read_first(input, "f");
+    if field(answer, "legacyError").is_empty() {
+        let ours = strict
+            .err()
+            .map(|error| error.go_text())
+            .unwrap_or_default();
+        rows.push(("strict", ours, field(answer, "strictError").to_owned()));
+    }
     rows
 }
 

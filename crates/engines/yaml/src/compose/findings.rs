@@ -1,7 +1,9 @@
 //! What is wrong with a document whose syntax is right.
 
 use crate::error::{DuplicateKey, ErrorKind};
-use crate::resolve::Schema;
+use crate::go_syntax::quoted;
+use crate::node::{Kind, Node, Style};
+use crate::resolve::{Schema, implicit};
 use crate::span::Position;
 
 /// Most duplicate keys one error lists.
@@ -12,10 +14,18 @@ const MAX_DUPLICATES: usize = 100;
 pub(super) struct Findings {
     /// Ends the reading of a value at once.
     refused: Option<(Position, ErrorKind)>,
-    /// Listed together, with the offsets of their mapping and their first key.
-    duplicates: Vec<(usize, usize, DuplicateKey)>,
+    /// Listed together.
+    duplicates: Vec<Found>,
     /// Keys without a text in JSON come up last.
     unsupported: Option<(Position, ErrorKind)>,
+}
+
+/// A duplicate key, with the offsets of its mapping and of the key's first occurrence.
+#[derive(Debug)]
+struct Found {
+    mapping: usize,
+    first: usize,
+    key: DuplicateKey,
 }
 
 impl Findings {
@@ -28,36 +38,67 @@ impl Findings {
     }
 
     /// Notes that a key stands at `at` and before that at `first`, in the mapping at an offset.
+    ///
+    /// go-yaml v3 lists every pair of equal keys, so a third one repeats the second as well.
     pub(super) fn duplicate(&mut self, mapping: usize, key: &str, first: Position, at: Position) {
-        if self.duplicates.len() >= MAX_DUPLICATES {
-            return;
-        }
-        // A third occurrence repeats the second one as well.
-        let again: Vec<_> = self
+        let is_same = |found: &&Found| {
+            found.mapping == mapping && found.first == first.offset && found.key.key == key
+        };
+        let again: Vec<Position> = self
             .duplicates
             .iter()
-            .filter(|(start, offset, d)| {
-                *start == mapping && *offset == first.offset && d.key == key
-            })
-            .map(|(_, _, d)| d.at)
+            .filter(is_same)
+            .map(|found| found.key.at)
             .collect();
-        let pairs = std::iter::once(first).chain(again);
-        self.duplicates.extend(pairs.map(|first| {
-            (
+        for before in std::iter::once(first).chain(again) {
+            let key = DuplicateKey {
+                go_key: quoted(key),
+                key: key.to_owned(),
+                first: before.line,
+                at,
+                go_line: at.line,
+            };
+            self.push(Found {
                 mapping,
-                first.offset,
-                DuplicateKey {
-                    key: key.to_owned(),
-                    first: first.line,
-                    at,
-                },
-            )
-        }));
+                first: first.offset,
+                key,
+            });
+        }
+    }
+
+    /// Notes a key the v2 library finds set already, when it sets a value that stands at a line.
+    pub(super) fn set_twice(&mut self, key: &Node, first: &Node, line: usize) {
+        let text = key.text();
+        let kind = implicit(text, Schema::Legacy);
+        let is_string = matches!(kind, Kind::String | Kind::Timestamp) || key.style != Style::Plain;
+        let key = DuplicateKey {
+            go_key: if is_string {
+                quoted(text)
+            } else {
+                text.to_owned()
+            },
+            key: text.to_owned(),
+            first: first.span.line(),
+            at: place(key),
+            go_line: line,
+        };
+        // In the order they are found, and whatever mapping they are in.
+        self.push(Found {
+            mapping: 0,
+            first: 0,
+            key,
+        });
+    }
+
+    fn push(&mut self, found: Found) {
+        if self.duplicates.len() < MAX_DUPLICATES {
+            self.duplicates.push(found);
+        }
     }
 
     /// Tells whether the mapping at an offset has duplicates.
     pub(super) fn has_duplicates(&self, mapping: usize) -> bool {
-        self.duplicates.iter().any(|(start, ..)| *start == mapping)
+        self.duplicates.iter().any(|found| found.mapping == mapping)
     }
 
     /// Forgets what was found inside a mapping with duplicates, which Go does not look into.
@@ -65,7 +106,7 @@ impl Findings {
         if !self.has_duplicates(mapping) {
             return;
         }
-        self.duplicates.retain(|(start, ..)| *start <= mapping);
+        self.duplicates.retain(|found| found.mapping <= mapping);
         self.refused.take_if(|(at, _)| at.offset >= mapping);
         self.unsupported.take_if(|(at, _)| at.offset >= mapping);
     }
@@ -78,10 +119,22 @@ impl Findings {
             unsupported,
         } = std::mem::take(self);
         let found = refused.or_else(|| {
-            duplicates.sort_by_key(|(mapping, first, d)| (*mapping, *first, d.at.offset));
-            let keys: Vec<_> = duplicates.into_iter().map(|(_, _, key)| key).collect();
+            if schema == Schema::Core {
+                duplicates.sort_by_key(|found| (found.mapping, found.first, found.key.at.offset));
+            }
+            let keys: Vec<_> = duplicates.into_iter().map(|found| found.key).collect();
             Some((keys.first()?.at, ErrorKind::DuplicateKeys { keys, schema }))
         });
         found.or(unsupported)
+    }
+}
+
+/// Returns where a node read from this text stands.
+pub(super) fn place(node: &Node) -> Position {
+    let span = &node.span;
+    Position {
+        offset: span.range().start,
+        line: span.line(),
+        column: span.column(),
     }
 }

@@ -1,6 +1,6 @@
 //! A mapping that is being filled: keys, duplicates, merges.
 
-use super::findings::Findings;
+use super::findings::{Findings, place};
 use super::{Done, Rules};
 use crate::error::ErrorKind;
 use crate::go_syntax::go_syntax;
@@ -24,6 +24,7 @@ enum Slot {
 pub(super) struct OpenMapping {
     /// Byte offset of its start.
     at: usize,
+    is_core: bool,
     mapping: Mapping,
     slot: Slot,
     merges: Vec<Node>,
@@ -33,9 +34,10 @@ pub(super) struct OpenMapping {
 }
 
 impl OpenMapping {
-    pub(super) fn new(start: Position) -> Self {
+    pub(super) fn new(start: Position, schema: Schema) -> Self {
         Self {
             at: start.offset,
+            is_core: schema == Schema::Core,
             mapping: Mapping::new(),
             slot: Slot::Key,
             merges: Vec::new(),
@@ -60,7 +62,9 @@ impl OpenMapping {
 
     /// Returns the mapping, merges applied.
     pub(super) fn end(mut self, findings: &mut Findings) -> Mapping {
-        findings.leave_mapping(self.at);
+        if self.is_core {
+            findings.leave_mapping(self.at);
+        }
         for source in self.merges {
             let Value::Mapping(source) = source.value else {
                 continue;
@@ -136,7 +140,11 @@ impl OpenMapping {
         if rules.duplicates == Duplicates::Error
             && let Some(first) = self.mapping.entry(key.text())
         {
-            return findings.duplicate(self.at, key.text(), place(&first.key), place(&key));
+            if self.is_core {
+                let (first, at) = (place(&first.key), place(&key));
+                return findings.duplicate(self.at, key.text(), first, at);
+            }
+            findings.set_twice(&key, &first.key, value.span.line());
         }
         self.mapping.insert_entry(Entry { key, value });
     }
@@ -155,23 +163,18 @@ impl OpenMapping {
         match rules.schema {
             Schema::Core => self.merges.append(&mut sources),
             Schema::Legacy => {
-                for source in sources.into_iter().rev() {
-                    if let Value::Mapping(source) = source.value {
-                        self.mapping.extend(source);
-                    }
+                let entries = sources
+                    .into_iter()
+                    .rev()
+                    .filter_map(|source| match source.value {
+                        Value::Mapping(source) => Some(source),
+                        Value::Scalar(_) | Value::Sequence(_) => None,
+                    });
+                for Entry { key, value } in entries.flatten() {
+                    self.pair(key, value, rules, findings);
                 }
             }
         }
-    }
-}
-
-/// Returns where a node read from this text stands.
-fn place(node: &Node) -> Position {
-    let span = &node.span;
-    Position {
-        offset: span.range().start,
-        line: span.line(),
-        column: span.column(),
     }
 }
 
