@@ -7,6 +7,7 @@
 mod args;
 mod builtin;
 mod cast;
+mod certificates;
 pub(crate) mod dates;
 mod decimal;
 mod dicts;
@@ -17,6 +18,7 @@ mod lists;
 mod logic;
 mod math;
 mod merge;
+mod passwords;
 mod paths;
 mod randoms;
 mod reflect;
@@ -98,6 +100,7 @@ impl Functions {
         let mut functions = Self::default();
         let families = [
             builtin::FUNCTIONS,
+            certificates::FUNCTIONS,
             dates::FUNCTIONS,
             dicts::FUNCTIONS,
             digest::FUNCTIONS,
@@ -106,6 +109,7 @@ impl Functions {
             logic::FUNCTIONS,
             math::FUNCTIONS,
             merge::FUNCTIONS,
+            passwords::FUNCTIONS,
             paths::FUNCTIONS,
             randoms::FUNCTIONS,
             reflect::FUNCTIONS,

@@ -594,3 +594,48 @@ fn a_map_inside_itself_ends() {
     let out = render("{{ $d := dict }}{{ $_ := set $d \"d\" $d }}{{ len (toJson $d) }}").unwrap();
     assert_eq!(out, "0");
 }
+
+#[test]
+fn passwords_follow_sprig() {
+    check(
+        "{{ derivePassword 1 \"long\" \"password\" \"user\" \"example.com\" }}",
+        "ZedaFaxcZaso9*",
+    );
+    check(
+        "{{ derivePassword 1 \"x\" \"p\" \"u\" \"s\" }}",
+        "cannot find password template x",
+    );
+    check("{{ htpasswd \"a:b\" \"p\" }}", "invalid username: a:b");
+    check(
+        "{{ encryptAES \"key\" \"text\" | decryptAES \"key\" }}|{{ encryptAES \"k\" \"\" }}",
+        "text|",
+    );
+    let hash = render("{{ htpasswd \"u\" \"secret\" }}").unwrap_or_default();
+    let verified = hash.strip_prefix("u:").map(|h| bcrypt::verify("secret", h));
+    assert!(matches!(verified, Some(Ok(true))), "{hash}");
+    assert!(hash.starts_with("u:$2a$10$"), "{hash}");
+}
+
+/// covers: HE-089
+#[test]
+fn keys_and_certificates_come_from_the_seed() {
+    let text = "{{ $k := genPrivateKey \"ecdsa\" }}{{ $ca := genCAWithKey \"ca\" 10 $k }}{{ $c := genSignedCertWithKey \"leaf\" (list \"10.0.0.1\") (list \"a.b\") 5 $ca (genPrivateKey \"ed25519\") }}{{ $ca.Cert }}{{ $c.Cert }}{{ $c.Key }}";
+    let first = render(text);
+    assert_eq!(first, render(text), "the same seed gives the same keys");
+    let text = first.unwrap_or_default();
+    assert_eq!(text.matches("BEGIN CERTIFICATE").count(), 2, "{text}");
+    assert!(text.contains("-----BEGIN PRIVATE KEY-----"), "{text}");
+    check("{{ genPrivateKey \"x\" }}", "Unknown type x");
+    fails(
+        "{{ genSelfSignedCertWithKey \"a\" (list \"x\") nil 1 (genPrivateKey \"ecdsa\") }}",
+        "error parsing ip: x",
+    );
+    fails(
+        "{{ genCAWithKey \"a\" 1 \"nope\" }}",
+        "parsing private key: no PEM data in input",
+    );
+    check(
+        "{{ len (uuidv4) }} {{ len (randAlphaNum 12) }} {{ regexMatch \"^[0-9]{5}$\" (randNumeric 5) }}",
+        "36 12 true",
+    );
+}

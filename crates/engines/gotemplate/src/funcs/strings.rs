@@ -168,7 +168,7 @@ fn is_break(byte: u8) -> bool {
 }
 
 /// Decodes as Go does: line breaks skipped, trailing bits ignored; the error is a position.
-fn base64_decode(text: &[u8]) -> std::result::Result<Vec<u8>, usize> {
+pub(super) fn base64_decode(text: &[u8]) -> std::result::Result<Vec<u8>, usize> {
     let mut out = Vec::with_capacity(text.len() / 4 * 3);
     let (mut bits, mut filled) = (0_u32, 0);
     let mut at = 0;
