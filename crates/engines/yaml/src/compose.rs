@@ -145,7 +145,10 @@ impl<'r> Composer<'r> {
                 style,
                 properties,
             } => {
+                let is_kept = self.may_alias && properties.anchor.is_some();
                 self.count(1, start)?;
+                // The copy for aliases, and its name.
+                self.charge(if is_kept { 2 } else { 0 }, start)?;
                 self.scalar(&text, style, &properties, start, end)
             }
             Event::SequenceStart { style, properties } => {

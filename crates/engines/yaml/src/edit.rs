@@ -167,8 +167,9 @@ fn attach<'a>(field: &mut Field<'a>, text: &'a str, comments: &[Comment<'a>]) {
             break;
         }
         line = comment.start.line;
-        field.above.insert(0, comment.text.clone());
+        field.above.push(comment.text.clone());
     }
+    field.above.reverse();
 }
 
 impl Field<'_> {

@@ -7,6 +7,7 @@ use crate::event::{Event, Properties};
 use crate::node::Style;
 use crate::scan::{Comment, Fault, Mark, Scanner, Token, TokenKind};
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 /// The namespace `!!` stands for.
 const NAMESPACE: &str = "tag:yaml.org,2002:";
@@ -60,7 +61,7 @@ pub(crate) struct Grammar<'a> {
     states: Vec<State>,
     /// Where the open block collections begin.
     marks: Vec<Mark>,
-    tags: Vec<(&'a str, String)>,
+    tags: HashMap<&'a str, String>,
 }
 
 type Outcome<T> = Result<T, Fault>;
@@ -72,7 +73,7 @@ impl<'a> Grammar<'a> {
             state: State::Document { is_first: true },
             states: Vec::new(),
             marks: Vec::new(),
-            tags: Vec::new(),
+            tags: HashMap::new(),
         }
     }
 
@@ -203,10 +204,10 @@ impl<'a> Grammar<'a> {
                 }
                 TokenKind::TagDirective { handle, prefix } => {
                     let (handle, prefix) = (*handle, prefix.clone());
-                    if self.tags.iter().any(|(known, _)| *known == handle) {
+                    if self.tags.contains_key(handle) {
                         return self.fault("found duplicate %TAG directive", None);
                     }
-                    self.tags.push((handle, prefix));
+                    self.tags.insert(handle, prefix);
                 }
                 _ => return Ok(()),
             }
@@ -358,7 +359,7 @@ impl<'a> Grammar<'a> {
         if handle.is_empty() {
             return Some(suffix);
         }
-        if let Some((_, prefix)) = self.tags.iter().find(|(known, _)| *known == handle) {
+        if let Some(prefix) = self.tags.get(handle) {
             return Some(format!("{prefix}{suffix}"));
         }
         match handle {

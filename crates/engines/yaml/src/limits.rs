@@ -25,7 +25,7 @@ impl Default for Limits {
         Self {
             max_bytes: 32 << 20,
             max_depth: 512,
-            max_nodes: 4_000_000,
+            max_nodes: 2_000_000,
         }
     }
 }

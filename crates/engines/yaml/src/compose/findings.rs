@@ -33,14 +33,22 @@ impl Findings {
         self.refused.get_or_insert((at, kind));
     }
 
-    pub(super) fn unsupported(&mut self, at: Position, kind: ErrorKind) {
-        self.unsupported.get_or_insert((at, kind));
+    /// Like [`Self::refuse`], with an error that is dear to make.
+    pub(super) fn refuse_with(&mut self, at: Position, kind: impl FnOnce() -> ErrorKind) {
+        self.refused.get_or_insert_with(|| (at, kind()));
+    }
+
+    pub(super) fn unsupported(&mut self, at: Position, kind: impl FnOnce() -> ErrorKind) {
+        self.unsupported.get_or_insert_with(|| (at, kind()));
     }
 
     /// Notes that a key stands at `at` and before that at `first`, in the mapping at an offset.
     ///
     /// go-yaml v3 lists every pair of equal keys, so a third one repeats the second as well.
     pub(super) fn duplicate(&mut self, mapping: usize, key: &str, first: Position, at: Position) {
+        if self.duplicates.len() >= MAX_DUPLICATES {
+            return;
+        }
         let is_same = |found: &&Found| {
             found.mapping == mapping && found.first == first.offset && found.key.key == key
         };
@@ -58,7 +66,7 @@ impl Findings {
                 at,
                 go_line: at.line,
             };
-            self.push(Found {
+            self.duplicates.push(Found {
                 mapping,
                 first: first.offset,
                 key,
@@ -68,6 +76,9 @@ impl Findings {
 
     /// Notes a key the v2 library finds set already, when it sets a value that stands at a line.
     pub(super) fn set_twice(&mut self, key: &Node, first: &Node, line: usize) {
+        if self.duplicates.len() >= MAX_DUPLICATES {
+            return;
+        }
         let text = key.text();
         let kind = implicit(text, Schema::Legacy);
         let is_string = matches!(kind, Kind::String | Kind::Timestamp) || key.style != Style::Plain;
@@ -83,17 +94,11 @@ impl Findings {
             go_line: line,
         };
         // In the order they are found, and whatever mapping they are in.
-        self.push(Found {
+        self.duplicates.push(Found {
             mapping: 0,
             first: 0,
             key,
         });
-    }
-
-    fn push(&mut self, found: Found) {
-        if self.duplicates.len() < MAX_DUPLICATES {
-            self.duplicates.push(found);
-        }
     }
 
     /// Tells whether the mapping at an offset has duplicates.

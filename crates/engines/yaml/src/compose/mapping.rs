@@ -94,7 +94,7 @@ impl OpenMapping {
             return Slot::MergeValue(start);
         }
         if is_tagged && rules.schema == Schema::Core {
-            findings.unsupported(start, ErrorKind::TaggedKey);
+            findings.unsupported(start, || ErrorKind::TaggedKey);
         }
         let (kind, text) = match (&node.value, rules.schema) {
             (Value::Scalar(Scalar { kind, text }), Schema::Core) => (*kind, text.clone()),
@@ -120,22 +120,18 @@ impl OpenMapping {
         before.get_or_insert(at);
         // A key that could not be read is no key to Go.
         if !findings.has_duplicates(at.offset) {
-            findings.refuse(
-                at,
-                ErrorKind::ComplexKey {
-                    key: go_syntax(node, rules.schema),
-                },
-            );
+            findings.refuse_with(at, || ErrorKind::ComplexKey {
+                key: go_syntax(node, rules.schema),
+            });
         }
     }
 
     fn pair(&mut self, key: Node, value: Node, rules: &Rules, findings: &mut Findings) {
         if rules.schema == Schema::Legacy && !key.is_string() {
-            let kind = ErrorKind::UnsupportedKey {
+            findings.unsupported(place(&key), || ErrorKind::UnsupportedKey {
                 key: go_syntax(&key, Schema::Legacy),
                 value: go_syntax(&value, Schema::Legacy),
-            };
-            findings.unsupported(place(&key), kind);
+            });
         }
         if rules.duplicates == Duplicates::Error
             && let Some(first) = self.mapping.entry(key.text())
