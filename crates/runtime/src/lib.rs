@@ -20,6 +20,7 @@ pub mod features;
 pub mod leader;
 pub mod memory;
 pub mod metrics;
+pub mod migrate;
 pub mod probes;
 pub mod progress;
 pub mod reconciler;
