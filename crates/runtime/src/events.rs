@@ -155,3 +155,66 @@ impl Recorder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::client::Body;
+
+    use super::*;
+
+    /// An API server that takes requests and never answers.
+    fn silent() -> Client {
+        let service = tower::service_fn(|_: http::Request<Body>| {
+            std::future::pending::<Result<http::Response<Body>, tower::BoxError>>()
+        });
+        Client::new(service, "default")
+    }
+
+    #[tokio::test]
+    async fn full_queues_drop_what_they_cannot_hold_and_keep_nobody_waiting() {
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .ok();
+        // Nothing listens at a port that was just free.
+        let [port] = testkit::free_ports().unwrap();
+        let webhook = Some(format!("http://127.0.0.1:{port}/"));
+        let (recorder, _sending) = Recorder::start(silent(), "x", "pod".into(), webhook);
+        let object = ConfigMap::default();
+        let began = Instant::now();
+        for n in 0..5 * QUEUE {
+            recorder.emit(&object, Note::info("Said", format!("{n}")));
+        }
+        assert!(
+            began.elapsed() < Duration::from_secs(5),
+            "{:?}",
+            began.elapsed()
+        );
+        assert_eq!(recorder.core.capacity(), 0);
+        assert_eq!(recorder.webhook.unwrap().capacity(), 0);
+    }
+
+    #[tokio::test]
+    async fn object_annotations_for_events_travel_and_others_do_not() {
+        let (core, mut entries) = mpsc::channel(1);
+        let recorder = Recorder {
+            core,
+            webhook: None,
+        };
+        let object: ConfigMap = serde_json::from_value(serde_json::json!({ "metadata": {
+            "name": "a", "annotations": { "event.toolkit.fluxcd.io/a": "object", "b": "x" } } }))
+        .unwrap();
+        let note = Note::error("Failed", "at https://u:p@example.org/")
+            .with("event.toolkit.fluxcd.io/a", "note")
+            .with("c", "note");
+        recorder.emit(&object, note);
+        let entry = entries.recv().await.unwrap();
+        let metadata: Vec<_> = entry.note.metadata.into_iter().collect();
+        let expect = [("c", "note"), ("event.toolkit.fluxcd.io/a", "object")];
+        assert_eq!(metadata, expect.map(|(k, v)| (k.to_owned(), v.to_owned())));
+        assert_eq!(entry.note.message, "at https://*****@example.org/");
+        assert_eq!(entry.about.api_version.as_deref(), Some("v1"));
+    }
+}

@@ -240,3 +240,96 @@ async fn named(mut superseded: watch::Receiver<Option<String>>) -> String {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    struct Nowhere;
+
+    impl Ledger for Nowhere {
+        fn write<'a>(&'a self, _: &'a Change) -> BoxFuture<'a, kube::Result<()>> {
+            async { Ok(()) }.boxed()
+        }
+
+        fn emit(&self, _: Note) {}
+    }
+
+    struct Given {
+        all: Arc<Semaphore>,
+        superseded: watch::Sender<Option<String>>,
+        stop: CancellationToken,
+        progress: Progress,
+    }
+
+    fn with_the_only_permit() -> Given {
+        let all = Arc::new(Semaphore::new(1));
+        let permit = Arc::clone(&all).try_acquire_owned().unwrap();
+        let (superseded, receiver) = watch::channel(None);
+        let stop = CancellationToken::new();
+        let permits = Permits::new(Arc::clone(&all), permit, stop.clone());
+        let progress = Progress::new(Arc::new(Nowhere), permits, receiver, None, (false, None));
+        Given {
+            all,
+            superseded,
+            stop,
+            progress,
+        }
+    }
+
+    const LONG: Duration = Duration::from_hours(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn two_waits_of_one_run_share_its_permit() {
+        let given = with_the_only_permit();
+        let wait = |seconds| {
+            let sleep = tokio::time::sleep(Duration::from_secs(seconds));
+            given.progress.park(LONG, sleep)
+        };
+        let both = async { tokio::join!(wait(1), wait(2)) };
+        let ended = tokio::time::timeout(Duration::from_secs(10), both).await;
+        assert!(matches!(
+            ended.unwrap(),
+            (Parked::Done(()), Parked::Done(()))
+        ));
+        assert_eq!(given.all.available_permits(), 0);
+        drop(given.progress);
+        assert_eq!(given.all.available_permits(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn wait_ends_with_what_came_its_time_or_what_superseded_it() {
+        let given = with_the_only_permit();
+        let done = given.progress.park(LONG, async { 7 }).await;
+        assert!(matches!(done, Parked::Done(7)));
+        let never = || std::future::pending::<()>();
+        let expired = given.progress.park(Duration::from_secs(3), never()).await;
+        assert!(matches!(expired, Parked::Expired));
+        given.superseded.send_replace(Some("Toy/ns/a".into()));
+        let superseded = given.progress.park(LONG, never()).await;
+        assert!(matches!(superseded, Parked::Superseded(by) if by == "Toy/ns/a"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waiting_run_is_abandoned_at_stop_also_while_it_waits_for_its_permit() {
+        let given = with_the_only_permit();
+        let parked = given
+            .progress
+            .park(Duration::from_secs(1), std::future::pending::<()>());
+        let taken = async {
+            tokio::task::yield_now().await;
+            let permit = Arc::clone(&given.all).acquire_owned().await;
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            given.stop.cancel();
+            std::future::pending::<()>().await;
+            drop(permit);
+        };
+        tokio::select! {
+            _ = parked => panic!("the permit is taken"),
+            () = taken => panic!("never ends"),
+            () = given.progress.abandoned() => {}
+        }
+    }
+}
