@@ -53,7 +53,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 async fn play(args: &Args) -> Result<()> {
     let narrator = Narrator::start();
     let bin_dir = match &args.bin_dir {
-        Some(folder) => folder.clone(),
+        Some(folder) => folder.canonicalize().context("--bin-dir")?,
         None => build(&narrator).await?,
     };
     let stage = set_up(&narrator, &bin_dir).await?;

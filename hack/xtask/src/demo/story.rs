@@ -195,7 +195,7 @@ impl Story<'_> {
             .unwrap_or_default();
         let words = words.as_str().context("Ready says nothing")?;
         ensure!(
-            words.contains(path) && words.contains(":8"),
+            words.contains(&format!("{path}:7")),
             "file and line are not named: {words}"
         );
         let deployments = self.cluster.api("apps/v1", "Deployment", "shop-prod");
