@@ -11,11 +11,7 @@ mod watch;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use futures::StreamExt;
-use manifest::{
-    Inventory, ObjectId,
-    health::{Health, Status},
-    inventory::Entry,
-};
+use manifest::{Inventory, ObjectId, health::Health, inventory::Entry};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -80,6 +76,10 @@ impl std::fmt::Debug for WaitOptions {
 /// How long watched objects go without being read again: a watch may die without a word.
 const WATCHED_POLL: Duration = Duration::from_secs(30);
 
+/// How many workloads that are not ready are asked for their pods, and how long that may take.
+const MAX_EXPLAINED: usize = 5;
+const EXPLAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
 impl Cluster {
     /// Waits until all objects are ready. Dropping the future ends it at once.
     ///
@@ -128,9 +128,32 @@ impl Cluster {
         let started = Instant::now();
         let deadline = started + options.timeout;
         let work = self.watch_until_settled(&mut targets, options);
-        match tokio::time::timeout_at(deadline, work).await {
-            Ok(()) => error::settled(&targets),
-            Err(_) => Err(error::timed_out(&targets)),
+        let in_time = tokio::time::timeout_at(deadline, work).await.is_ok();
+        let (mut failed, others): (Vec<_>, Vec<_>) = targets.into_iter().partition(|target| {
+            if in_time {
+                target.has_failed()
+            } else {
+                !target.is_ready()
+            }
+        });
+        drop(others);
+        if failed.is_empty() {
+            return Ok(());
+        }
+        // Its own deadline: a message is worth a moment, not a hang.
+        let words = self.explain_all(&mut failed);
+        tokio::time::timeout(EXPLAIN_TIMEOUT, words).await.ok();
+        let list = error::sorted(&failed);
+        Err(if in_time {
+            WaitError::Stalled(list)
+        } else {
+            WaitError::Timeout(list)
+        })
+    }
+
+    async fn explain_all(&self, targets: &mut [Target]) {
+        for target in targets.iter_mut().take(MAX_EXPLAINED) {
+            self.explain(target).await;
         }
     }
 
@@ -221,9 +244,8 @@ impl Cluster {
 
 /// Tells whether waiting longer can change nothing that counts.
 fn is_settled(targets: &[Target], options: &WaitOptions) -> bool {
-    let failed = |target: &Target| target.status() == Some(Status::Failed);
-    (options.fail_fast && targets.iter().any(failed))
+    (options.fail_fast && targets.iter().any(Target::has_failed))
         || targets
             .iter()
-            .all(|target| target.is_ready() || failed(target))
+            .all(|target| target.is_ready() || target.has_failed())
 }

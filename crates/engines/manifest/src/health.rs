@@ -16,7 +16,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde_json::Value;
 
-pub use pod::failed_pods;
+pub use pod::{explain, failed_pods};
 
 use crate::object;
 

@@ -67,27 +67,9 @@ impl fmt::Display for WaitError {
 
 impl std::error::Error for WaitError {}
 
-/// Judges targets of which none is still moving.
-pub(super) fn settled(targets: &[Target]) -> Result<(), WaitError> {
-    let failed = collect(targets, |target| target.status() == Some(Status::Failed));
-    if failed.is_empty() {
-        Ok(())
-    } else {
-        Err(WaitError::Stalled(failed))
-    }
-}
-
-/// Lists the targets that were not ready in time.
-pub(super) fn timed_out(targets: &[Target]) -> WaitError {
-    WaitError::Timeout(collect(targets, |target| !target.is_ready()))
-}
-
-fn collect(targets: &[Target], keep: impl Fn(&Target) -> bool) -> Vec<Unready> {
-    let mut list: Vec<Unready> = targets
-        .iter()
-        .filter(|target| keep(target))
-        .map(Target::to_unready)
-        .collect();
+/// Lists targets by id.
+pub(super) fn sorted(targets: &[Target]) -> Vec<Unready> {
+    let mut list: Vec<Unready> = targets.iter().map(Target::to_unready).collect();
     list.sort_by_cached_key(|unready| unready.id.to_string());
     list
 }

@@ -29,6 +29,8 @@ pub(super) struct Target {
     entry: Entry,
     resource: Option<Resource>,
     seen: Option<(Health, Instant)>,
+    /// The selector of its pods, where it is a workload.
+    pods: Option<String>,
 }
 
 impl Target {
@@ -37,6 +39,7 @@ impl Target {
             entry,
             resource: None,
             seen: None,
+            pods: None,
         }
     }
 
@@ -58,6 +61,10 @@ impl Target {
 
     pub(super) fn is_ready(&self) -> bool {
         self.status() == Some(Status::Current)
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.status() == Some(Status::Failed)
     }
 
     pub(super) fn is_gone(&self) -> bool {
@@ -95,6 +102,9 @@ impl Target {
 
     /// Takes note of the object as it is now.
     pub(super) fn see(&mut self, resource: Resource, value: &Value, options: &WaitOptions) {
+        self.pods = is_workload(&resource)
+            .then(|| label_selector(value))
+            .flatten();
         self.resource = Some(resource);
         self.set(judge(value, options));
     }
@@ -120,6 +130,17 @@ impl Target {
     fn set(&mut self, health: Health) {
         self.seen = Some((health, Instant::now()));
     }
+}
+
+/// Tells whether a type makes pods that its `spec.selector` finds.
+fn is_workload(resource: &Resource) -> bool {
+    matches!(
+        (resource.gvk.group.as_str(), resource.gvk.kind.as_str()),
+        (
+            "apps",
+            "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet"
+        ) | ("batch", "Job")
+    )
 }
 
 fn health_of(status: Status, message: String) -> Health {
@@ -172,15 +193,28 @@ impl Cluster {
             Ok(Some(value)) => {
                 target.see(resource, &value, options);
                 if target.has_pods() && target.status() == Some(Status::InProgress) {
-                    self.observe_pods(target, &value).await;
+                    self.observe_pods(target).await;
                 }
             }
         }
     }
 
+    /// Adds to the message of a workload that is not ready what its pods say.
+    pub(super) async fn explain(&self, target: &mut Target) {
+        let Some(selector) = target.pods.clone() else {
+            return;
+        };
+        let Ok(pods) = self.pods(&target.id().namespace, &selector).await else {
+            return;
+        };
+        if let (Some(words), Some((health, _))) = (health::explain(&pods), target.seen.as_mut()) {
+            health.message = format!("{} ({words})", health.message);
+        }
+    }
+
     /// Lets failed pods fail a StatefulSet or ReplicaSet.
-    async fn observe_pods(&self, target: &mut Target, workload: &Value) {
-        let Some(selector) = label_selector(workload) else {
+    async fn observe_pods(&self, target: &mut Target) {
+        let Some(selector) = target.pods.clone() else {
             return;
         };
         match self.pods(&target.id().namespace, &selector).await {

@@ -69,14 +69,22 @@ async fn what_is_not_ready_in_time_is_listed_with_its_reason() {
     inventory = inventory.union(&others);
     let options = WaitOptions::new(Duration::from_secs(4));
     let error = it.cluster.wait(&inventory, &options).await.unwrap_err();
+    let texts: Vec<String> = error.unready().iter().map(ToString::to_string).collect();
     assert_eq!(
-        error.to_string(),
+        texts[0],
+        format!("ConfigMap/{ns}/missing status: 'NotFound'")
+    );
+    let start = format!("Deployment/{ns}/web status: 'InProgress': Available: 0/1 (pod web-");
+    assert!(texts[1].starts_with(&start), "{}", texts[1]);
+    assert!(texts[1].ends_with(": ContainersNotReady)"), "{}", texts[1]);
+    assert_eq!(
+        texts[2],
         format!(
-            "timeout waiting for: [ConfigMap/{ns}/missing status: 'NotFound', \
-             Deployment/{ns}/web status: 'InProgress': Available: 0/1, \
-             Thing/{ns}/x status: 'Unknown': no matches for kind \"Thing\" in group \"nowhere.example.com\"]"
+            "Thing/{ns}/x status: 'Unknown': no matches for kind \"Thing\" in group \"nowhere.example.com\""
         )
     );
+    let list = texts.join(", ");
+    assert_eq!(error.to_string(), format!("timeout waiting for: [{list}]"));
 }
 
 /// covers: KC-112

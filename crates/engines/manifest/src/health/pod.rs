@@ -90,6 +90,71 @@ pub fn failed_pods(pods: &[Value], now: Timestamp) -> Option<Health> {
     (count > 0).then(|| Health::failed("PodsFailed", format!("{count} pods have failed")))
 }
 
+/// How much of a pod's own message is passed on, in characters.
+const MAX_MESSAGE: usize = 300;
+
+/// Says in a pod's own words why a workload is not ready: of the pods that are not being deleted,
+/// the first by name with something to say.
+///
+/// Shape: `pod web-1: ImagePullBackOff: Back-off pulling image "x"`. `None` when no pod is at fault.
+pub fn explain(pods: &[Value]) -> Option<String> {
+    let mut pods: Vec<&Value> = pods
+        .iter()
+        .filter(|pod| object::at(pod, &["metadata", "deletionTimestamp"]).is_none())
+        .collect();
+    pods.sort_by_key(|pod| object::name(pod));
+    let with_reason = |reason: fn(&Value) -> Option<String>| {
+        let mut pods = pods.iter();
+        pods.find_map(|pod| Some(format!("pod {}: {}", object::name(pod), reason(pod)?)))
+    };
+    with_reason(container_reason).or_else(|| with_reason(condition_reason))
+}
+
+/// Says why a container waits or has ended, init containers first.
+fn container_reason(pod: &Value) -> Option<String> {
+    let statuses = ["initContainerStatuses", "containerStatuses"]
+        .into_iter()
+        .filter_map(|field| object::at(pod, &["status", field])?.as_array())
+        .flatten();
+    statuses.into_iter().find_map(|container| {
+        let waiting = object::at(container, &["state", "waiting"]);
+        let is_normal = |state: &Value| {
+            let reason = object::str_at(state, &["reason"]).unwrap_or_default();
+            ["", "ContainerCreating", "PodInitializing"].contains(&reason)
+        };
+        let state = waiting.filter(|state| !is_normal(state)).or_else(|| {
+            let ended = object::at(container, &["state", "terminated"])?;
+            (object::int_at(ended, &["exitCode"]) != Some(0)).then_some(ended)
+        })?;
+        Some(words(
+            object::str_at(state, &["reason"]).unwrap_or("Error"),
+            object::str_at(state, &["message"]).unwrap_or_default(),
+        ))
+    })
+}
+
+/// Says which condition holds a pod back.
+fn condition_reason(pod: &Value) -> Option<String> {
+    let conditions = conditions(pod).ok()?;
+    ["PodScheduled", "ContainersReady", "Ready"]
+        .into_iter()
+        .find_map(|kind| {
+            let held = conditions
+                .iter()
+                .find(|it| it.kind == kind && it.status == "False")?;
+            (held.reason != "PodCompleted").then(|| words(held.reason, held.message))
+        })
+}
+
+fn words(reason: &str, message: &str) -> String {
+    let message: String = message.trim().chars().take(MAX_MESSAGE).collect();
+    if message.is_empty() {
+        reason.into()
+    } else {
+        format!("{reason}: {message}")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -169,6 +234,46 @@ mod tests {
         );
         let error = evaluate(&phase("Odd"), Timestamp::UNIX_EPOCH).unwrap_err();
         assert_eq!(error.to_string(), "unknown phase Odd");
+    }
+
+    #[test]
+    fn pods_say_why_they_are_not_ready() {
+        let named =
+            |name: &str, status: &Value| json!({"metadata": {"name": name}, "status": status});
+        let pulling = json!({"containerStatuses": [{"state": {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image \"x\""}}}]});
+        let creating =
+            json!({"containerStatuses": [{"state": {"waiting": {"reason": "ContainerCreating"}}}]});
+        let killed = json!({"initContainerStatuses": [{"state": {"terminated": {"reason": "OOMKilled", "exitCode": 137}}}]});
+        let pending = json!({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes"}]});
+        let unready = json!({"conditions": [{"type": "Ready", "status": "False", "reason": "ContainersNotReady", "message": "containers with unready status: [a]"}]});
+        let done =
+            json!({"conditions": [{"type": "Ready", "status": "False", "reason": "PodCompleted"}]});
+        for (pods, expected) in [
+            (
+                vec![named("b", &pulling), named("a", &creating)],
+                Some("pod b: ImagePullBackOff: Back-off pulling image \"x\""),
+            ),
+            (
+                vec![named("b", &pulling), named("a", &killed)],
+                Some("pod a: OOMKilled"),
+            ),
+            (
+                vec![named("a", &pending)],
+                Some("pod a: Unschedulable: 0/1 nodes"),
+            ),
+            (
+                vec![named("a", &unready), named("b", &pulling)],
+                Some("pod b: ImagePullBackOff: Back-off pulling image \"x\""),
+            ),
+            (
+                vec![named("a", &unready)],
+                Some("pod a: ContainersNotReady: containers with unready status: [a]"),
+            ),
+            (vec![named("a", &done), named("b", &creating)], None),
+            (Vec::new(), None),
+        ] {
+            assert_eq!(explain(&pods).as_deref(), expected);
+        }
     }
 
     /// covers: KC-116
