@@ -330,8 +330,44 @@ fn soup(dice: &mut Dice) -> String {
     (0..length).map(|_| dice.pick(PIECES)).collect()
 }
 
-/// One of the scalars, or two in a row.
+/// Words with now and then something that needs care between them.
+fn prose(dice: &mut Dice) -> String {
+    const ODD: &[&str] = &[
+        "  ", "'", "\"", ": ", " #", "é", "日", "😀", "\n", "\n\n", " \n", "\n ", "\t", "\u{85}",
+        "\u{2028}", "- ", "? ", "\\", ", ", "{", "}", "[", "]", "&", "*", "!", "|", ">", "%", "@",
+        "`", "\r\n", "\u{a0}", "\u{feff}", "\u{7f}", "...", "---", ":", "#",
+    ];
+    const WORDS: &[&str] = &[
+        "a",
+        "word",
+        "longer-word",
+        "http://example.com/path",
+        "key=value",
+        "1",
+        "yes",
+    ];
+    let care = dice.roll(30);
+    let mut text = String::new();
+    for _ in 0..=dice.roll(40) {
+        text.push_str(if dice.chance(care) {
+            dice.pick(ODD)
+        } else {
+            dice.pick(WORDS)
+        });
+        text.push_str(dice.pick(&[" ", " ", " ", ""]));
+    }
+    if dice.chance(80) {
+        text.trim_end().to_owned()
+    } else {
+        text
+    }
+}
+
+/// One of the scalars, or two in a row, or more text.
 fn text(dice: &mut Dice) -> String {
+    if dice.chance(25) {
+        return prose(dice);
+    }
     let first = dice.pick(SCALARS);
     if dice.chance(15) {
         format!("{first}{}", dice.pick(SCALARS))

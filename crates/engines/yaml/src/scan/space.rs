@@ -1,7 +1,7 @@
 //! What stands between tokens.
 
 use super::cursor::is_blank;
-use super::{Comment, Mark, Scanner, Token, TokenKind};
+use super::{Comment, Mark, Scanner, TokenKind};
 
 /// How far go-yaml v3 looks for a comment, in bytes.
 const COMMENT_BYTES: usize = 512;
@@ -38,14 +38,20 @@ impl Scanner<'_> {
 
     /// Takes a comment on the last token's line, as v3 does: with tabs before it wherever it stands.
     pub(super) fn line_comment(&mut self) {
-        match self.queue.back() {
-            Some(Token {
-                kind: TokenKind::BlockEntry,
-                ..
-            })
-            | None => return,
-            Some(token) if token.end.line != self.cursor.mark.line => return,
-            Some(_) => {}
+        let Some(token) = self.queue.back() else {
+            return;
+        };
+        // What follows these belongs to the next token.
+        let is_leading = matches!(
+            token.kind,
+            TokenKind::BlockEntry
+                | TokenKind::DocumentStart
+                | TokenKind::DocumentEnd
+                | TokenKind::Version(..)
+                | TokenKind::TagDirective { .. }
+        );
+        if is_leading || token.end.line != self.cursor.mark.line {
+            return;
         }
         let rest = self.cursor.rest().as_bytes();
         let blanks = rest.iter().take_while(|byte| is_blank(**byte)).count();
