@@ -2,10 +2,12 @@
 //!
 //! [`chart`] loads, [`values`] joins, [`render`] executes the templates, [`manifest`] sorts what
 //! comes out, and [`template()`] does all of it as `helm template` does.
+//! [`release`] reads and writes the records that Helm keeps in a cluster.
 
 pub mod capabilities;
 pub mod chart;
 pub mod manifest;
+pub mod release;
 pub mod render;
 pub mod schema;
 pub mod template;
