@@ -74,6 +74,14 @@ impl Server {
         }
     }
 
+    /// Creates a namespace of this very name.
+    pub(crate) async fn create_namespace(&self, name: &str) {
+        let namespace = json!({ "metadata": { "name": name } });
+        self.send("POST", "/api/v1/namespaces", JSON, &namespace)
+            .await
+            .unwrap();
+    }
+
     /// Applies definitions and waits until the server serves them.
     pub(crate) async fn install(&self, crds: &[Value]) {
         for crd in crds {
