@@ -551,6 +551,8 @@ pub(crate) fn run(resources: &mut ResMap, steps: &[Step]) -> Result<(), Error> {
         step.transformer.apply(resources)?;
         if let Some(origin) = &step.origin {
             for resource in resources.content_mut() {
+                // Upstream writes all annotations anew with each origin: they become strings.
+                tree::set_meta_strings(&mut resource.node, "annotations");
                 match &resource.origin {
                     None => resource.origin = Some(origin.clone()),
                     Some(_) => resource.transformations.push(origin.clone()),

@@ -38,6 +38,8 @@ pub struct Resource {
     /// Where it was written: the file and line of the document, or of the generator's entry. Its
     /// `object` is empty.
     pub origin: Place,
+    /// Whether its kind belongs to no namespace, as far as the built-in table knows.
+    pub cluster_scoped: bool,
 }
 
 impl Build {
@@ -178,6 +180,7 @@ fn export(
     let mut failed: Option<Error> = None;
     for mut resource in resources.into_vec() {
         let place = resource.place();
+        let cluster_scoped = resource.id().is_cluster_scoped(&target.schema);
         if managed && let Some(meta) = tree::mapping_at(&mut resource.node, "metadata") {
             let labels = meta.get_or_insert_with("labels", || Node::mapping(yaml::Mapping::new()));
             if labels.is_null() {
@@ -194,7 +197,11 @@ fn export(
             ..Place::default()
         };
         match yaml::to_json(&resource.node) {
-            Ok(object) => exported.push(Resource { object, origin }),
+            Ok(object) => exported.push(Resource {
+                object,
+                origin,
+                cluster_scoped,
+            }),
             Err(error) => {
                 let failure = failed
                     .take()

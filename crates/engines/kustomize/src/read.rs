@@ -192,6 +192,26 @@ fn check(node: Node, file: &str, kept: &mut Vec<Node>) -> Result<(), Error> {
     Err(Error::at(place, problem))
 }
 
+/// Gives an item of a list as upstream reads it: printed as JSON and read again, so that every
+/// string is quoted.
+fn through_json(item: &Node, file: &str) -> Result<Node, Error> {
+    fn quote(node: &mut Node) {
+        if node.is_string() {
+            node.style = yaml::Style::DoubleQuoted;
+        }
+        match &mut node.value {
+            Value::Scalar(_) => {}
+            Value::Sequence(items) => items.iter_mut().for_each(quote),
+            Value::Mapping(mapping) => mapping.values_mut().for_each(quote),
+        }
+    }
+    let json = yaml::to_json(item)
+        .map_err(|error| Error::at(node_place(item, file), error.to_string()))?;
+    let mut node = yaml::from_json(&json).with_span(item.span.clone());
+    quote(&mut node);
+    Ok(node)
+}
+
 /// Puts the items of lists after the other objects, in place of the lists.
 fn expand_lists(nodes: Vec<Node>, file: &str) -> Result<Vec<Node>, Error> {
     let mut flat = Vec::with_capacity(nodes.len());
@@ -209,7 +229,7 @@ fn expand_lists(nodes: Vec<Node>, file: &str) -> Result<Vec<Node>, Error> {
             }) => {
                 let mut inner = Vec::new();
                 for item in items {
-                    check(item, file, &mut inner)?;
+                    check(through_json(&item, file)?, file, &mut inner)?;
                 }
                 queue.extend(inner);
             }

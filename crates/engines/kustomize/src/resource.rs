@@ -271,7 +271,14 @@ fn data(node: &Node, field: &str) -> Vec<(String, String)> {
     let mapping = node.get(field).and_then(Node::as_mapping);
     let entries = mapping.into_iter().flatten();
     entries
-        .map(|e| (e.name().to_owned(), e.value.text().to_owned()))
+        .map(|e| {
+            let text = if e.value.is_null() {
+                ""
+            } else {
+                e.value.text()
+            };
+            (e.name().to_owned(), text.to_owned())
+        })
         .collect()
 }
 

@@ -47,6 +47,20 @@ pub(crate) fn untagged(text: &str, style: Style) -> Node {
     }
 }
 
+/// Quotes a string that would read as something else, as upstream does with every field it sets.
+pub(crate) fn quoted(mut node: Node) -> Node {
+    if node.is_string()
+        && node.style == Style::Plain
+        && !matches!(
+            yaml::resolve(node.text(), yaml::Schema::Legacy),
+            Kind::String
+        )
+    {
+        node.style = Style::DoubleQuoted;
+    }
+    node
+}
+
 /// Replaces a scalar's text and keeps how it is written, so that a quoted one stays a string.
 ///
 /// # Errors
@@ -95,7 +109,7 @@ pub(crate) fn set_field_text(mapping: &mut Mapping, field: &str, text: &str) {
             *node = untagged(text, style).with_span(span);
         }
         None => {
-            mapping.insert(field, Node::string(text));
+            mapping.insert(field, quoted(Node::string(text)));
         }
     }
 }
@@ -149,10 +163,26 @@ pub(crate) fn set_meta_map<K: AsRef<str>, V: AsRef<str>>(
         .iter()
         .map(|(key, value)| Entry {
             key: untagged(key.as_ref(), Style::Plain),
-            value: Node::string(value.as_ref()),
+            value: quoted(Node::string(value.as_ref())),
         })
         .collect();
     meta.insert(field, Node::mapping(mapping));
+}
+
+/// Makes strings of the values of a mapping under `metadata`, if there is one.
+pub(crate) fn set_meta_strings(object: &mut Node, field: &str) {
+    let entries = object
+        .get_mut("metadata")
+        .and_then(|meta| meta.get_mut(field));
+    for value in entries
+        .and_then(Node::as_mapping_mut)
+        .into_iter()
+        .flat_map(Mapping::values_mut)
+    {
+        if value.is_scalar() && !value.is_string() {
+            *value = Node::string(value.shared_text());
+        }
+    }
 }
 
 /// Makes a mapping of strings.
@@ -160,7 +190,7 @@ pub(crate) fn strings<'a>(entries: impl IntoIterator<Item = (&'a str, &'a str)>)
     Node::mapping(
         entries
             .into_iter()
-            .map(|(k, v)| (k, Node::string(v)))
+            .map(|(k, v)| (k, quoted(Node::string(v))))
             .collect(),
     )
 }

@@ -146,7 +146,7 @@ fn put(object: &mut Node, field: &str, key: &str, text: String) {
     };
     mapping.insert_entry(yaml::Entry {
         key: tree::untagged(key, Style::Plain),
-        value: Node::string(text).with_style(style),
+        value: tree::quoted(Node::string(text).with_style(style)),
     });
 }
 

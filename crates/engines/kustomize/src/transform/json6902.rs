@@ -230,6 +230,11 @@ impl Operation {
             )
         };
         let Spot { container, key } = find(document, &self.path).ok_or_else(missing)?;
+        if let Value::Object(object) = container {
+            // A key that is missing is not looked for: only what holds it must be there.
+            object.insert(key, self.value());
+            return Ok(());
+        }
         let old = get_mut(container, &key).map_err(|error| {
             format!(
                 "replace operation does not apply: doc is missing key: {}: {error}",
@@ -341,8 +346,13 @@ mod tests {
         );
         check(
             list.clone(),
-            &json!([{"op": "replace", "path": "/x", "value": 1}]),
+            &json!([{"op": "replace", "path": "/x/y", "value": 1}]),
             Err("missing"),
+        );
+        check(
+            list.clone(),
+            &json!([{"op": "replace", "path": "/x", "value": 1}]),
+            Ok(json!({"l": [1, 2], "x": 1})),
         );
         check(
             list.clone(),
@@ -359,8 +369,12 @@ mod tests {
             &json!([{"op": "copy", "from": "/l/0", "path": "/a~1b"}]),
             Ok(json!({"l": [1, 2], "a/b": 1})),
         );
+    }
+
+    #[test]
+    fn unknown_operations_are_refused() {
         check(
-            list,
+            json!({}),
             &json!([{"op": "jump", "path": "/l"}]),
             Err("Unexpected kind: jump"),
         );

@@ -55,11 +55,12 @@ fn set(node: &mut Node, entries: &BTreeMap<String, String>) -> Result<(), String
         .as_mapping_mut()
         .ok_or_else(|| format!("wrong node kind: expected MappingNode but got {shape}"))?;
     for (key, value) in entries {
-        let style = mapping
-            .get(key)
-            .filter(|old| old.is_scalar())
-            .map_or_else(Default::default, |n| n.style);
-        mapping.insert(key, Node::string(value).with_style(style));
+        let old = mapping.get(key).filter(|old| old.is_scalar());
+        let new = match old {
+            Some(old) => Node::string(value).with_style(old.style),
+            None => tree::quoted(Node::string(value)),
+        };
+        mapping.insert(key, new);
     }
     Ok(())
 }

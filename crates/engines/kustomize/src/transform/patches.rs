@@ -1,7 +1,7 @@
 //! Patches, strategic merge and JSON, and the objects they apply to.
 
-use serde_json::Value;
-use yaml::Node;
+use serde_json::Value as Json;
+use yaml::{Kind, Node, Style, Value};
 
 use super::Transformer;
 use super::json6902::{JsonPatch, object};
@@ -9,9 +9,10 @@ use super::strategic_merge;
 use crate::error::{Error, Place};
 use crate::kustomization::{Patch, Selector};
 use crate::load::Loader;
+use crate::origin::transformations;
 use crate::read;
 use crate::res_map::ResMap;
-use crate::resource::{BUILD_ANNOTATIONS, Resource};
+use crate::resource::{BUILD_ANNOTATIONS, ORIGIN, Resource, TRANSFORMATIONS};
 use crate::schema::Schema;
 use crate::selector::Matcher;
 use crate::tree;
@@ -104,22 +105,26 @@ impl Patches {
                 moved(error, place)
             }
         })?;
-        let content = match content {
-            Content::Merge(mut patches) if !inline.is_empty() => {
-                for patch in &mut patches {
+        let allowed = Allowed {
+            name: entry.allow_name_change,
+            kind: entry.allow_kind_change,
+        };
+        let mut content = content;
+        if let Content::Merge(patches) = &mut content {
+            for patch in patches {
+                if !inline.is_empty() {
                     patch.line = place.line;
                 }
-                Content::Merge(patches)
+                // Upstream keeps these options in annotations of the patch, which it writes anew.
+                if allowed != Allowed::default() {
+                    write_anew(&mut patch.node, "annotations");
+                }
             }
-            content => content,
-        };
+        }
         Ok(Self {
             content,
             target: matcher(entry.target.as_ref(), place)?,
-            allowed: Allowed {
-                name: entry.allow_name_change,
-                kind: entry.allow_kind_change,
-            },
+            allowed,
             shown,
             place: place.clone(),
             is_deprecated: false,
@@ -341,6 +346,16 @@ fn parse(source: &str, file: &str, shown: &str, loader: &Loader<'_>) -> Result<C
     }
 }
 
+/// Makes strings of the labels or annotations of a patch, nulls included.
+fn write_anew(patch: &mut Node, field: &str) {
+    let mut entries: Vec<(String, String)> = tree::meta_map(patch, field)
+        .filter(|(key, _)| !BUILD_ANNOTATIONS.contains(key))
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect();
+    entries.sort();
+    tree::set_meta_map(patch, field, &entries);
+}
+
 /// Applies a patch to selected objects, whatever it names itself.
 fn apply_to(
     resources: &mut ResMap,
@@ -352,12 +367,7 @@ fn apply_to(
     // Upstream writes labels and annotations anew before it applies a patch to several objects:
     // their values become strings, a null included.
     for field in ["labels", "annotations"] {
-        let mut entries: Vec<(String, String)> = tree::meta_map(&patch.node, field)
-            .filter(|(key, _)| !BUILD_ANNOTATIONS.contains(key))
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .collect();
-        entries.sort();
-        tree::set_meta_map(&mut patch.node, field, &entries);
+        write_anew(&mut patch.node, field);
     }
     let schema = std::rc::Rc::clone(resources.schema());
     for at in selected {
@@ -425,24 +435,29 @@ fn apply_json(resource: &mut Resource, patch: &JsonPatch) -> Result<(), String> 
     if !books.is_empty() {
         let meta = document
             .entry("metadata")
-            .or_insert_with(|| Value::Object(serde_json::Map::default()));
-        if let Value::Object(meta) = meta {
-            let annotations = meta.entry("annotations").or_insert(Value::Null);
+            .or_insert_with(|| Json::Object(serde_json::Map::default()));
+        if let Json::Object(meta) = meta {
+            let annotations = meta.entry("annotations").or_insert(Json::Null);
             let mut own = object(annotations.take());
-            for (key, value) in &mut own {
-                if let Some(text) = resource.annotation(key) {
-                    *value = Value::String(text.to_owned());
-                }
-            }
             own.extend(books.clone());
-            *annotations = Value::Object(own);
+            *annotations = Json::Object(own);
         }
     }
-    let patched = patch.apply(Value::Object(document))?;
+    let patched = patch.apply(Json::Object(document))?;
     let span = resource.node.span.clone();
     resource.node = yaml::from_json(&patched).with_span(span);
+    reread(&mut resource.node);
+    for (key, held) in [(ORIGIN, resource.origin.is_some()), (TRANSFORMATIONS, true)] {
+        let is_kept = tree::meta_entry(&resource.node, "annotations", key).is_some();
+        match key {
+            ORIGIN if held && !is_kept => resource.origin = None,
+            TRANSFORMATIONS if !is_kept => resource.transformations.clear(),
+            _ => {}
+        }
+    }
     let mut kept: Vec<(String, String)> = tree::meta_map(&resource.node, "annotations")
         .filter(|(key, _)| !books.contains_key(*key) && !BUILD_ANNOTATIONS.contains(key))
+        .filter(|(key, _)| *key != ORIGIN && *key != TRANSFORMATIONS)
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .collect();
     kept.sort();
@@ -450,13 +465,48 @@ fn apply_json(resource: &mut Resource, patch: &JsonPatch) -> Result<(), String> 
     Ok(())
 }
 
+/// The largest integer that a float holds exactly.
+const MAX_EXACT: u64 = 1 << 53;
+
+/// Makes of a tree what is left of it after JSON was printed as YAML and read again: numbers went
+/// through floats, and strings that could be read as something else are quoted.
+fn reread(node: &mut Node) {
+    match &mut node.value {
+        Value::Sequence(items) => items.iter_mut().for_each(reread),
+        Value::Mapping(mapping) => mapping.values_mut().for_each(reread),
+        Value::Scalar(scalar) => match scalar.kind {
+            Kind::String => {
+                let plain = [yaml::Schema::Legacy, yaml::Schema::Core]
+                    .iter()
+                    .all(|schema| matches!(yaml::resolve(&scalar.text, *schema), Kind::String));
+                if scalar.text.contains('\n') {
+                    node.style = Style::Literal;
+                } else if !plain {
+                    node.style = Style::DoubleQuoted;
+                }
+            }
+            Kind::Int(number) if number.unsigned_abs() > MAX_EXACT => {
+                #[expect(clippy::cast_precision_loss, reason = "upstream loses it here")]
+                let rounded = number as f64;
+                *node = Node::float(rounded);
+            }
+            Kind::Uint(number) => {
+                #[expect(clippy::cast_precision_loss, reason = "upstream loses it here")]
+                let rounded = number as f64;
+                *node = Node::float(rounded);
+            }
+            _ => {}
+        },
+    }
+}
+
 /// Gives the history of an object as the annotations upstream keeps it in.
-fn books(resource: &Resource) -> serde_json::Map<String, Value> {
+fn books(resource: &Resource) -> serde_json::Map<String, Json> {
     let mut books = serde_json::Map::new();
     let mut note = |name: &str, values: Vec<&str>| {
         if !values.is_empty() {
             let key = format!("internal.config.kubernetes.io/{name}");
-            books.insert(key, Value::String(values.join(",")));
+            books.insert(key, Json::String(values.join(",")));
         }
     };
     let history = &resource.history;
@@ -485,6 +535,13 @@ fn books(resource: &Resource) -> serde_json::Map<String, Value> {
     }
     if resource.needs_hash {
         note("needsHashSuffix", vec!["enabled"]);
+    }
+    if let Some(origin) = &resource.origin {
+        books.insert(ORIGIN.to_owned(), Json::String(origin.to_annotation()));
+    }
+    if !resource.transformations.is_empty() {
+        let text = transformations(&resource.transformations);
+        books.insert(TRANSFORMATIONS.to_owned(), Json::String(text));
     }
     books
 }

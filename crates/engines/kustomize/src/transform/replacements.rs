@@ -93,18 +93,28 @@ fn replace(resources: &mut ResMap, replacement: &Replacement) -> Result<(), Erro
             "replacements must specify a source and at least one target",
         ));
     }
-    let value = match (&replacement.source, &replacement.source_value) {
+    let mut live = None;
+    let mut value = match (&replacement.source, &replacement.source_value) {
         (Some(_), Some(_)) => {
             return Err(Error::new(
                 "value and resource selectors are mutually exclusive",
             ));
         }
         (None, Some(text)) => tree::untagged(text, Style::Plain),
-        (Some(source), None) => value_of(resources, source)?,
+        (Some(source), None) => {
+            let (at, value) = value_of(resources, source)?;
+            let is_cut = source
+                .options
+                .as_ref()
+                .is_some_and(|o| !o.delimiter.is_empty());
+            // The value is the source's field itself: a target that changes it changes the value.
+            live = (!is_cut).then(|| (at, path_of(source)));
+            value
+        }
         (None, None) => return Ok(()),
     };
     for target in &replacement.targets {
-        apply(resources, &value, target, replacement)?;
+        apply(resources, &mut value, live.as_ref(), target, replacement)?;
     }
     resources.names_changed();
     Ok(())
@@ -131,33 +141,41 @@ fn is_selected(id: &IdRef<'_>, wanted: &Id, schema: &Schema) -> bool {
         && gvk.selects(id)
 }
 
-fn value_of(resources: &ResMap, source: &Source) -> Result<Node, Error> {
+/// Gives the path of a source's field.
+fn path_of(source: &Source) -> Vec<String> {
+    match source.field_path.as_str() {
+        "" => path::split(DEFAULT_PATH),
+        path => path::split(path),
+    }
+}
+
+fn value_of(resources: &ResMap, source: &Source) -> Result<(usize, Node), Error> {
     let schema = resources.schema();
-    let selects = |resource: &&Resource| {
+    let selects = |(_, resource): &(usize, &Resource)| {
         resource
             .any_ids()
             .any(|id| is_selected(&id, &source.id, schema))
     };
-    let found: Vec<&Resource> = resources.iter().filter(selects).collect();
+    let found: Vec<(usize, &Resource)> = resources.iter().enumerate().filter(selects).collect();
     let shown = || match source.field_path.as_str() {
         "" => source.id.to_string(),
         path => format!("{}:{path}", source.id),
     };
-    let resource = match found.as_slice() {
+    let (at, resource) = match found.as_slice() {
         [] => return Err(Error::new(format!("nothing selected by {}", shown()))),
         [one] => *one,
         several => {
             let error = Error::new(format!("multiple matches for selector {}", shown()));
             return Err(several
                 .iter()
-                .fold(error, |e, resource| e.with_place(resource.place())));
+                .fold(error, |e, (_, resource)| e.with_place(resource.place())));
         }
     };
     let path = match source.field_path.as_str() {
         "" => DEFAULT_PATH,
         path => path,
     };
-    let node = path::lookup(&resource.node, &path::split(path)).map_err(|problem| {
+    let node = path::lookup(&resource.node, &path_of(source)).map_err(|problem| {
         Error::at(
             resource.place(),
             format!("error looking up replacement source: {problem}"),
@@ -172,7 +190,9 @@ fn value_of(resources: &ResMap, source: &Source) -> Result<Node, Error> {
             ),
         ));
     };
-    refine(node, source.options.as_ref()).map_err(|problem| Error::at(resource.place(), problem))
+    let value = refine(node, source.options.as_ref())
+        .map_err(|problem| Error::at(resource.place(), problem))?;
+    Ok((at, value))
 }
 
 /// Cuts the part of a value that the source's options ask for.
@@ -235,7 +255,8 @@ fn is_quoted(style: Style) -> bool {
 
 fn apply(
     resources: &mut ResMap,
-    value: &Node,
+    value: &mut Node,
+    live: Option<&(usize, Vec<String>)>,
     target: &Target,
     replacement: &Replacement,
 ) -> Result<(), Error> {
@@ -254,11 +275,8 @@ fn apply(
     } else {
         &target.field_paths
     };
-    for resource in resources
-        .content_mut()
-        .filter(|resource| !resource.is_empty())
-    {
-        if !is_target(resource, &select, &rejects) {
+    for (at, resource) in resources.content_mut().enumerate() {
+        if resource.is_empty() || !is_target(resource, &select, &rejects) {
             continue;
         }
         for field_path in paths {
@@ -269,6 +287,11 @@ fn apply(
                 target.options.as_ref(),
             )
             .map_err(|problem| Error::at(resource.place(), problem))?;
+            if let Some((_, path)) = live.filter(|(source, _)| *source == at)
+                && let Ok(Some(node)) = path::lookup(&resource.node, path)
+            {
+                *value = node.clone();
+            }
         }
     }
     Ok(())

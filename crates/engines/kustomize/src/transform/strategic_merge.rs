@@ -8,6 +8,7 @@ use yaml::{Entry, Node, Style, Value};
 
 use crate::schema::{Cursor, Schema};
 use crate::tree;
+use list::Other;
 
 /// The field of a patch that says what to do with the object it stands in.
 pub(super) const DIRECTIVE: &str = "$patch";
@@ -141,8 +142,42 @@ impl<'s> Merger<'s> {
         if known {
             patch.remove(DIRECTIVE);
         }
-        let dest = patch.clone();
-        self.fields(dest, Some(&patch), schema)
+        let Value::Mapping(mapping) = &mut patch.value else {
+            return Ok(Some(patch));
+        };
+        for mut entry in std::mem::take(mapping) {
+            let field = schema.and_then(|schema| schema.field(entry.name()));
+            let value = std::mem::take(&mut entry.value);
+            if let Some(value) = self.alone_value(value, field)? {
+                entry.value = value;
+                mapping.insert_entry(entry);
+            }
+        }
+        Ok(Some(patch))
+    }
+
+    /// Takes a field of what a patch brings where nothing was.
+    fn alone_value(self, value: Node, schema: Option<Cursor<'s>>) -> Result<Option<Node>, String> {
+        let schema = schema.or_else(|| self.schema_of(Some(&value), None));
+        match &value.value {
+            _ if value.is_null() => Ok(None),
+            Value::Scalar(_) => Ok(Some(tree::quoted(value))),
+            Value::Mapping(_) => match map_directive(&value)? {
+                Directive::Delete => Ok(None),
+                Directive::Merge | Directive::Replace => self.alone(&value, schema),
+            },
+            Value::Sequence(_) => {
+                let Some(keys) = schema.and_then(Cursor::merge_keys) else {
+                    return Ok(Some(value));
+                };
+                let (rest, directive) = list::directive(&value)?;
+                if directive == Directive::Delete {
+                    return Ok(None);
+                }
+                let elements = schema.and_then(Cursor::elements);
+                list::merge(self, rest, Other::Itself, elements, &keys).map(Some)
+            }
+        }
     }
 
     /// Merges the fields of two mappings.
@@ -171,10 +206,10 @@ impl<'s> Merger<'s> {
             if let Some(merged) = self.walk(Some(old), value, field)?
                 && !merged.is_null()
             {
-                entry.value = if is_scalar {
-                    dressed(merged, style)
-                } else {
-                    merged
+                entry.value = match value {
+                    None => tree::quoted(merged),
+                    Some(_) if is_scalar => dressed(merged, style),
+                    Some(_) => merged,
                 };
                 mapping.insert_entry(entry);
             }
@@ -186,7 +221,7 @@ impl<'s> Merger<'s> {
             {
                 mapping.insert_entry(Entry {
                     key: entry.key.clone(),
-                    value: merged,
+                    value: tree::quoted(merged),
                 });
             }
         }
@@ -204,14 +239,13 @@ impl<'s> Merger<'s> {
         let Some(dest) = dest.filter(|node| !node.is_null()) else {
             return match patch {
                 Some(patch) if !patch.is_null() => {
-                    let (patch, _) = list::directive(patch)?;
-                    list::merge(self, patch.clone(), Some(&patch), elements, keys).map(Some)
+                    list::merge(self, patch.clone(), Other::Itself, elements, keys).map(Some)
                 }
                 _ => Ok(None),
             };
         };
         let Some(patch) = patch else {
-            return list::merge(self, dest, None, elements, keys).map(Some);
+            return list::merge(self, dest, Other::Nothing, elements, keys).map(Some);
         };
         if patch.is_null() {
             return Ok(None);
@@ -219,10 +253,10 @@ impl<'s> Merger<'s> {
         let (patch, directive) = list::directive(patch)?;
         match directive {
             Directive::Delete => Ok(None),
-            Directive::Replace => {
-                list::merge(self, patch.clone(), Some(&patch), elements, keys).map(Some)
+            Directive::Replace => list::merge(self, patch, Other::Itself, elements, keys).map(Some),
+            Directive::Merge => {
+                list::merge(self, dest, Other::Patch(&patch), elements, keys).map(Some)
             }
-            Directive::Merge => list::merge(self, dest, Some(&patch), elements, keys).map(Some),
         }
     }
 }

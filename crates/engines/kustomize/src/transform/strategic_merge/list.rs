@@ -35,11 +35,22 @@ pub(super) fn directive(patch: &Node) -> Result<(Node, Directive), String> {
     Ok((rest, asked))
 }
 
+/// What a list is merged with.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Other<'p> {
+    /// Nothing: its elements are looked through all the same.
+    Nothing,
+    /// The list of a patch.
+    Patch(&'p Node),
+    /// Itself: a list that a patch brings where none was.
+    Itself,
+}
+
 /// Merges two lists.
 pub(super) fn merge<'s>(
     merger: Merger<'s>,
     mut dest: Node,
-    patch: Option<&Node>,
+    other: Other<'_>,
     elements: Option<Cursor<'s>>,
     keys: &[&str],
 ) -> Result<Node, String> {
@@ -47,15 +58,20 @@ pub(super) fn merge<'s>(
         return Ok(dest);
     };
     let old = std::mem::take(&mut **items);
-    let new = patch
-        .and_then(Node::as_sequence)
-        .map_or(&[][..], |items| items.as_slice());
-    **items = match keys {
-        [] => merge_values(old, new),
-        [key] => match (distinct(&old, key), distinct(new, key)) {
-            (true, true) => merge_distinct(merger, old, new, elements, key)?,
-            _ => merge_any(merger, old, new, elements, keys)?,
-        },
+    let new = match other {
+        Other::Patch(patch) => Some(
+            patch
+                .as_sequence()
+                .map_or(&[][..], |items| items.as_slice()),
+        ),
+        Other::Nothing => Some(&[][..]),
+        Other::Itself => None,
+    };
+    **items = match (keys, new) {
+        ([], _) => merge_values(old, new.unwrap_or_default()),
+        ([key], Some(new)) if distinct(&old, key) && distinct(new, key) => {
+            merge_distinct(merger, old, new, elements, key)?
+        }
         _ => merge_any(merger, old, new, elements, keys)?,
     };
     Ok(dest)
@@ -128,11 +144,11 @@ fn element<'s>(
 fn merge_any<'s>(
     merger: Merger<'s>,
     mut old: Vec<Node>,
-    new: &[Node],
+    new: Option<&[Node]>,
     elements: Option<Cursor<'s>>,
     keys: &[&str],
 ) -> Result<Vec<Node>, String> {
-    let mut wanted = key_values(new, &old, keys);
+    let mut wanted = key_values(new.unwrap_or_default(), &old, keys);
     if keys.len() > 1 {
         unite(&mut wanted);
     }
@@ -144,10 +160,16 @@ fn merge_any<'s>(
         let (find_keys, find_values) =
             usable(std::slice::from_ref(&used_values), &used_values, &used_keys);
         let at = find(&old, &find_keys, &find_values);
-        let patch = find(new, &find_keys, &find_values).map(|at| &new[at]);
-        let replaced = patch.is_some_and(|p| map_directive(p) == Ok(Directive::Replace));
         let dest = at.map(|at| old[at].clone());
-        let mut value = merger.walk(dest, patch, elements)?;
+        let (mut value, replaced) = match new {
+            // The element is its own patch: what it says of itself is done, and then gone.
+            None => (merger.walk(None, dest.as_ref(), elements)?, false),
+            Some(new) => {
+                let patch = find(new, &find_keys, &find_values).map(|at| &new[at]);
+                let replaced = patch.is_some_and(|p| map_directive(p) == Ok(Directive::Replace));
+                (merger.walk(dest, patch, elements)?, replaced)
+            }
+        };
         match value.as_mut().filter(|node| !tree::is_empty(node)) {
             None => set_element(&mut old, None, &used_keys, &used_values),
             Some(node) => {
