@@ -1,6 +1,8 @@
 //! The `lockgate` command: one file a subcommand.
 
+mod build;
 mod disk;
+mod disk_tree;
 mod lint;
 mod template;
 
@@ -13,6 +15,8 @@ use clap::Parser;
 #[derive(Debug, Parser)]
 #[command(name = "lockgate", version)]
 enum Command {
+    /// Build a kustomization and print its objects, as `kustomize build` does.
+    Build(build::Args),
     /// Render a chart's templates.
     Template(template::Args),
     /// Check a chart by rendering it.
@@ -21,6 +25,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Command::parse() {
+        Command::Build(args) => build::run(&args),
         Command::Template(args) => template::run(&args),
         Command::Lint(args) => lint::run(&args),
     };

@@ -131,9 +131,6 @@ impl ValueArgs {
     }
 }
 
-/// What upstream adds to an error that comes with something rendered.
-const HINT: &str = "Use --debug flag to render out invalid YAML";
-
 /// Runs the command; what it prints.
 pub(crate) fn run(args: &Args) -> anyhow::Result<String> {
     let (name, path) = match args.name_and_chart.as_slice() {
@@ -181,12 +178,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<String> {
                 }
                 bail!("{out}\n{problem}");
             }
-            bail!("{problem}\n\n{HINT}")
-        }
-        Err(error @ (TemplateError::Render(_) | TemplateError::KubeVersion { .. }))
-            if !args.debug =>
-        {
-            bail!("{error}\n\n{HINT}")
+            bail!("{problem}\n\nUse --debug flag to render out invalid YAML")
         }
         Err(other) => Err(other.into()),
     }
@@ -226,7 +218,7 @@ fn check_dependencies(chart: &helm::chart::Chart) -> anyhow::Result<()> {
         return Ok(());
     }
     bail!(
-        "an error occurred while checking for chart dependencies. You may need to run 'helm dependency build' to fetch missing dependencies: found in Chart.yaml, but missing in charts/ directory: {}",
+        "An error occurred while checking for chart dependencies. You may need to run `helm dependency build` to fetch missing dependencies: found in Chart.yaml, but missing in charts/ directory: {}",
         missing.join(", ")
     )
 }
