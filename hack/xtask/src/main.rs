@@ -9,6 +9,7 @@ mod codegen;
 mod conformance;
 mod coverage;
 mod demo;
+mod differential;
 mod repository;
 mod tidy;
 
@@ -20,6 +21,8 @@ enum Task {
     Codegen(codegen::Args),
     /// Shows the main job on a real control plane.
     Demo(demo::Args),
+    /// Builds random input with an engine and with upstream's, and compares.
+    Differential(differential::Args),
     /// Checks what compilers do not: layers, licences, names, sizes, links.
     Tidy,
     /// Says which behaviours of the specifications tests claim to prove.
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
     let result = match Task::parse() {
         Task::Codegen(args) => codegen::run(&args),
         Task::Demo(args) => demo::run(&args),
+        Task::Differential(args) => differential::run(&args),
         Task::Tidy => tidy::run(),
         Task::Coverage(args) => coverage::run(&args),
         Task::Cluster(command) => cluster::run(&command),
