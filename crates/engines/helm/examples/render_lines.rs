@@ -1,5 +1,5 @@
 //! Renders charts as the oracle in `hack/oracles/helm` does: a JSON request a line in, a JSON
-//! answer a line out, so that the two can be compared.
+//! answer a line out. `cargo xtask differential helm` compares the two.
 
 use std::io::{BufRead as _, Write as _};
 
