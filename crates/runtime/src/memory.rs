@@ -1,4 +1,7 @@
 //! Gives freed memory back to the system: glibc keeps what a big run used, for ever.
+//!
+//! The number of arenas is left as it is: a limit of 2 changed the resident memory of a controller
+//! with 7 watches and 300 objects by less than 0.1 MiB, and trimming reaches all arenas.
 
 use std::{
     sync::{
@@ -36,11 +39,6 @@ pub fn tidy() {
     });
 }
 
-/// Settles how the allocator works; to be called before any thread is started.
-pub fn settle() {
-    limit_arenas();
-}
-
 #[cfg(target_env = "gnu")]
 #[expect(unsafe_code, reason = "glibc's allocator has no safe interface")]
 fn trim() {
@@ -50,25 +48,31 @@ fn trim() {
     }
 }
 
-#[cfg(target_env = "gnu")]
-#[expect(unsafe_code, reason = "glibc's allocator has no safe interface")]
-fn limit_arenas() {
-    // An arena per thread keeps as much again of freed memory; few threads gain nothing from it.
-    // SAFETY: mallopt takes no pointer; no other thread runs yet.
-    unsafe {
-        libc::mallopt(libc::M_ARENA_MAX, 2);
-    }
-}
-
 #[cfg(not(target_env = "gnu"))]
 fn trim() {}
-
-#[cfg(not(target_env = "gnu"))]
-fn limit_arenas() {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(target_env = "gnu")]
+    #[test]
+    fn trim_gives_back_what_lies_below_memory_in_use() {
+        const PIECES: usize = 2000;
+        let resident = || -> usize {
+            let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+            statm.split_whitespace().nth(1).unwrap().parse().unwrap()
+        };
+        // Small enough to come from the heap, and the last one keeps the heap's end in use.
+        let mut pieces: Vec<_> = (0..PIECES).map(|_| vec![1_u8; 50_000]).collect();
+        let last = pieces.pop();
+        drop(pieces);
+        let before = resident();
+        trim();
+        let given_back = before.saturating_sub(resident()) * 4096;
+        assert!(given_back > 50_000 * PIECES / 2, "{given_back}");
+        drop(last);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn many_calls_make_one_trim_a_pause() {

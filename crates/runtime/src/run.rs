@@ -95,7 +95,6 @@ pub fn run<F>(controller: Controller, shared: Shared, parts: F) -> ExitCode
 where
     F: AsyncFnOnce(Context) -> anyhow::Result<Parts> + 'static,
 {
-    crate::memory::settle();
     // kube, reqwest and our own TLS all take the process's provider; only one is compiled in.
     drop(rustls::crypto::ring::default_provider().install_default());
     if let Err(error) = telemetry::start(&shared.logging) {
