@@ -13,7 +13,7 @@ use super::guard::Guarded;
 
 /// The pause after the first failure; doubled at each up to the longest one.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How often it is asked whether a kind is installed by now.
 const ABSENT_PAUSE: Duration = Duration::from_secs(3);
 /// A server that takes the parameters of a streamed listing but never says that it is complete

@@ -69,7 +69,8 @@ async fn api_server_goes_and_comes_back(
         .unwrap();
     ready(toys, "b").await;
     let took = began.elapsed();
-    assert!(took < Duration::from_secs(15), "{took:?}");
+    // A watch pauses six seconds at most; the rest is for a machine under load.
+    assert!(took < Duration::from_secs(20), "{took:?}");
     let runs = controller.diary.runs("a");
     until("a goes on", async || controller.diary.runs("a") > runs).await;
     assert!(!controller.task.is_finished());
