@@ -574,7 +574,12 @@ fn both(as_file: &Error, as_directory: Error) -> Error {
         }
         other @ Error::Missing(_) => other.to_string(),
     };
-    as_directory.context(format!("accumulation err='{reason}'"))
+    let error = as_directory.context(format!("accumulation err='{reason}'"));
+    as_file
+        .places()
+        .iter()
+        .cloned()
+        .fold(error, Error::with_place)
 }
 
 /// Names an entry of a directory whose own origin is known.
