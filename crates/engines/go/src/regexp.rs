@@ -71,6 +71,7 @@ impl Regexp {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         self.inner
             .find_iter(text)
+            .filter(|m| whole_runes(text, m))
             .take(limit)
             .map(|m| m.as_bytes())
             .collect()
@@ -81,7 +82,7 @@ impl Regexp {
         let mut out = Vec::with_capacity(text.len());
         let mut last = 0;
         for captures in self.inner.captures_iter(text) {
-            let Some(whole) = captures.get(0) else {
+            let Some(whole) = captures.get(0).filter(|m| whole_runes(text, m)) else {
                 continue;
             };
             out.extend_from_slice(&text[last..whole.start()]);
@@ -94,9 +95,15 @@ impl Regexp {
 
     /// Replaces all matches by the text as it is.
     pub fn replace_all_literal(&self, text: &[u8], replacement: &[u8]) -> Vec<u8> {
-        self.inner
-            .replace_all(text, regex::bytes::NoExpand(replacement))
-            .into_owned()
+        let mut out = Vec::with_capacity(text.len());
+        let mut last = 0;
+        for found in self.inner.find_iter(text).filter(|m| whole_runes(text, m)) {
+            out.extend_from_slice(&text[last..found.start()]);
+            out.extend_from_slice(replacement);
+            last = found.end();
+        }
+        out.extend_from_slice(&text[last..]);
+        out
     }
 
     /// The pieces between matches, at most `limit`; negative is all, zero is none.
@@ -110,7 +117,12 @@ impl Regexp {
         let most = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut pieces = Vec::new();
         let (mut begin, mut end) = (0, 0);
-        for found in self.inner.find_iter(text).take(most) {
+        for found in self
+            .inner
+            .find_iter(text)
+            .filter(|m| whole_runes(text, m))
+            .take(most)
+        {
             if pieces.len() + 1 >= most {
                 break;
             }
@@ -125,6 +137,11 @@ impl Regexp {
         }
         pieces
     }
+}
+
+/// Whether a match begins where a character does; an empty one could fall inside of it.
+fn whole_runes(text: &[u8], found: &regex::bytes::Match<'_>) -> bool {
+    !found.is_empty() || text.get(found.start()).is_none_or(|b| b & 0xc0 != 0x80)
 }
 
 /// Quotes what an expression would treat as an operator.
@@ -220,6 +237,7 @@ mod tests {
             ("z", "pizza", 2, vec!["pi", "za"]),
             ("a", "", -1, vec![""]),
             ("", "abc", -1, vec!["a", "b", "c"]),
+            ("", "hé☃", -1, vec!["h", "é", "☃"]),
             ("a", "banana", 0, vec![]),
         ] {
             let re = Regexp::new(expression).unwrap();

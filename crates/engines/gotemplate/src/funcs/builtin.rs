@@ -262,7 +262,14 @@ fn index(_: &Call<'_>, args: &[Value]) -> Result {
             }
             Value::List(list) => list.items()[position(key, list.items().len())?].clone(),
             Value::Bytes(bytes) => Value::Byte(bytes.as_bytes()[position(key, bytes.len())?]),
-            Value::Str(text) => Value::Byte(text.as_bytes()[position(key, text.len())?]),
+            Value::Str(text) => match position(key, text.len()) {
+                Ok(at) => Value::Byte(text.as_bytes()[at]),
+                Err(e) => {
+                    return Err(Fault::new(
+                        e.text().replace("reflect: slice", "reflect: string"),
+                    ));
+                }
+            },
             other => {
                 return Err(Fault::new(format!(
                     "can't index item of type {}",
@@ -294,8 +301,10 @@ fn position(key: &Value, length: usize) -> std::result::Result<usize, Fault> {
             return Err(Fault::new(text));
         }
     };
-    usize::try_from(at)
-        .ok()
-        .filter(|i| *i < length)
-        .ok_or_else(|| Fault::new(format!("index out of range: {at}")))
+    match usize::try_from(at) {
+        Ok(i) if i < length => Ok(i),
+        // Upstream's own check lets the length pass; reflection then refuses.
+        Ok(i) if i == length => Err(Fault::new("reflect: slice index out of range")),
+        _ => Err(Fault::new(format!("index out of range: {at}"))),
+    }
 }
