@@ -12,7 +12,7 @@ use api::{
 use artifact::fetch::ArtifactCache;
 use cluster::{Cluster, KubeconfigOptions};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use kube::{Api, Client, ResourceExt, runtime::reflector::ObjectRef};
 use manifest::{metadata::Owner, order::GroupKind, selector::SelectorSpec};
 use runtime::{
@@ -138,10 +138,10 @@ impl runtime::Reconciler for Reconciler {
 
 impl Reconciler {
     /// Returns the cluster that a Kustomization is applied to, as its account sees it.
-    async fn cluster_of(&self, object: &Kustomization) -> Result<Cluster, Failure> {
-        let failed = |cause: &dyn std::error::Error| {
-            Failure::retry("ReconciliationFailed", runtime::failure::chain(cause))
-        };
+    ///
+    /// # Errors
+    /// A sentence for Ready.
+    async fn cluster_of(&self, object: &Kustomization) -> Result<Cluster, String> {
         let cluster = match object
             .spec
             .kube_config
@@ -151,18 +151,37 @@ impl Reconciler {
             Some(reference) => self.remote(object, reference).await?,
             None => self.cluster.clone(),
         };
-        let account = object
-            .spec
-            .service_account_name
-            .clone()
-            .filter(|a| !a.is_empty());
-        let Some(account) = account.or_else(|| self.default_service_account.clone()) else {
+        let Some(account) = self.account(object) else {
             return Ok(cluster);
         };
         let namespace = object.namespace().unwrap_or_default();
         cluster
             .impersonate(&namespace, &account)
-            .map_err(|error| failed(&error))
+            .map_err(|error| runtime::failure::chain(&error))
+    }
+
+    /// The service account that a Kustomization is applied as, if any.
+    fn account(&self, object: &Kustomization) -> Option<String> {
+        let named = object.spec.service_account_name.clone();
+        named
+            .filter(|a| !a.is_empty())
+            .or_else(|| self.default_service_account.clone())
+    }
+
+    /// Whether the account that a Kustomization is applied as is there, or none is needed.
+    async fn account_exists(&self, object: &Kustomization) -> Result<bool, Failure> {
+        let Some(account) = self
+            .account(object)
+            .filter(|_| object.spec.kube_config.is_none())
+        else {
+            return Ok(true);
+        };
+        let namespace = object.namespace().unwrap_or_default();
+        let api = Api::<ServiceAccount>::namespaced(self.client.clone(), &namespace);
+        let found = api.get_metadata_opt(&account).await;
+        found
+            .map(|found| found.is_some())
+            .map_err(|error| Failure::retry("PruneFailed", runtime::failure::chain(&error)))
     }
 
     /// Connects to the cluster of a kubeconfig Secret.
@@ -170,16 +189,13 @@ impl Reconciler {
         &self,
         object: &Kustomization,
         reference: &SecretKeyReference,
-    ) -> Result<Cluster, Failure> {
+    ) -> Result<Cluster, String> {
         let namespace = object.namespace().unwrap_or_default();
         let id = format!("{namespace}/{}", reference.name);
-        let failed = |cause: String| Failure::retry("ReconciliationFailed", cause);
         let api = Api::<Secret>::namespaced(self.client.clone(), &namespace);
         let secret = api.get(&reference.name).await.map_err(|error| {
             let cause = runtime::failure::chain(&error);
-            failed(format!(
-                "unable to read KubeConfig secret '{id}' error: {cause}"
-            ))
+            format!("unable to read KubeConfig secret '{id}' error: {cause}")
         })?;
         let data = secret
             .data
@@ -189,7 +205,7 @@ impl Reconciler {
             .collect();
         let key = reference.key.as_deref();
         let cluster = Cluster::from_kubeconfig(&id, &data, key, self.kubeconfig).await;
-        cluster.map_err(|error| failed(runtime::failure::chain(&error)))
+        cluster.map_err(|error| runtime::failure::chain(&error))
     }
 }
 

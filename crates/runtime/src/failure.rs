@@ -127,11 +127,11 @@ impl Failure {
 /// Prints an error and its causes once each, joined by `: `, leaving out a cause whose text the
 /// one before already ends with.
 #[must_use]
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = words(error);
     let mut cause = error.source();
     while let Some(inner) = cause {
-        let words = inner.to_string();
+        let words = words(inner);
         if !text.ends_with(&words) {
             text.push_str(": ");
             text.push_str(&words);
@@ -139,6 +139,14 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+/// An error's own words; of an answer of the API server, its message alone.
+fn words(error: &(dyn std::error::Error + 'static)) -> String {
+    match error.downcast_ref::<kube::Error>() {
+        Some(kube::Error::Api(status)) if !status.message.is_empty() => status.message.clone(),
+        _ => error.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -152,6 +160,16 @@ mod tests {
     #[derive(Debug, thiserror::Error)]
     #[error("no key")]
     struct Inner;
+
+    #[test]
+    fn answer_of_the_api_server_is_its_message() {
+        let status = kube::core::Status {
+            message: "secrets \"x\" not found".into(),
+            ..Default::default()
+        };
+        let error = kube::Error::Api(Box::new(status));
+        assert_eq!(chain(&error), "secrets \"x\" not found");
+    }
 
     #[test]
     fn chain_prints_each_cause_once() {

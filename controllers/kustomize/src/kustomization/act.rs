@@ -81,7 +81,8 @@ impl Reconciler {
             started: Timestamp::now(),
             progress,
         };
-        let cluster = self.cluster_of(object).await?;
+        let cluster = self.cluster_of(object).await;
+        let cluster = cluster.map_err(|cause| out_of_reach(&run, cause))?;
         let old =
             report::owned(object).map_err(|cause| run.failed("ReconciliationFailed", cause))?;
         let options = self
@@ -276,6 +277,17 @@ impl Reconciler {
             }
         }
     }
+}
+
+/// The cluster to apply to cannot be had: nothing was built for it, the history says nothing.
+fn out_of_reach(run: &Run<'_>, cause: String) -> Failure {
+    let words = format!("failed to build kube client: {cause}");
+    let note = run
+        .revision
+        .annotate(Note::error("ReconciliationFailed", words));
+    let mut failure = report::failed(&run.revision, "ReconciliationFailed", cause);
+    failure.notes = vec![note];
+    failure
 }
 
 /// Stores the union of what was owned and what will be, before anything is written: whatever

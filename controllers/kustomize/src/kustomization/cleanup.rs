@@ -1,7 +1,8 @@
 //! What becomes of the objects of a deleted Kustomization.
 
 use api::kustomize::{DeletionPolicy, Kustomization};
-use cluster::{PruneOptions, WaitOptions};
+use cluster::{Cluster, PruneOptions, WaitOptions};
+use manifest::{ChangeSet, change_set::Action};
 use runtime::{Failure, Note, Parked, Progress};
 
 use super::{Reconciler, report, timeout};
@@ -29,7 +30,21 @@ impl Reconciler {
             name: attempted.unwrap_or_default(),
             origin: None,
         };
-        let cluster = self.cluster_of(object).await?;
+        let reason = current_reason(object);
+        if !self.account_exists(object).await? {
+            // Whoever the objects were applied as is gone; nobody else may delete them.
+            let left: Vec<_> = inventory
+                .entries()
+                .iter()
+                .map(|e| e.id.to_string())
+                .collect();
+            let words = format!("unable to prune objects: \n{}", left.join("\n"));
+            return Ok(vec![revision.annotate(Note::error(&reason, words))]);
+        }
+        let cluster = self
+            .cluster_of(object)
+            .await
+            .map_err(|cause| Failure::retry("PruneFailed", cause))?;
         let options = PruneOptions {
             owner: super::owner(object),
             concurrency: self.concurrent_ssa,
@@ -48,25 +63,39 @@ impl Reconciler {
             return Ok(Vec::new());
         }
         tracing::info!(output = %pruned.changes, "garbage collection for deleted resource completed");
-        let mut notes =
-            vec![revision.annotate(Note::info("Progressing", pruned.changes.to_string()))];
-        if object.spec.deletion_policy == Some(DeletionPolicy::WaitForTermination) {
-            let deleted = pruned
-                .changes
-                .filter(|a| a == manifest::change_set::Action::Deleted)
-                .inventory();
-            let options = WaitOptions::new(timeout(object));
-            let gone = cluster.wait_for_termination(&deleted, &options);
-            if !matches!(
-                progress.park(timeout(object), gone).await,
-                Parked::Done(Ok(()))
-            ) {
-                let words = "failed to wait for resources termination";
-                notes.push(revision.annotate(Note::error("PruneFailed", words)));
-            }
+        let mut notes = vec![revision.annotate(Note::info(&reason, pruned.changes.to_string()))];
+        if object.spec.deletion_policy == Some(DeletionPolicy::WaitForTermination)
+            && !are_gone(object, &cluster, &pruned.changes, progress).await
+        {
+            let words = "failed to wait for resources termination";
+            notes.push(revision.annotate(Note::error(&reason, words)));
         }
         Ok(notes)
     }
+}
+
+/// Waits until what was deleted no longer exists; false where it still does when time is up.
+async fn are_gone(
+    object: &Kustomization,
+    cluster: &Cluster,
+    changes: &ChangeSet,
+    progress: &Progress,
+) -> bool {
+    let deleted = changes
+        .filter(|action| action == Action::Deleted)
+        .inventory();
+    let options = WaitOptions::new(timeout(object));
+    let gone = cluster.wait_for_termination(&deleted, &options);
+    matches!(
+        progress.park(timeout(object), gone).await,
+        Parked::Done(Ok(()))
+    )
+}
+
+/// The reason of events about a deletion: that of Ready as it stands.
+fn current_reason(object: &Kustomization) -> String {
+    let ready = runtime::conditions::find(api::Reconciled::conditions(object), "Ready");
+    ready.map_or_else(|| "Progressing".to_owned(), |c| c.reason.clone())
 }
 
 /// Whether the policy deletes what is owned.

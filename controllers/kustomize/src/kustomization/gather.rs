@@ -29,7 +29,7 @@ pub struct Inputs {
     /// The directory to build, relative to the artifact's root.
     pub path: String,
     /// What to substitute.
-    pub substitution: Substitution,
+    pub substitution: Result<Substitution, String>,
     /// How to build.
     pub build: BuildSettings,
     /// Whether this run has a revision, generation or request that no run has answered yet.
@@ -85,15 +85,7 @@ impl Reconciler {
         } else {
             progress.note(note).await?;
         }
-        let substitution = variables::read(&self.client, object)
-            .await
-            .map_err(|cause| {
-                report::failed(
-                    &revision,
-                    "BuildFailed",
-                    format!("post build failed: {cause}"),
-                )
-            })?;
+        let substitution = variables::read(&self.client, object).await;
         let strict_substitution = self.features.enabled(features::STRICT_SUBSTITUTION);
         let build = BuildSettings {
             strict_substitution,

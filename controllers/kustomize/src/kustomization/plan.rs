@@ -58,6 +58,7 @@ pub(super) fn build(object: &Kustomization, inputs: Inputs) -> Result<Plan, Fail
     }
     let built = check_identity(built).map_err(&failed)?;
     let mut built = built;
+    let substitution = substitution.map_err(|cause| failed(blame_first(&built, &cause)))?;
     if substitution.applies() {
         substitute(
             object,
@@ -87,6 +88,16 @@ pub(super) fn build(object: &Kustomization, inputs: Inputs) -> Result<Plan, Fail
         digest,
         is_new_revision,
     })
+}
+
+/// Variables that cannot be had fail the first object that would need them, as upstream tells it.
+fn blame_first(built: &Build, cause: &str) -> String {
+    let Some(first) = built.resources.first() else {
+        return format!("post build failed: {cause}");
+    };
+    let gvk = manifest::substitute::engine_type(&first.object);
+    let name = manifest::object::name(&first.object);
+    format!("post build failed for '{gvk}/{name}': {cause}")
 }
 
 /// Replaces the variables of every object that does not opt out.

@@ -146,7 +146,9 @@ fn dependants(triggers: &Triggers<Kustomization>) -> Woken {
         selector: None,
         ..triggers.scope().clone()
     };
+    let mut told: HashMap<(String, String), Option<String>> = HashMap::new();
     watch::applied::<Kustomization>(triggers.client(), &scope)
+        .filter(move |object| std::future::ready(is_news(&mut told, object)))
         .flat_map(move |ready| {
             let id = (ready.namespace().unwrap_or_default(), ready.name_any());
             let is_ready = ready
@@ -161,6 +163,22 @@ fn dependants(triggers: &Triggers<Kustomization>) -> Woken {
             futures::stream::iter(hits.into_iter().map(|o| ObjectRef::from_obj(&*o)))
         })
         .boxed()
+}
+
+/// Whether an object became ready, or ready with another revision, since it was last seen.
+fn is_news(told: &mut HashMap<(String, String), Option<String>>, object: &Kustomization) -> bool {
+    let id = (object.namespace().unwrap_or_default(), object.name_any());
+    let ready = object
+        .conditions()
+        .iter()
+        .any(|c| c.type_ == "Ready" && c.status == "True");
+    let status = object.status.as_ref().filter(|_| ready);
+    let now = status.map(|s| {
+        let applied = s.last_applied_revision.as_deref().unwrap_or_default();
+        format!("{} {applied}", s.observed_generation.unwrap_or_default())
+    });
+    let before = told.insert(id, now.clone());
+    before != Some(now.clone()) && now.is_some()
 }
 
 fn waits(object: &Kustomization) -> bool {

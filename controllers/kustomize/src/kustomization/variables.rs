@@ -103,7 +103,7 @@ fn checked(values: &BTreeMap<String, String>) -> Result<Variables, String> {
     if bad.is_empty() {
         Ok(variables)
     } else {
-        Err(bad.join("; "))
+        Err(format!("envsubst error: {}", bad.join("; ")))
     }
 }
 

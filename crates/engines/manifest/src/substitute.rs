@@ -93,10 +93,10 @@ pub enum SubstituteError {
     #[error("envsubst error: variable substitution failed: variable not set (strict mode): {}", join(.0))]
     Missing(Vec<Missing>),
     /// The result is no YAML.
-    #[error("YAMLToJSON: {0}")]
+    #[error("envsubst error: YAMLToJSON: {0}")]
     Parse(String),
     /// The result is YAML, but no object.
-    #[error("UnmarshalJSON: expected an object")]
+    #[error("envsubst error: UnmarshalJSON: expected an object")]
     NoObject,
 }
 
@@ -193,7 +193,7 @@ pub fn substitute_all(
 }
 
 /// Prints a type as the build engine does: `Deployment.v1.apps`, `Secret.v1.[noGrp]`.
-fn engine_type(value: &Value) -> String {
+pub fn engine_type(value: &Value) -> String {
     let gvk = object::GroupVersionKind::of(value);
     let or = |text: String, none: &str| {
         if text.is_empty() {

@@ -19,7 +19,10 @@ impl<R: Reconciler> Driver<R> {
     pub(super) async fn suspended(&self, object: std::sync::Arc<R::Object>) -> (Action, bool) {
         let closes = R::CONDUCT.closes_suspended;
         let closing = Closing {
-            observed_generation: object.meta().generation.filter(|_| closes),
+            // A Ready that stands speaks for the suspended generation too, as upstream has it.
+            observed_generation: object.meta().generation.filter(|_| {
+                closes || crate::conditions::is_true(object.conditions(), crate::conditions::READY)
+            }),
             handled: requested(&*object),
             summarise: closes,
             retrying: closes,
