@@ -1,6 +1,16 @@
 //! Builds random kustomizations with our engine and with upstream's library, and compares.
 
+#[expect(
+    clippy::format_push_string,
+    clippy::too_many_lines,
+    reason = "generators are lists of text, easier to read in one piece"
+)]
 mod input;
+#[expect(
+    clippy::format_push_string,
+    clippy::too_many_lines,
+    reason = "generators are lists of text, easier to read in one piece"
+)]
 mod objects;
 mod random;
 

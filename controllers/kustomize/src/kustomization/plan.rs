@@ -49,6 +49,7 @@ pub(super) fn build(object: &Kustomization, inputs: Inputs) -> Result<Plan, Fail
         .map_err(|error| failed(error.to_string()))?;
     let options = Options {
         load_restrictions: kustomize::LoadRestrictions::None,
+        lenient_root: true,
         ..Options::default()
     };
     let built = kustomize::build(&overlay, &path, &options)

@@ -273,7 +273,11 @@ fn generators(r: &mut Random, files: &mut Files, dir: &str, k: &mut String, know
 /// Indents a text for a block scalar.
 fn block(text: &str, indent: usize) -> String {
     let pad = " ".repeat(indent);
-    text.lines().map(|line| format!("{pad}{line}\n")).collect()
+    let mut indented = String::new();
+    for line in text.lines() {
+        indented += &format!("{pad}{line}\n");
+    }
+    indented
 }
 
 fn patches(r: &mut Random, files: &mut Files, dir: &str, k: &mut String, known: &[Known]) {

@@ -316,7 +316,7 @@ fn other(r: &mut Random, name: &str) -> String {
 }
 
 fn r_binding(name: &str) -> &'static str {
-    if name.len() % 2 == 0 {
+    if name.len().is_multiple_of(2) {
         "RoleBinding"
     } else {
         "ClusterRoleBinding"
