@@ -212,3 +212,39 @@ async fn field_that_is_not_supported_is_refused_by_name() {
     );
     unharmed(&world).await;
 }
+
+/// covers: KC-030, KC-031
+#[tokio::test]
+async fn account_without_rights_is_refused_and_one_that_is_gone_orphans_its_objects() {
+    let world = World::new().await;
+    let settings = config_map("settings", "colour", "blue");
+    let revision = world.publish(&[("settings.yaml", &settings)]).await;
+    world.account("tenant").await;
+    world
+        .apply(json!({ "serviceAccountName": "tenant", "retryInterval": "1s" }))
+        .await;
+    let object = world.failed("app", "ReconciliationFailed").await;
+    let user = format!("system:serviceaccount:{}:tenant", world.ns());
+    let words = message(&object, "Ready");
+    assert!(
+        words.contains(&user) && words.contains("forbidden"),
+        "{words}"
+    );
+    world.event("ReconciliationFailed", &user).await;
+
+    world.allow("tenant").await;
+    world.applied("app", &revision).await;
+    world.dismiss("tenant").await;
+    world.delete("app").await;
+    world
+        .event("ReconciliationSucceeded", "unable to prune objects")
+        .await;
+    assert!(
+        world
+            .config_maps()
+            .get_opt("settings")
+            .await
+            .unwrap()
+            .is_some()
+    );
+}

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use api::kustomize::Kustomization;
-use k8s_openapi::api::core::v1::{ConfigMap, Event};
+use k8s_openapi::api::core::v1::{ConfigMap, Event, ServiceAccount};
+use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use serde_json::{Value, json};
@@ -238,6 +239,42 @@ impl World {
             );
             tokio::time::sleep(PAUSE).await;
         }
+    }
+
+    fn accounts(&self) -> Api<ServiceAccount> {
+        Api::namespaced(self.client.clone(), self.ns())
+    }
+
+    /// Makes a service account without rights.
+    pub(crate) async fn account(&self, name: &str) {
+        let account =
+            json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": name } });
+        let params = PatchParams::apply("test");
+        self.accounts()
+            .patch(name, &params, &Patch::Apply(account))
+            .await
+            .unwrap();
+    }
+
+    /// Lets a service account do everything in the namespace.
+    pub(crate) async fn allow(&self, account: &str) {
+        let binding = json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+            "metadata": { "name": account },
+            "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "admin" },
+            "subjects": [{ "kind": "ServiceAccount", "name": account, "namespace": self.ns() }] });
+        let api = Api::<RoleBinding>::namespaced(self.client.clone(), self.ns());
+        let params = PatchParams::apply("test");
+        api.patch(account, &params, &Patch::Apply(binding))
+            .await
+            .unwrap();
+    }
+
+    /// Deletes a service account.
+    pub(crate) async fn dismiss(&self, account: &str) {
+        self.accounts()
+            .delete(account, &DeleteParams::default())
+            .await
+            .unwrap();
     }
 
     /// Deletes a Kustomization and waits until it is gone.
