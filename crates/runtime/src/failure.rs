@@ -129,16 +129,26 @@ impl Failure {
 #[must_use]
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = words(error);
-    let mut cause = error.source();
+    let mut cause = beneath(error);
     while let Some(inner) = cause {
         let words = words(inner);
         if !text.ends_with(&words) {
             text.push_str(": ");
             text.push_str(&words);
         }
-        cause = inner.source();
+        cause = beneath(inner);
     }
     text
+}
+
+/// What lies beneath an error; beneath an answer of the API server lies only the same answer.
+fn beneath<'e>(
+    error: &'e (dyn std::error::Error + 'static),
+) -> Option<&'e (dyn std::error::Error + 'static)> {
+    match error.downcast_ref::<kube::Error>() {
+        Some(kube::Error::Api(_)) => None,
+        _ => error.source(),
+    }
 }
 
 /// An error's own words; of an answer of the API server, its message alone.
@@ -165,6 +175,8 @@ mod tests {
     fn answer_of_the_api_server_is_its_message() {
         let status = kube::core::Status {
             message: "secrets \"x\" not found".into(),
+            reason: "NotFound".into(),
+            code: 404,
             ..Default::default()
         };
         let error = kube::Error::Api(Box::new(status));
