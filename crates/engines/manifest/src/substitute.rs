@@ -339,7 +339,12 @@ mod tests {
     fn a_result_that_is_no_object_is_refused() {
         let vars = variables(&[("x", "a: b: c")]);
         let error = substitute(&map(&json!({"k": "${x}"})), &vars, true).unwrap_err();
-        assert!(error.to_string().starts_with("envsubst error: YAMLToJSON: "), "{error}");
+        assert!(
+            error
+                .to_string()
+                .starts_with("envsubst error: YAMLToJSON: "),
+            "{error}"
+        );
     }
 
     #[test]
