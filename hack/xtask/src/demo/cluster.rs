@@ -13,6 +13,8 @@ use testkit::{ControlPlane, Program};
 
 /// The namespace of the demo's source and Kustomizations.
 pub(super) const NAMESPACE: &str = "lockgate-demo";
+/// How long the controllers may take to clean up after an object.
+const LETTING_GO: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// A cluster and how to talk to it.
@@ -85,12 +87,21 @@ impl Cluster {
         Ok(())
     }
 
-    /// Deletes what the demo made, where the cluster is not its own.
+    /// Deletes what the demo made, where the cluster is not its own. The controllers still run:
+    /// they let their objects go.
     pub(super) async fn remove(&self) -> Result<()> {
-        let namespaces = self.api("v1", "Namespace", "");
-        for name in [NAMESPACE, "shop-dev", "shop-staging", "shop-prod"] {
-            namespaces.delete(name, &DeleteParams::default()).await.ok();
+        let gone = |o: Option<&DynamicObject>| o.is_none();
+        let params = DeleteParams::default();
+        let kustomizations = self.kustomizations();
+        for name in ["dev", "staging", "prod"] {
+            kustomizations.delete(name, &params).await.ok();
+            self.until(&kustomizations, name, LETTING_GO, gone).await?;
         }
+        let sources = self.sources();
+        sources.delete("shop", &params).await.ok();
+        self.until(&sources, "shop", LETTING_GO, gone).await?;
+        let namespaces = self.api("v1", "Namespace", "");
+        namespaces.delete(NAMESPACE, &params).await.ok();
         Ok(())
     }
 
