@@ -130,10 +130,10 @@ async fn poll_without_a_change_is_one_listing_and_no_write() {
 }
 
 /// What a user who watches sees: each state once, as `<type>=<status> <reason> <message>`.
-async fn watched(bench: &Bench, name: &str, until: &str) -> BTreeSet<String> {
+async fn watched(bench: &Bench, name: &str, since: &str, until: &str) -> BTreeSet<String> {
     let objects = bench.objects();
     let params = WatchParams::default().fields(&format!("metadata.name={name}"));
-    let mut events = pin!(objects.watch(&params, "0").await.unwrap());
+    let mut events = pin!(objects.watch(&params, since).await.unwrap());
     let mut seen = BTreeSet::new();
     let ended = async {
         while let Some(event) = events.try_next().await.unwrap() {
@@ -161,6 +161,15 @@ async fn watched(bench: &Bench, name: &str, until: &str) -> BTreeSet<String> {
     seen
 }
 
+/// The version of everything there is now: a watch from here misses nothing that comes.
+async fn version(bench: &Bench) -> String {
+    let list = bench
+        .objects()
+        .list(&kube::api::ListParams::default())
+        .await;
+    list.unwrap().metadata.resource_version.unwrap()
+}
+
 /// covers: SC-028, SC-029, SC-035, SC-055, SC-062
 #[tokio::test]
 async fn states_on_the_way_are_told() {
@@ -174,8 +183,9 @@ async fn states_on_the_way_are_told() {
     let ready =
         |id: &str| format!("Ready=True Succeeded stored artifact for revision 'main@sha1:{id}'");
     let building = |id: &str| format!("building artifact: new upstream revision 'main@sha1:{id}'");
+    let since = version(&bench).await;
     bench.create("app", spec(repository.url())).await;
-    let seen = watched(&bench, "app", &ready(&first)).await;
+    let seen = watched(&bench, "app", &since, &ready(&first)).await;
     for message in [
         "processing object: new generation -1 -> 1",
         "building artifact",
@@ -197,7 +207,9 @@ async fn states_on_the_way_are_told() {
         .push()
         .unwrap();
     let until = ready(&second);
-    let (seen, _) = tokio::join!(watched(&bench, "app", &until), bench.reconcile("app"));
+    let since = version(&bench).await;
+    bench.reconcile("app").await;
+    let seen = watched(&bench, "app", &since, &until).await;
     for expected in [
         "Reconciling=True Progressing reconciliation in progress".to_owned(),
         format!("ArtifactOutdated=True NewRevision new upstream revision 'main@sha1:{second}'"),
