@@ -5,8 +5,15 @@
 //! let watches that nobody reads just now use up the window, or the server's limit of streams
 //! (250), and hold the runs back that would read them.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
+use hyper::body::Incoming;
 use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::{
     client::legacy::{self, connect::HttpConnector},
@@ -16,6 +23,7 @@ use kube::{
     Client, Config,
     client::{Body, ClientBuilder, ConfigExt},
 };
+use tokio::sync::Mutex;
 use tower::{BoxError, ServiceBuilder};
 
 /// A peer that does not answer a ping for this long after it is gone.
@@ -29,7 +37,46 @@ const ANSWER: Duration = Duration::from_secs(75);
 #[error("the API server did not answer within {} s", ANSWER.as_secs())]
 struct Unanswered;
 
-type Connections = legacy::Client<hyper_rustls::HttpsConnector<HttpConnector>, Body>;
+/// What is waited for the first answer of all before others are asked for beside it.
+const FIRST: Duration = Duration::from_secs(5);
+
+type Pool = legacy::Client<hyper_rustls::HttpsConnector<HttpConnector>, Body>;
+
+/// Connections of one purpose.
+///
+/// Requests that begin at the same time, before a server is known to speak HTTP/2, each open a
+/// connection, and a watch can stay on one of them for minutes. So the first goes alone.
+#[derive(Clone)]
+struct Connections {
+    pool: Pool,
+    first: Arc<First>,
+}
+
+#[derive(Default)]
+struct First {
+    answered: AtomicBool,
+    turn: Mutex<()>,
+}
+
+impl Connections {
+    async fn send(
+        self,
+        request: http::Request<Body>,
+    ) -> Result<http::Response<Incoming>, BoxError> {
+        let answered = || self.first.answered.load(Ordering::Acquire);
+        if !answered() {
+            // An answer that takes long holds the others back for this long only.
+            let turn = tokio::time::timeout(FIRST, self.first.turn.lock()).await;
+            if !answered() {
+                let answer = self.pool.request(request).await?;
+                self.first.answered.store(true, Ordering::Release);
+                drop(turn);
+                return Ok(answer);
+            }
+        }
+        Ok(self.pool.request(request).await?)
+    }
+}
 
 /// Makes a client. Behind a proxy, with credentials from a command, or without TLS it is kube's own.
 pub(super) fn client(config: Config) -> kube::Result<Client> {
@@ -43,11 +90,11 @@ pub(super) fn client(config: Config) -> kube::Result<Client> {
     let send = tower::service_fn(move |request: http::Request<Body>| {
         let watch = is_watch(request.uri());
         let connections = if watch { &watches } else { &calls };
-        let answer = connections.request(request);
+        let answer = connections.clone().send(request);
         let patience = if watch { Duration::MAX } else { ANSWER };
         async move {
             match tokio::time::timeout(patience, answer).await {
-                Ok(answer) => answer.map_err(BoxError::from),
+                Ok(answer) => answer,
                 Err(_) => Err(Unanswered.into()),
             }
         }
@@ -71,13 +118,17 @@ fn connections(config: &Config) -> kube::Result<Connections> {
         .https_only()
         .enable_all_versions()
         .wrap_connector(connector);
-    Ok(legacy::Client::builder(TokioExecutor::new())
+    let pool = legacy::Client::builder(TokioExecutor::new())
         .timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())
         .http2_keep_alive_interval(PING_EVERY)
         .http2_keep_alive_timeout(PING_TIMEOUT)
         .http2_keep_alive_while_idle(true)
-        .build(connector))
+        .build(connector);
+    Ok(Connections {
+        pool,
+        first: Arc::default(),
+    })
 }
 
 fn is_watch(uri: &http::Uri) -> bool {

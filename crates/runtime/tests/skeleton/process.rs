@@ -127,8 +127,7 @@ async fn process_holds_one_connection_for_watches_and_one_for_calls() {
     let port = control_plane().await.url();
     let port: u16 = port.rsplit(':').next().unwrap().parse().unwrap();
     let pid = program.pid().unwrap();
-    // Over HTTP/1.1 it would be one for each of the thirteen watches alone. At the start several are
-    // opened at once; once one has turned out to speak HTTP/2, the others are closed.
+    // Over HTTP/1.1 it would be one for each of the thirteen watches alone.
     until("there are two connections", async || {
         connections(pid, port) == 2
     })
