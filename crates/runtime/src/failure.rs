@@ -37,6 +37,8 @@ pub struct Failure {
     pub quiet: bool,
     /// Whether the generation counts as observed; absent: only for `Stall`.
     pub observed: Option<bool>,
+    /// Whether `change` says all there is to say: the skeleton sets no condition of its own.
+    pub verbatim: bool,
 }
 
 impl Failure {
@@ -52,6 +54,7 @@ impl Failure {
             metadata: BTreeMap::new(),
             quiet: false,
             observed: None,
+            verbatim: false,
         }
     }
 
@@ -98,6 +101,13 @@ impl Failure {
     #[must_use]
     pub fn quietly(mut self) -> Self {
         self.quiet = true;
+        self
+    }
+
+    /// Lets `change` alone decide on the conditions.
+    #[must_use]
+    pub fn verbatim(mut self) -> Self {
+        self.verbatim = true;
         self
     }
 

@@ -14,13 +14,16 @@ use kube::Client;
 use manifest::GroupVersionKind;
 use tokio::sync::Mutex;
 
-use crate::{error::RequestError, request};
+use crate::{ServerInfo, error::RequestError, objects, request};
 
 /// How long an answer is trusted without any sign that it changed.
 const MAX_AGE: Duration = Duration::from_mins(10);
 
 /// How old an answer must be before a kind missing from it is asked for again.
 const MISS_AGE: Duration = Duration::from_secs(1);
+
+/// How long the list of all types is trusted.
+const SERVER_AGE: Duration = Duration::from_mins(1);
 
 /// How the API server serves one type.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +89,7 @@ type Slot = Arc<Mutex<Option<Versioned>>>;
 pub(crate) struct Discovery {
     client: Client,
     versions: std::sync::Mutex<BTreeMap<String, Slot>>,
+    server: Mutex<Option<(Instant, Arc<ServerInfo>)>>,
 }
 
 impl Discovery {
@@ -93,7 +97,20 @@ impl Discovery {
         Self {
             client,
             versions: std::sync::Mutex::default(),
+            server: Mutex::default(),
         }
+    }
+
+    pub(crate) async fn server_info(&self) -> Result<Arc<ServerInfo>, RequestError> {
+        let mut known = self.server.lock().await;
+        if let Some((fetched, info)) = known.as_ref()
+            && fetched.elapsed() < SERVER_AGE
+        {
+            return Ok(Arc::clone(info));
+        }
+        let info = Arc::new(objects::read_server_info(&self.client).await?);
+        *known = Some((Instant::now(), Arc::clone(&info)));
+        Ok(info)
     }
 
     pub(crate) async fn resolve(&self, gvk: &GroupVersionKind) -> Result<Resource, ResolveError> {
@@ -154,6 +171,9 @@ impl Discovery {
 
     /// Forgets a group, after one of its types was defined, changed or found missing.
     pub(crate) fn forget(&self, group: &str) {
+        if let Ok(mut server) = self.server.try_lock() {
+            *server = None;
+        }
         if let Ok(mut versions) = self.versions.lock() {
             versions.retain(|group_version, _| {
                 group_version

@@ -15,6 +15,7 @@ mod discovery;
 mod error;
 mod impersonate;
 mod kubeconfig;
+mod objects;
 mod prune;
 mod request;
 mod wait;
@@ -27,7 +28,9 @@ pub use discovery::{ResolveError, Resource};
 pub use error::{RequestError, chain_text};
 pub use impersonate::InvalidServiceAccount;
 pub use kubeconfig::{KubeconfigError, KubeconfigOptions};
+pub use objects::ServerInfo;
 pub use prune::{PruneError, PruneOptions, Pruned};
+pub use request::Location;
 pub use wait::{HealthRule, Unready, WaitError, WaitOptions};
 
 use std::sync::Arc;

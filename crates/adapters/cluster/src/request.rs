@@ -27,16 +27,22 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(65);
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Where an object lives on the API server.
-#[derive(Clone, Debug)]
-pub(crate) struct Location<'a> {
-    pub(crate) resource: &'a Resource,
-    pub(crate) namespace: &'a str,
-    pub(crate) name: &'a str,
+#[derive(Clone, Copy, Debug)]
+pub struct Location<'a> {
+    /// How its type is served.
+    pub resource: &'a Resource,
+    /// Its namespace; empty for what lives in none.
+    pub namespace: &'a str,
+    /// Its name.
+    pub name: &'a str,
 }
 
 impl Cluster {
     /// Reads an object; `None` when it does not exist.
-    pub(crate) async fn get(&self, at: &Location<'_>) -> Result<Option<Value>, RequestError> {
+    ///
+    /// # Errors
+    /// The API server's refusal, or no answer.
+    pub async fn get(&self, at: &Location<'_>) -> Result<Option<Value>, RequestError> {
         let name = segment(at.name)?;
         let request = Request::new(at.resource.path(&segment(at.namespace)?))
             .get(&name, &GetParams::default())
@@ -49,7 +55,10 @@ impl Cluster {
     }
 
     /// Patches an object and returns it as the API server stores it, or would.
-    pub(crate) async fn patch(
+    ///
+    /// # Errors
+    /// The API server's refusal, or no answer.
+    pub async fn patch(
         &self,
         at: &Location<'_>,
         params: &PatchParams,
@@ -63,7 +72,10 @@ impl Cluster {
     }
 
     /// Asks for an object's deletion.
-    pub(crate) async fn delete(
+    ///
+    /// # Errors
+    /// The API server's refusal, or no answer; an object that does not exist is one.
+    pub async fn delete(
         &self,
         at: &Location<'_>,
         params: &DeleteParams,

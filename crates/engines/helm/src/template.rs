@@ -41,6 +41,9 @@ pub enum TemplateError {
         /// Everything that was rendered, to look into.
         rendered: Vec<Rendered>,
     },
+    /// A post-renderer fails. The text is its own.
+    #[error("{0}")]
+    PostRender(String),
     /// No thread could be started.
     #[error("cannot start a thread to render in: {0}")]
     Thread(String),
@@ -102,12 +105,33 @@ pub fn push_document(out: &mut String, path: &str, text: &str) {
     out.push('\n');
 }
 
+/// Changes what was rendered, before it is sorted into documents. Notes are not among it.
+pub trait PostRender: Sync {
+    /// Returns the files as they are to be.
+    ///
+    /// # Errors
+    /// The text that [`TemplateError::PostRender`] shows.
+    fn run(&self, files: Vec<Rendered>) -> Result<Vec<Rendered>, String>;
+}
+
 /// Renders a chart.
-pub fn template(mut chart: Chart, request: &Request) -> Result<Output, TemplateError> {
+pub fn template(chart: Chart, request: &Request) -> Result<Output, TemplateError> {
+    template_with(chart, request, None)
+}
+
+/// Renders a chart and lets a post-renderer change what came out.
+pub fn template_with(
+    mut chart: Chart,
+    request: &Request,
+    post: Option<&dyn PostRender>,
+) -> Result<Output, TemplateError> {
     on_large_stack(move || {
         values::process_dependencies(&mut chart, &request.values)?;
         let (rendered, joined) = execute(&chart, request)?;
-        let (notes, files) = take_notes(&chart, rendered, request.sub_notes);
+        let (notes, mut files) = take_notes(&chart, rendered, request.sub_notes);
+        if let Some(post) = post {
+            files = post.run(files).map_err(TemplateError::PostRender)?;
+        }
         let documents = manifest::sort(&files).map_err(|problem| TemplateError::Manifest {
             problem,
             rendered: files,

@@ -96,7 +96,7 @@ impl<R: Reconciler> Driver<R> {
             observed_generation: book.object.meta().generation.filter(|_| observed),
             handled: requested(&*book.object),
             summarise: true,
-            retrying: !stalled,
+            retrying: !stalled && !failure.verbatim,
         };
         let delay = match book.close(&change, &closing).await {
             Ok(()) => self.delay(&book.object, &failure, progress),
@@ -190,6 +190,9 @@ pub(super) fn is_pending<K: Reconciled>(object: &K) -> bool {
 
 /// Maps a failure to conditions.
 fn failed<R: Reconciler>(failure: &Failure, message: Option<&str>) -> Change {
+    if failure.verbatim {
+        return failure.change.clone();
+    }
     let mut change = Change::default();
     let explicit = matches!(R::CONDUCT.summary, Summary::Explicit);
     match failure.class {
