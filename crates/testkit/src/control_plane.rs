@@ -298,7 +298,7 @@ impl ControlPlane {
     }
 }
 
-async fn config_of(kubeconfig: &Kubeconfig) -> Result<Config> {
+pub(crate) async fn config_of(kubeconfig: &Kubeconfig) -> Result<Config> {
     Config::from_custom_kubeconfig(kubeconfig.clone(), &KubeConfigOptions::default())
         .await
         .context("reading the kubeconfig")

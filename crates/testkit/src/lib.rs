@@ -4,6 +4,7 @@
 //!   test binary; [`ControlPlane::start`] one of one's own.
 //! - [`GitServer`] serves real repositories with `git http-backend`; it can demand credentials, speak TLS and fail.
 //! - [`ArtifactServer`] publishes artifacts where no source-controller runs.
+//! - [`ApiProxy`] stands before an API server and stops a controller between any two of its writes.
 //! - [`HttpSink`] records what it is sent and answers as told.
 //! - [`Program`] runs a controller's binary on free ports, and can kill and restart it.
 //! - [`Supervised`] runs any program so that it never outlives the test, however the test ends.
@@ -11,6 +12,7 @@
 //! # Panics
 //! What cannot be set up ends the test with a panic that says why; tests have no use for the error.
 
+mod api_proxy;
 mod artifact_server;
 mod authority;
 mod control_plane;
@@ -22,6 +24,7 @@ mod program;
 mod server;
 mod supervisor;
 
+pub use api_proxy::{ApiProxy, Moment};
 pub use artifact_server::{ArtifactServer, PublishedArtifact, archive};
 pub use authority::{Authority, Identity};
 pub use control_plane::{ControlPlane, Namespace, control_plane, control_plane_binaries};

@@ -1,9 +1,9 @@
 //! The controller is killed, the API server goes away: nothing is forgotten.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
-use testkit::ControlPlane;
+use testkit::{ApiProxy, ControlPlane, Moment, Program};
 
 use crate::world::{World, config_map, controller, definitions, inventory};
 
@@ -88,4 +88,103 @@ async fn api_server_that_was_gone_is_found_again() {
         inventory(&object),
         [format!("{}_settings__ConfigMap", world.ns())]
     );
+}
+
+/// Kills the controller before and after each of its writes, at a first apply, at a new revision that adds, changes
+/// and removes objects, and at the end of a Kustomization: each time the next process ends where it should.
+#[tokio::test]
+async fn killed_at_each_write_it_loses_and_orphans_nothing() {
+    let plane = testkit::control_plane().await;
+    testkit::install_definitions(&plane.client(), &definitions())
+        .await
+        .unwrap();
+    let world = World::on(plane).await;
+    let proxy = ApiProxy::start(plane).unwrap();
+    let binary = env!("CARGO_BIN_EXE_kustomize-controller");
+    let program = testkit::Program::against(binary, &proxy.kubeconfig_path()).unwrap();
+    let program = program
+        .flag("--watch-all-namespaces", "false")
+        .env("RUNTIME_NAMESPACE", world.ns());
+    let program = Arc::new(program.start().await.unwrap());
+    for moment in [Moment::Before, Moment::After] {
+        let mut write = 0;
+        while walk(&world, &proxy, &program, (moment, write)).await {
+            write += 1;
+        }
+        assert!(
+            write >= 8,
+            "the walk saw {write} writes only: {:#?}",
+            proxy.writes()
+        );
+    }
+}
+
+/// A life of Kustomization `app` with one kill. Returns false where no write was left to be killed at.
+async fn walk(
+    world: &World,
+    proxy: &ApiProxy,
+    program: &Arc<Program>,
+    at: (Moment, usize),
+) -> bool {
+    let object = |name: &str, value: &str| (format!("{name}.yaml"), config_map(name, "k", value));
+    let first = [object("kept", "one"), object("left", "one")];
+    let second = [object("kept", "two"), object("new", "two")];
+    let files = |set: &[(String, String)]| set.to_vec();
+    let killed = Arc::new(tokio::sync::Notify::new());
+    let (process, told) = (Arc::clone(program), Arc::clone(&killed));
+    proxy.trap(at.1, at.0, move |_| {
+        process.kill();
+        told.notify_one();
+    });
+    let revive = tokio::spawn({
+        let (process, told) = (Arc::clone(program), Arc::clone(&killed));
+        async move {
+            told.notified().await;
+            process.restart().await.unwrap();
+        }
+    });
+    for (set, names) in [
+        (files(&first), ["kept", "left"]),
+        (files(&second), ["kept", "new"]),
+    ] {
+        let set: Vec<_> = set.iter().map(|(p, t)| (p.as_str(), t.as_str())).collect();
+        let revision = world.publish(&set).await;
+        world.apply(json!({ "retryInterval": "1s" })).await;
+        let applied = world.applied("app", &revision).await;
+        let expected = names.map(|n| format!("{}_{n}__ConfigMap", world.ns()));
+        assert_eq!(
+            inventory(&applied),
+            expected,
+            "killed {at:?}: {:#?}",
+            proxy.writes()
+        );
+        assert_eq!(
+            owned(world).await,
+            names,
+            "killed {at:?}: {:#?}",
+            proxy.writes()
+        );
+    }
+    world.delete("app").await;
+    assert!(
+        owned(world).await.is_empty(),
+        "killed {at:?}: {:#?}",
+        proxy.writes()
+    );
+    let was_killed = !proxy.disarm();
+    if was_killed {
+        revive.await.unwrap();
+    } else {
+        revive.abort();
+    }
+    was_killed
+}
+
+/// The names of the ConfigMaps that carry the owner's label.
+async fn owned(world: &World) -> Vec<String> {
+    let owned = kube::api::ListParams::default().labels("kustomize.toolkit.fluxcd.io/name=app");
+    let live = world.config_maps().list(&owned).await.unwrap().items;
+    let mut names: Vec<_> = live.into_iter().filter_map(|c| c.metadata.name).collect();
+    names.sort();
+    names
 }
