@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::exchange::{Request, Response};
+use crate::tls::Trust;
 use crate::{ConfigError, Environment, Error, Identity, Proxy, proxy, tls};
 
 /// How many clients are kept. Each holds its connections and a TLS configuration.
@@ -31,7 +32,7 @@ pub struct ClientConfig {
 pub struct Clients {
     user_agent: String,
     environment: Environment,
-    kept: Mutex<Vec<(ClientConfig, Client)>>,
+    kept: Mutex<Vec<((ClientConfig, Trust), Client)>>,
 }
 
 impl Clients {
@@ -49,25 +50,41 @@ impl Clients {
     /// # Errors
     /// Certificates, keys or the proxy's address that cannot be used.
     pub fn get(&self, config: &ClientConfig) -> Result<Client, ConfigError> {
+        self.get_with(config, Trust::Authorities)
+    }
+
+    /// Returns the client of a configuration that believes any server to be who it says it is: only for who asked for
+    /// that by name.
+    ///
+    /// # Errors
+    /// As [`Clients::get`].
+    pub fn get_credulous(&self, config: &ClientConfig) -> Result<Client, ConfigError> {
+        self.get_with(config, Trust::Anyone)
+    }
+
+    fn get_with(&self, config: &ClientConfig, trust: Trust) -> Result<Client, ConfigError> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = kept.iter().position(|(own, _)| own == config) {
+        let same =
+            |((own, how), _): &((ClientConfig, Trust), Client)| own == config && *how == trust;
+        if let Some(at) = kept.iter().position(same) {
             let entry = kept.remove(at);
             let client = entry.1.clone();
             kept.push(entry);
             return Ok(client);
         }
-        let client = self.build(config)?;
+        let client = self.build(config, trust)?;
         if kept.len() == KEPT {
             kept.remove(0);
         }
-        kept.push((config.clone(), client.clone()));
+        kept.push(((config.clone(), trust), client.clone()));
         Ok(client)
     }
 
-    fn build(&self, config: &ClientConfig) -> Result<Client, ConfigError> {
+    fn build(&self, config: &ClientConfig, trust: Trust) -> Result<Client, ConfigError> {
         let tls = tls::config(
             config.certificate_authority.as_deref(),
             config.identity.as_ref(),
+            trust,
         )?;
         let builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
