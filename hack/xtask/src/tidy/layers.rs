@@ -44,7 +44,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         folder: "crates/net",
-        may_use: &["crates/engines"],
+        may_use: &["crates/engines", "crates/net/http"],
     },
     Layer {
         folder: "crates/testkit",
