@@ -28,6 +28,7 @@ pub mod redact;
 pub mod report;
 pub mod requeue;
 pub mod run;
+pub mod secrets;
 pub mod shutdown;
 pub mod status;
 pub mod telemetry;
