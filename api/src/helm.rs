@@ -1,5 +1,7 @@
 //! `helm.toolkit.fluxcd.io`: Helm releases.
 
+pub use crate::kustomize::{DriftDetection, DriftDetectionMode};
+
 pub use self::{
     action::{
         ChartNameChangeStrategy, CrdPolicy, DeletionPropagation, Install, InstallRemediation,
@@ -8,9 +10,9 @@ pub use self::{
     },
     helm_release::{
         ChartReference, ChartReferenceKind, ChartSourceReference, ChartTemplate,
-        ChartTemplateMetadata, ChartTemplateSpec, ChartTemplateVerification, DriftDetection,
-        DriftDetectionMode, HelmRelease, HelmReleaseSpec, KustomizeRenderer, PostRenderStrategy,
-        PostRenderer, ValuesReference, WaitStrategy, WaitStrategyName,
+        ChartTemplateMetadata, ChartTemplateSpec, ChartTemplateVerification, HelmRelease,
+        HelmReleaseSpec, KustomizeRenderer, PostRenderStrategy, PostRenderer, ValuesReference,
+        WaitStrategy, WaitStrategyName,
     },
     status::{HelmReleaseStatus, ReleaseAction, Snapshot, TestHook},
 };

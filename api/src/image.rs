@@ -8,8 +8,8 @@ pub use self::{
     image_repository::{ImageRepository, ImageRepositorySpec, ImageRepositoryStatus, ScanResult},
     image_update_automation::{
         Author, AutomationSourceKind, AutomationSourceReference, Checkout, Commit, GitSettings,
-        ImageUpdateAutomation, ImageUpdateAutomationSpec, ImageUpdateAutomationStatus, Push,
-        SigningKey, SigningKeyKind, Update, UpdateStrategy,
+        ImageUpdateAutomation, ImageUpdateAutomationSpec, ImageUpdateAutomationStatus, PullRequest,
+        PullRequestProvider, Push, SigningKey, SigningKeyKind, Update, UpdateStrategy,
     },
 };
 

@@ -13,6 +13,7 @@ use meta::{Condition, Duration};
 
 #[cfg(feature = "schema")]
 pub mod crd;
+pub mod extension;
 #[macro_use]
 mod kind;
 pub mod helm;

@@ -57,6 +57,18 @@ pub fn integer(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "integer" })
 }
 
+/// Returns the schema of a number of things.
+#[must_use]
+pub fn count(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "integer", "format": "int32", "minimum": 0 })
+}
+
+/// Returns the schema of a share in percent.
+#[must_use]
+pub fn percent(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "integer", "format": "int32", "minimum": 0, "maximum": 100 })
+}
+
 /// Returns the schema of a selector over labels.
 #[must_use]
 pub fn label_selector(_: &mut SchemaGenerator) -> Schema {

@@ -7,9 +7,10 @@ use serde_json::Value;
 
 use super::{HelmReleaseStatus, Install, Rollback, Test, Uninstall, Upgrade};
 use crate::{
+    extension::{self, ExtensionError},
     kustomize::{
-        CommonMetadata, HealthCheckExpression, IgnoreRule, Image, JsonPatch, Patch, SubstituteKind,
-        merge_patches,
+        CommonMetadata, DriftDetection, HealthCheckExpression, Image, JsonPatch, Patch,
+        SubstituteKind, merge_patches,
     },
     meta::{DependencyReference, Duration, KubeConfigReference, LocalReference},
     source::{ChartSourceKind, ReconcileStrategy, VerificationProvider},
@@ -56,7 +57,7 @@ pub struct HelmReleaseSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 63)))]
     pub storage_namespace: Option<String>,
-    /// HelmReleases that have to be ready before this one is released.
+    /// Objects that have to be ready before this one is released; HelmReleases unless their kind is named.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub depends_on: Vec<DependencyReference>,
     /// How long one Helm action, such as an upgrade with its hooks, may take. Default: `5m`.
@@ -112,6 +113,16 @@ pub struct HelmReleaseSpec {
     /// How to wait for objects to be healthy. Default: `poller`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wait_strategy: Option<WaitStrategy>,
+}
+
+impl HelmRelease {
+    /// Returns what this object waits for: the entries of the field, then those of the annotation.
+    ///
+    /// # Errors
+    /// [`ExtensionError`] where the annotation cannot be read.
+    pub fn dependencies(&self) -> Result<Vec<DependencyReference>, ExtensionError> {
+        extension::DEPENDS_ON.join(&self.spec.depends_on, &self.metadata)
+    }
 }
 
 #[cfg(feature = "schema")]
@@ -256,33 +267,6 @@ pub enum ChartReferenceKind {
     HelmChart,
     /// A chart that another controller publishes.
     ExternalArtifact,
-}
-
-/// Says whether changes made to the release's objects are looked for.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub struct DriftDetection {
-    /// What is done about changes. Default: `disabled`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mode: Option<DriftDetectionMode>,
-    /// Fields that are left to others.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub ignore: Vec<IgnoreRule>,
-}
-
-/// What is done about changes made to a release's objects.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum DriftDetectionMode {
-    /// They are reported and undone.
-    Enabled,
-    /// They are reported.
-    Warn,
-    /// Nothing.
-    #[default]
-    Disabled,
 }
 
 /// Names an object whose data are values.

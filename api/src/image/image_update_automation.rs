@@ -1,12 +1,13 @@
 //! ImageUpdateAutomation: chosen tags, written to Git.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, str::FromStr};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IntoDeserializer as _};
 
 use super::ImageReference;
 use crate::{
+    extension::{self, ExtensionError},
     meta::{Condition, Duration, LocalReference, Time},
     source::GitReference,
 };
@@ -69,6 +70,21 @@ impl ImageUpdateAutomationSpec {
     }
 }
 
+impl ImageUpdateAutomation {
+    /// Returns the pull request to open for what was pushed, by field or annotation.
+    ///
+    /// # Errors
+    /// [`ExtensionError`] where the annotation cannot be read.
+    pub fn pull_request(&self) -> Result<Option<PullRequest>, ExtensionError> {
+        let field = self
+            .spec
+            .git
+            .as_ref()
+            .and_then(|git| git.pull_request.as_ref());
+        extension::PULL_REQUEST.read(field, &self.metadata)
+    }
+}
+
 /// Names the repository to change.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -111,6 +127,9 @@ pub struct GitSettings {
     /// Where to push. Default: to the branch that is checked out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub push: Option<Push>,
+    /// Pull request to open for what was pushed. Has an effect only where `push` names a branch of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pull_request: Option<PullRequest>,
 }
 
 /// Says what to check out.
@@ -194,6 +213,58 @@ pub struct Push {
     pub options: BTreeMap<String, String>,
 }
 
+/// Describes the pull request that is opened for the branch that is pushed to, or changed where there is one.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct PullRequest {
+    /// Which API the Git server has.
+    pub provider: PullRequestProvider,
+    /// Address of the API. Default: made from the address of the GitRepository.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(max = 2048), extend("pattern" = "^https?://.*$")))]
+    pub address: Option<String>,
+    /// Secret to log in to the API with, in the same namespace. Keys: `token`, and `ca.crt` for a server with a certificate
+    /// of its own. Default: what the GitRepository logs in with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<LocalReference>,
+    /// Branch to merge into. Default: the one that is checked out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+    /// Title, as a Go template over what the commit message is made from. Default: the first line of the commit message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title_template: Option<String>,
+    /// Text, as a Go template over what the commit message is made from. Default: the commit message without its first line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_template: Option<String>,
+}
+
+impl FromStr for PullRequest {
+    type Err = serde::de::value::Error;
+
+    /// Reads the name of a provider, and leaves the rest to the defaults.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self {
+            provider: PullRequestProvider::deserialize(text.into_deserializer())?,
+            ..Self::default()
+        })
+    }
+}
+
+/// An API for pull requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum PullRequestProvider {
+    /// Pull requests in GitHub.
+    #[default]
+    Github,
+    /// Merge requests in GitLab.
+    Gitlab,
+    /// Pull requests in Gitea or Forgejo.
+    Gitea,
+}
+
 /// Says what is changed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -246,6 +317,9 @@ pub struct ImageUpdateAutomationStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(schema_with = "crate::schema::time"))]
     pub last_push_time: Option<Time>,
+    /// Address of the pull request of the last push, where one was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_pull_request: Option<String>,
     /// Images that the ImagePolicies had chosen at the last run, by policy.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub observed_policies: BTreeMap<String, ImageReference>,

@@ -5,9 +5,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::meta::{
-    Condition, DependencyReference, Duration, Inventory, KubeConfigReference, LocalReference,
-    Selector, Time,
+use super::{DriftDetection, DriftStatus, FailedObject, IgnoreRule, PruneGuard};
+use crate::{
+    extension::{self, ExtensionError},
+    meta::{
+        Condition, DependencyReference, Duration, Inventory, KubeConfigReference, LocalReference,
+        Selector, Time,
+    },
 };
 
 kind! {
@@ -52,7 +56,7 @@ pub struct KustomizationSpec {
     /// CEL expressions that say when objects of a kind are healthy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub health_check_exprs: Vec<HealthCheckExpression>,
-    /// Kustomizations that have to be ready before this one is applied.
+    /// Objects that have to be ready before this one is applied; Kustomizations unless their kind is named.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub depends_on: Vec<DependencyReference>,
     /// Recreates objects whose change an immutable field forbids.
@@ -101,6 +105,16 @@ pub struct KustomizationSpec {
     /// Fields that are neither compared nor set again when something else changed them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignore: Vec<IgnoreRule>,
+    /// Whether changes made to applied objects are looked for as they happen. Default: they are undone at the interval.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drift_detection: Option<DriftDetection>,
+    /// How much one run may delete before somebody agrees, by the annotation `lockgate.dev/confirmPrune` with the revision of
+    /// the source as its value. Default: as much as there is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prune_guard: Option<PruneGuard>,
+    /// Applies the other objects where some fail, and tries the failed ones again alone. Default: false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub continue_on_error: Option<bool>,
     /// ServiceAccount in the same namespace that is impersonated when applying.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service_account_name: Option<String>,
@@ -127,6 +141,51 @@ impl KustomizationSpec {
             &self.patches,
             &self.patches_json6902,
         )
+    }
+}
+
+impl Kustomization {
+    /// Returns how changes made to applied objects are treated, by field or annotation; `None` for as upstream.
+    ///
+    /// # Errors
+    /// [`ExtensionError`] where the annotation cannot be read.
+    pub fn drift_detection(&self) -> Result<Option<DriftDetection>, ExtensionError> {
+        extension::DRIFT_DETECTION.read(self.spec.drift_detection.as_ref(), &self.metadata)
+    }
+
+    /// Returns how much one run may delete, by field or annotation; `None` for no limit.
+    ///
+    /// # Errors
+    /// [`ExtensionError`] where the annotation cannot be read.
+    pub fn prune_guard(&self) -> Result<Option<PruneGuard>, ExtensionError> {
+        extension::PRUNE_GUARD.read(self.spec.prune_guard.as_ref(), &self.metadata)
+    }
+
+    /// Returns the source revision whose deletions somebody has agreed to, although the guard forbids them.
+    #[must_use]
+    pub fn confirmed_prune(&self) -> Option<&str> {
+        let annotations = self.metadata.annotations.as_ref()?;
+        annotations
+            .get(extension::CONFIRM_PRUNE)
+            .map(String::as_str)
+    }
+
+    /// Says whether the other objects are applied where some fail, by field or annotation.
+    ///
+    /// # Errors
+    /// [`ExtensionError`] where the annotation cannot be read.
+    pub fn continue_on_error(&self) -> Result<bool, ExtensionError> {
+        let field = self.spec.continue_on_error.as_ref();
+        let value = extension::CONTINUE_ON_ERROR.read(field, &self.metadata)?;
+        Ok(value.unwrap_or_default())
+    }
+
+    /// Returns what this object waits for: the entries of the field, then those of the annotation.
+    ///
+    /// # Errors
+    /// [`ExtensionError`] where the annotation cannot be read.
+    pub fn dependencies(&self) -> Result<Vec<DependencyReference>, ExtensionError> {
+        extension::DEPENDS_ON.join(&self.spec.depends_on, &self.metadata)
     }
 }
 
@@ -381,17 +440,6 @@ pub enum DecryptionProvider {
     Sops,
 }
 
-/// Leaves fields of some objects to others.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct IgnoreRule {
-    /// The fields, as JSON pointers such as `/spec/replicas`.
-    pub paths: Vec<String>,
-    /// The objects. Default: all.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub target: Option<Selector>,
-}
-
 /// Changes objects by JSON operations.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -488,6 +536,12 @@ pub struct KustomizationStatus {
     /// What the last runs applied, newest first; at most 5.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<HistoryEntry>,
+    /// Changes that others made to applied objects, while `driftDetection` looks for them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drift: Option<DriftStatus>,
+    /// Objects that the last run could not apply, while `continueOnError` is true; at most 50.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<FailedObject>,
     /// Objects that were applied, as v1beta1 recorded them; `inventory` takes its place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<Snapshot>,

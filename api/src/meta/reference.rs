@@ -45,6 +45,12 @@ pub struct CrossNamespaceReference {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct DependencyReference {
+    /// API version of the object, such as `apps/v1`. Has to be there where `kind` is none of the toolkit's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_version: Option<String>,
+    /// Kind of the object. Default: that of the object that depends on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
     /// Name of the object.
     pub name: String,
     /// Namespace of the object. Default: that of the object that refers to it.

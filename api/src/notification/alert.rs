@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::ObjectReference;
-use crate::meta::{Condition, LocalReference};
+use crate::{
+    extension::{self, ExtensionError},
+    meta::{Condition, LocalReference},
+};
 
 kind! {
     /// Sends events of some objects to a provider.
@@ -41,9 +44,24 @@ pub struct AlertSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(length(max = 255)))]
     pub summary: Option<String>,
+    /// Sends one event more when an object whose error was sent is ready again, whatever `eventSeverity` says. Default:
+    /// false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovered: Option<bool>,
     /// Sends nothing while true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
+}
+
+impl Alert {
+    /// Says whether it is told that an object is ready again, by field or annotation.
+    ///
+    /// # Errors
+    /// [`ExtensionError`] where the annotation cannot be read.
+    pub fn recovered(&self) -> Result<bool, ExtensionError> {
+        let value = extension::RECOVERED.read(self.spec.recovered.as_ref(), &self.metadata)?;
+        Ok(value.unwrap_or_default())
+    }
 }
 
 /// How bad an event is.

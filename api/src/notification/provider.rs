@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::meta::{Condition, Duration, LocalReference};
+use crate::meta::{Condition, Duration, LocalReference, Time};
 
 kind! {
     /// Describes a service that events are sent to, and how to log in to it.
@@ -153,7 +153,7 @@ pub enum ProviderKind {
     IncidentIo,
 }
 
-/// Nothing that is written today; only kept so that statuses of v1beta1 and v1beta2 are not lost.
+/// Says how sending went. It has no default and no condition is written, so that nothing waits for it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -161,7 +161,18 @@ pub struct ProviderStatus {
     /// Generation of the object that the last finished run acted on; -1 before the first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// State of the object, one entry a type: `Ready`.
+    /// When the service last took an event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "crate::schema::time"))]
+    pub last_delivery_time: Option<Time>,
+    /// When sending an event last failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "crate::schema::time"))]
+    pub last_failure_time: Option<Time>,
+    /// Why that was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_failure_message: Option<String>,
+    /// State of the object as v1beta1 and v1beta2 wrote it, one entry a type: `Ready`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(
         feature = "schema",

@@ -85,7 +85,7 @@ const PROVIDER: Kind = Kind {
         Version {
             name: "v1beta3",
             columns: &[AGE],
-            status_path: false,
+            status_path: true,
             fresh_status: false,
             differences: &[],
         },

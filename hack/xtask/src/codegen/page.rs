@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use api::served::{Difference, Kind};
+use api::{
+    extension::Entry,
+    served::{Difference, Kind},
+};
 use serde_json::{Map, Value};
 
 /// Writes the page of a kind.
@@ -31,6 +34,7 @@ pub(super) fn page(kind: &Kind, crd: &Value, sample: &str) -> String {
             rules(&mut out, &root[part], part);
         }
     }
+    extensions(&mut out, kind);
     differences(&mut out, kind);
     format!("{}\n", out.trim_end())
 }
@@ -188,6 +192,34 @@ fn collect_rules(found: &mut Vec<(String, String)>, schema: &Value, path: &str) 
         collect_rules(found, property, &format!("{path}.{name}"));
         collect_rules(found, &property["items"], &format!("{path}.{name}[]"));
     }
+}
+
+/// Lists the fields that upstream does not have, with the annotations that say the same.
+fn extensions(out: &mut String, kind: &Kind) {
+    let entries = api::extension::entries()
+        .filter(|entry| entry.kinds.contains(&kind.kind))
+        .collect::<Vec<_>>();
+    if entries.is_empty() {
+        return;
+    }
+    let _ = writeln!(
+        out,
+        "## Not in upstream\n\nWhere upstream's definitions are installed, the API server drops these fields; the annotation, \
+         with the field's value as JSON or in short, says the same. Where both are there, the field counts; in lists, both \
+         do.\n\n| field | annotation | values, such as |\n|---|---|---|"
+    );
+    for Entry {
+        annotation,
+        path,
+        examples,
+        ..
+    } in entries
+    {
+        let examples = examples.iter().map(|text| format!("`{text}`"));
+        let examples = examples.collect::<Vec<_>>().join("<br>");
+        let _ = writeln!(out, "| `{path}` | `{annotation}` | {} |", cell(&examples));
+    }
+    let _ = writeln!(out);
 }
 
 /// Lists what older versions have otherwise.
