@@ -15,6 +15,17 @@ pub struct KubeVersion {
 }
 
 impl KubeVersion {
+    /// The version of a discovered cluster, as its `/version` endpoint says it. Ranges are checked
+    /// against all of it, so that `v1.33.4-gke.1` counts as a prerelease.
+    pub fn discovered(git_version: &str, major: &str, minor: &str) -> Self {
+        Self {
+            version: git_version.to_owned(),
+            normalized: git_version.to_owned(),
+            major: major.to_owned(),
+            minor: minor.to_owned(),
+        }
+    }
+
     /// Reads a version as `--kube-version` gives it: numbers, then anything.
     ///
     /// # Errors

@@ -1,12 +1,14 @@
 //! Helm in process: charts in, manifests out.
 //!
 //! [`chart`] loads, [`values`] joins, [`render`] executes the templates, [`manifest`] sorts what
-//! comes out, and [`template()`] does all of it as `helm template` does.
+//! comes out, [`post_render`] lets others change it, and [`template()`] does all of it as
+//! `helm template` does.
 //! [`release`] reads and writes the records that Helm keeps in a cluster.
 
 pub mod capabilities;
 pub mod chart;
 pub mod manifest;
+pub mod post_render;
 pub mod release;
 pub mod render;
 pub mod schema;

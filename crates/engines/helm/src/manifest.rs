@@ -3,7 +3,7 @@
 mod hook;
 mod order;
 
-pub use hook::{Event, Hook};
+pub use hook::{Event, Hook, hooks_for};
 pub use order::{INSTALL_ORDER, UNINSTALL_ORDER, compare_kinds};
 
 use go::regexp::Regexp;

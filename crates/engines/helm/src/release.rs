@@ -1,7 +1,16 @@
 //! Release records, as Helm keeps them in Secrets of type `helm.sh/release.v1`.
 //!
 //! A record is JSON, gzipped, in base64; the API adds another base64 around it. Records of Helm 3
-//! and Helm 4 are read, those of Helm 4 are written.
+//! and Helm 4 are read, those of Helm 4 are written, byte for byte as Go writes them before they
+//! are compressed. [`digest`] has the texts that Flux hashes.
+//!
+//! Source: helm v4.2.1, `pkg/release/v1` and `pkg/storage/driver`.
+
+mod chart;
+pub mod digest;
+mod json;
+
+pub use chart::chart_json;
 
 use std::io::{Read as _, Write as _};
 
@@ -9,10 +18,11 @@ use base64::Engine as _;
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Map, Value as Json};
 
-use crate::chart::{Chart, Dependency, File, Metadata};
-use crate::manifest::Hook;
+use crate::manifest::{Event, Hook};
+use crate::values::floats;
+use json::Object;
 
 const BASE64: base64::engine::GeneralPurpose = base64::engine::general_purpose::STANDARD;
 
@@ -53,7 +63,38 @@ pub enum ApplyMethod {
     ServerSide,
 }
 
-/// One revision of a release. Fields that templates do not decide are kept as JSON.
+/// A hook with its last execution.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RecordedHook {
+    /// The hook.
+    pub hook: Hook,
+    /// When it last ran, and how that ended.
+    pub last_run: Execution,
+}
+
+impl From<Hook> for RecordedHook {
+    fn from(hook: Hook) -> Self {
+        Self {
+            hook,
+            last_run: Execution::default(),
+        }
+    }
+}
+
+/// One execution of a hook.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Execution {
+    /// When it began; RFC 3339, empty for never.
+    pub started_at: String,
+    /// When it ended; empty for not yet.
+    pub completed_at: String,
+    /// `Unknown`, `Running`, `Succeeded`, `Failed`, or empty for never run.
+    pub phase: String,
+}
+
+/// One revision of a release.
+///
+/// Times are RFC 3339 with up to nine decimals, `2026-01-02T03:04:05.678Z`, trailing zeros trimmed.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Record {
     /// The release's name.
@@ -74,12 +115,12 @@ pub struct Record {
     pub deleted: String,
     /// The notes.
     pub notes: String,
-    /// The user's values.
+    /// The user's values. Read from a record all numbers are floats.
     pub config: Map<String, Json>,
     /// The documents that are installed.
     pub manifest: String,
-    /// The hooks, as the record holds them.
-    pub hooks: Vec<Json>,
+    /// The hooks.
+    pub hooks: Vec<RecordedHook>,
     /// How it was applied.
     pub apply_method: ApplyMethod,
     /// The chart without its subcharts, as the record holds it.
@@ -115,22 +156,20 @@ impl Record {
     }
 
     fn from_json(json: &Json) -> Result<Self, RecordError> {
-        let text = |of: &Json, name: &str| of[name].as_str().unwrap_or_default().to_owned();
         let info = &json["info"];
-        // Helm 3 writes empty texts for times that were never set.
-        let time = |name: &str| match info[name].as_str() {
-            None | Some("" | ZERO_TIME) => String::new(),
-            Some(time) => time.to_owned(),
-        };
         let name = text(json, "name");
         if name.is_empty() {
             return Err(RecordError::Field("name"));
         }
-        let config = match &json["config"] {
+        let config = match floats(json["config"].clone()) {
             Json::Null => Map::new(),
-            Json::Object(map) => map.clone(),
+            Json::Object(map) => map,
             _ => return Err(RecordError::Field("config")),
         };
+        let mut chart = json["chart"].clone();
+        if let Some(values) = chart.get_mut("values") {
+            *values = floats(values.take());
+        }
         Ok(Self {
             name,
             namespace: text(json, "namespace"),
@@ -139,206 +178,150 @@ impl Record {
                 .ok_or(RecordError::Field("version"))?,
             status: text(info, "status"),
             description: text(info, "description"),
-            first_deployed: time("first_deployed"),
-            last_deployed: time("last_deployed"),
-            deleted: time("deleted"),
+            first_deployed: time(info, "first_deployed"),
+            last_deployed: time(info, "last_deployed"),
+            deleted: time(info, "deleted"),
             notes: text(info, "notes"),
             config,
             manifest: text(json, "manifest"),
-            hooks: json["hooks"].as_array().cloned().unwrap_or_default(),
+            hooks: read_hooks(&json["hooks"])?,
             apply_method: match json["apply_method"].as_str() {
                 Some("ssa") => ApplyMethod::ServerSide,
                 _ => ApplyMethod::ClientSide,
             },
-            chart: json["chart"].clone(),
+            chart,
         })
+    }
+
+    /// The chart's metadata, as the record holds it; null where there is none.
+    pub fn chart_metadata(&self) -> &Json {
+        &self.chart["metadata"]
     }
 
     /// Writes the `release` key of a Secret.
     pub fn encode(&self) -> Result<Vec<u8>, RecordError> {
-        let text = serde_json::to_vec(&self.to_json()).map_err(RecordError::Json)?;
+        let text = self.to_json();
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-        encoder.write_all(&text).map_err(RecordError::Gzip)?;
+        encoder
+            .write_all(text.as_bytes())
+            .map_err(RecordError::Gzip)?;
         let bytes = encoder.finish().map_err(RecordError::Gzip)?;
         Ok(BASE64.encode(bytes).into_bytes())
     }
 
-    fn to_json(&self) -> Json {
-        let mut info = Map::new();
-        let texts = [
-            ("first_deployed", &self.first_deployed),
-            ("last_deployed", &self.last_deployed),
-            ("deleted", &self.deleted),
-            ("description", &self.description),
-            ("status", &self.status),
-            ("notes", &self.notes),
-        ];
-        for (name, text) in texts {
-            put_text(&mut info, name, text);
+    /// The JSON inside the record.
+    pub fn to_json(&self) -> String {
+        let mut out = String::new();
+        let mut object = Object::begin(&mut out);
+        object.text("name", &self.name);
+        self.write_info(object.field("info"));
+        if !self.chart.is_null() {
+            chart::write_chart(object.field("chart"), &self.chart);
         }
-        let mut out = Map::new();
-        put_text(&mut out, "name", &self.name);
-        out.insert("info".to_owned(), Json::Object(info));
-        out.insert("chart".to_owned(), self.chart.clone());
         if !self.config.is_empty() {
-            out.insert("config".to_owned(), Json::Object(self.config.clone()));
+            json::map(object.field("config"), &self.config);
         }
-        put_text(&mut out, "manifest", &self.manifest);
+        object.text("manifest", &self.manifest);
         if !self.hooks.is_empty() {
-            out.insert("hooks".to_owned(), Json::Array(self.hooks.clone()));
+            let out = object.field("hooks");
+            json::list(out, &self.hooks, write_hook);
         }
-        out.insert("version".to_owned(), self.version.into());
-        put_text(&mut out, "namespace", &self.namespace);
+        object.integer("version", self.version);
+        object.text("namespace", &self.namespace);
         let method = match self.apply_method {
             ApplyMethod::ClientSide => "csa",
             ApplyMethod::ServerSide => "ssa",
         };
-        put_text(&mut out, "apply_method", method);
-        Json::Object(out)
+        object.text("apply_method", method);
+        object.end();
+        out
+    }
+
+    fn write_info(&self, out: &mut String) {
+        let mut info = Object::begin(out);
+        info.text("first_deployed", &self.first_deployed);
+        info.text("last_deployed", &self.last_deployed);
+        info.text("deleted", &self.deleted);
+        info.text("description", &self.description);
+        info.text("status", &self.status);
+        info.text("notes", &self.notes);
+        info.end();
     }
 }
 
-fn put_text(map: &mut Map<String, Json>, name: &str, text: &str) {
-    if !text.is_empty() {
-        map.insert(name.to_owned(), Json::String(text.to_owned()));
+fn text(of: &Json, name: &str) -> String {
+    of[name].as_str().unwrap_or_default().to_owned()
+}
+
+/// A time; Helm 3 writes empty texts for those that were never set, Go the year 1.
+fn time(of: &Json, name: &str) -> String {
+    match of[name].as_str() {
+        None | Some("" | ZERO_TIME) => String::new(),
+        Some(time) => time.to_owned(),
     }
 }
 
-/// A hook as a record holds it, never run.
-pub fn hook_json(hook: &Hook) -> Json {
-    let events: Vec<&str> = hook.events.iter().map(|e| e.name()).collect();
-    let mut out = Map::new();
-    put_text(&mut out, "name", &hook.name);
-    put_text(&mut out, "kind", &hook.kind);
-    put_text(&mut out, "path", &hook.path);
-    put_text(&mut out, "manifest", &hook.manifest);
-    out.insert("events".to_owned(), json!(events));
-    out.insert("last_run".to_owned(), json!({ "phase": "" }));
-    if hook.weight != 0 {
-        out.insert("weight".to_owned(), hook.weight.into());
-    }
-    let lists = [
-        ("delete_policies", &hook.delete_policies),
-        ("output_log_policies", &hook.output_log_policies),
-    ];
-    for (name, list) in lists {
-        if !list.is_empty() {
-            out.insert(name.to_owned(), json!(list));
-        }
-    }
-    Json::Object(out)
-}
-
-/// A chart as a record holds it: without its subcharts, files in base64.
-pub fn chart_json(chart: &Chart) -> Json {
-    let files = |files: &[File]| -> Vec<Json> {
-        files
+fn read_hooks(json: &Json) -> Result<Vec<RecordedHook>, RecordError> {
+    let items = match json {
+        Json::Null => return Ok(Vec::new()),
+        Json::Array(items) => items,
+        _ => return Err(RecordError::Field("hooks")),
+    };
+    let texts = |of: &Json, name: &str| -> Vec<String> {
+        let items = of[name].as_array().map_or(&[][..], Vec::as_slice);
+        items
             .iter()
-            .map(
-                |f| json!({ "name": f.name, "data": BASE64.encode(&f.data), "modtime": ZERO_TIME }),
-            )
+            .filter_map(Json::as_str)
+            .map(str::to_owned)
             .collect()
     };
-    json!({
-        "metadata": metadata_json(&chart.metadata),
-        "lock": chart.lock,
-        "templates": files(&chart.templates),
-        "values": chart.values,
-        "schema": chart.schema.as_ref().map(|s| BASE64.encode(s)),
-        "schemamodtime": ZERO_TIME,
-        "files": files(&chart.files),
-    })
+    let one = |json: &Json| RecordedHook {
+        hook: Hook {
+            name: text(json, "name"),
+            kind: text(json, "kind"),
+            path: text(json, "path"),
+            manifest: text(json, "manifest"),
+            events: texts(json, "events")
+                .iter()
+                .filter_map(|name| Event::parse(name))
+                .collect(),
+            weight: json["weight"].as_i64().unwrap_or(0),
+            delete_policies: texts(json, "delete_policies"),
+            output_log_policies: texts(json, "output_log_policies"),
+        },
+        last_run: Execution {
+            started_at: time(&json["last_run"], "started_at"),
+            completed_at: time(&json["last_run"], "completed_at"),
+            phase: text(&json["last_run"], "phase"),
+        },
+    };
+    Ok(items.iter().map(one).collect())
 }
 
-fn metadata_json(metadata: &Metadata) -> Json {
-    let mut out = Map::new();
-    let texts = [
-        ("name", &metadata.name),
-        ("home", &metadata.home),
-        ("version", &metadata.version),
-        ("description", &metadata.description),
-        ("icon", &metadata.icon),
-        ("apiVersion", &metadata.api_version),
-        ("condition", &metadata.condition),
-        ("tags", &metadata.tags),
-        ("appVersion", &metadata.app_version),
-        ("kubeVersion", &metadata.kube_version),
-        ("type", &metadata.kind),
-    ];
-    for (name, text) in texts {
-        put_text(&mut out, name, text);
-    }
-    for (name, list) in [
-        ("sources", &metadata.sources),
-        ("keywords", &metadata.keywords),
-    ] {
-        if !list.is_empty() {
-            out.insert(name.to_owned(), json!(list));
-        }
-    }
-    let maintainers: Vec<Json> = metadata
-        .maintainers
-        .iter()
-        .flatten()
-        .map(|m| {
-            let mut one = Map::new();
-            put_text(&mut one, "name", &m.name);
-            put_text(&mut one, "email", &m.email);
-            put_text(&mut one, "url", &m.url);
-            Json::Object(one)
-        })
-        .collect();
-    if !maintainers.is_empty() {
-        out.insert("maintainers".to_owned(), Json::Array(maintainers));
-    }
-    if metadata.deprecated {
-        out.insert("deprecated".to_owned(), Json::Bool(true));
-    }
-    if let Some(annotations) = metadata.annotations.as_ref().filter(|a| !a.is_empty()) {
-        out.insert("annotations".to_owned(), Json::Object(annotations.clone()));
-    }
-    let dependencies: Vec<Json> = metadata
-        .dependencies
-        .iter()
-        .flatten()
-        .map(dependency_json)
-        .collect();
-    if !dependencies.is_empty() {
-        out.insert("dependencies".to_owned(), Json::Array(dependencies));
-    }
-    Json::Object(out)
-}
-
-fn dependency_json(dependency: &Dependency) -> Json {
-    let mut out = Map::new();
-    out.insert("name".to_owned(), dependency.name.clone().into());
-    put_text(&mut out, "version", &dependency.version);
-    out.insert(
-        "repository".to_owned(),
-        dependency.repository.clone().into(),
-    );
-    put_text(&mut out, "condition", &dependency.condition);
-    if !dependency.tags.is_empty() {
-        out.insert("tags".to_owned(), json!(dependency.tags));
-    }
-    if dependency.enabled {
-        out.insert("enabled".to_owned(), Json::Bool(true));
-    }
-    let imports: Vec<Json> = dependency
-        .import_values
-        .iter()
-        .map(|i| json!({ "child": i.child, "parent": i.parent }))
-        .collect();
-    if !imports.is_empty() {
-        out.insert("import-values".to_owned(), Json::Array(imports));
-    }
-    put_text(&mut out, "alias", &dependency.alias);
-    Json::Object(out)
+fn write_hook(out: &mut String, recorded: &RecordedHook) {
+    let (hook, run) = (&recorded.hook, &recorded.last_run);
+    let events: Vec<&str> = hook.events.iter().map(|e| e.name()).collect();
+    let mut object = Object::begin(out);
+    object.text("name", &hook.name);
+    object.text("kind", &hook.kind);
+    object.text("path", &hook.path);
+    object.text("manifest", &hook.manifest);
+    object.texts("events", &events);
+    let mut last = Object::begin(object.field("last_run"));
+    last.text("started_at", &run.started_at);
+    last.text("completed_at", &run.completed_at);
+    json::string(last.field("phase"), &run.phase);
+    last.end();
+    object.integer("weight", hook.weight);
+    object.texts("delete_policies", &hook.delete_policies);
+    object.texts("output_log_policies", &hook.output_log_policies);
+    object.end();
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chart::Chart;
 
     /// covers: HE-119, HE-120
     #[test]

@@ -91,6 +91,18 @@ pub fn v3<T: Tree + ?Sized>(tree: &T) -> Result<String, EmitError> {
     Ok(out)
 }
 
+/// Prints one document as go-yaml v2 prints a `MapSlice`: keys in the order of the tree, nothing led
+/// through JSON, with a final newline.
+///
+/// Source: go.yaml.in/yaml v2.4.3, observed.
+pub fn v2_ordered<T: Tree + ?Sized>(tree: &T) -> Result<String, EmitError> {
+    let mut out = String::new();
+    let mut printer = Printer::new(&mut out, Flavor::V2);
+    printer.is_direct = true;
+    printer.document(tree)?;
+    Ok(out)
+}
+
 fn print_into<T: Tree + ?Sized>(
     out: &mut String,
     tree: &T,

@@ -56,7 +56,8 @@ impl Event {
         }
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    /// Reads a name as annotations and records have it, in any case, with space around it.
+    pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim().to_lowercase();
         if text == "test-success" {
             return Some(Self::Test);
@@ -66,7 +67,7 @@ impl Event {
 }
 
 /// A document that runs at certain events instead of being installed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Hook {
     /// The object's name.
     pub name: String,
@@ -108,6 +109,13 @@ impl Hook {
             output_log_policies: words(head, "helm.sh/hook-output-log-policy"),
         })
     }
+}
+
+/// The hooks of an event in the order they run: by weight, then by name, then as they come.
+pub fn hooks_for(hooks: &[Hook], event: Event) -> Vec<&Hook> {
+    let mut found: Vec<&Hook> = hooks.iter().filter(|h| h.events.contains(&event)).collect();
+    found.sort_by(|a, b| (a.weight, &a.name).cmp(&(b.weight, &b.name)));
+    found
 }
 
 fn words(head: &Head, annotation: &str) -> Vec<String> {

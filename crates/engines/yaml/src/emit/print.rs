@@ -65,6 +65,8 @@ impl Place {
 pub(super) struct Printer<'o> {
     pub(super) out: &'o mut String,
     pub(super) flavor: Flavor,
+    /// Nothing is sorted, and nothing has gone through JSON.
+    pub(super) is_direct: bool,
     pub(super) column: usize,
     /// The last character allows the next token to follow without a space.
     pub(super) whitespace: bool,
@@ -77,6 +79,7 @@ impl<'o> Printer<'o> {
         Self {
             out,
             flavor,
+            is_direct: false,
             column: 0,
             whitespace: true,
             indention: true,
@@ -122,7 +125,10 @@ impl<'o> Printer<'o> {
             Shape::Bool(value) => self.word(if value { "true" } else { "false" }),
             Shape::Int(value) => self.word(&value.to_string()),
             Shape::Uint(value) => self.word(&value.to_string()),
-            Shape::Float(value) => self.word(&float(value, self.flavor)),
+            Shape::Float(value) => {
+                let plain = self.is_direct || self.flavor == Flavor::V3;
+                self.word(&float(value, plain));
+            }
             Shape::String(text) => {
                 let text = self.readable(&text)?;
                 self.string(&text, place.inner_indent(), false);
@@ -136,7 +142,9 @@ impl<'o> Printer<'o> {
             }
             Shape::Mapping(pairs) if pairs.is_empty() => self.word("{}"),
             Shape::Mapping(mut pairs) => {
-                sort_by_key(&mut pairs, self.flavor);
+                if !self.is_direct {
+                    sort_by_key(&mut pairs, self.flavor);
+                }
                 let indent = if matches!(place, Place::Root) {
                     0
                 } else {
@@ -161,13 +169,14 @@ impl<'o> Printer<'o> {
 
     /// Prints a key up to its colon.
     fn key(&mut self, key: &str, indent: usize) -> Result<Place, EmitError> {
-        if self.flavor == Flavor::V2 && json_chars(key) > JSON_KEY_CHARS {
+        let through_json = self.flavor == Flavor::V2 && !self.is_direct;
+        if through_json && json_chars(key) > JSON_KEY_CHARS {
             return Err(EmitError::Key {
                 text: key.to_owned(),
             });
         }
         let text = self.readable(key)?;
-        if self.flavor == Flavor::V2 && key.contains('\u{85}') {
+        if through_json && key.contains('\u{85}') {
             return Err(EmitError::Key {
                 text: key.to_owned(),
             });
@@ -190,7 +199,7 @@ impl<'o> Printer<'o> {
 
     /// Returns a string as the v2 print sees it after its way through JSON text and a YAML reader.
     fn readable<'t>(&self, text: &'t str) -> Result<Cow<'t, str>, EmitError> {
-        if self.flavor == Flavor::V3 || text.bytes().all(|b| b < 0x7f) {
+        if self.is_direct || self.flavor == Flavor::V3 || text.bytes().all(|b| b < 0x7f) {
             return Ok(Cow::Borrowed(text));
         }
         let forbidden = |c: char| matches!(c, '\u{7f}'..='\u{84}' | '\u{86}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}');
@@ -264,9 +273,9 @@ impl<'o> Printer<'o> {
     }
 }
 
-/// Prints a float; the v2 print sees it after its way through JSON.
-fn float(value: f64, flavor: Flavor) -> String {
-    if flavor == Flavor::V3 {
+/// Prints a float; the v2 print sees it after its way through JSON unless it is plain.
+fn float(value: f64, plain: bool) -> String {
+    if plain {
         return go_float(value);
     }
     match parse_integer(&go_json_float(value)) {
