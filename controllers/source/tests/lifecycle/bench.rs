@@ -1,6 +1,7 @@
 //! One controller over one namespace, a Git server, and what tests ask of them.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use api::meta::{Artifact, Condition, LocalReference};
@@ -18,7 +19,7 @@ pub(crate) struct Bench {
     pub(crate) client: Client,
     pub(crate) namespace: Namespace,
     pub(crate) server: GitServer,
-    pub(crate) controller: Program,
+    pub(crate) controller: Arc<Program>,
     pub(crate) storage: tempfile::TempDir,
     pub(crate) scratch: tempfile::TempDir,
 }
@@ -29,6 +30,14 @@ impl Bench {
     }
 
     pub(crate) async fn start_with(plane: &ControlPlane, server: GitServer) -> Self {
+        Self::start_on(plane, server, &plane.kubeconfig_path()).await
+    }
+
+    pub(crate) async fn start_on(
+        plane: &ControlPlane,
+        server: GitServer,
+        kubeconfig: &Path,
+    ) -> Self {
         let client = plane.client();
         let definitions = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/crd/bases");
         testkit::install_definitions(&client, &definitions)
@@ -36,7 +45,7 @@ impl Bench {
             .unwrap();
         let namespace = plane.namespace("source").await;
         let (storage, scratch) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let controller = Program::new(env!("CARGO_BIN_EXE_source-controller"), plane)
+        let controller = Program::against(env!("CARGO_BIN_EXE_source-controller"), kubeconfig)
             .unwrap()
             .flag("--watch-all-namespaces", "false")
             .flag("--storage-path", &storage.path().to_string_lossy())
@@ -51,7 +60,7 @@ impl Bench {
             client,
             namespace,
             server,
-            controller,
+            controller: Arc::new(controller),
             storage,
             scratch,
         }
