@@ -154,6 +154,15 @@ pub struct Gates {
     pub feature_gates: String,
 }
 
+/// Objects at older stored versions.
+#[derive(Args, Clone, Debug)]
+pub struct Migration {
+    /// Write objects that are stored at older versions again at start, as `flux migrate` does.
+    #[arg(long, default_value_t = true, num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", action = clap::ArgAction::Set, value_name = "BOOL")]
+    pub migrate_stored_versions: bool,
+}
+
 /// The token cache's limits.
 #[derive(Args, Clone, Debug)]
 pub struct TokenCache {
@@ -189,6 +198,9 @@ pub struct Shared {
     /// Feature gates.
     #[command(flatten)]
     pub gates: Gates,
+    /// Older stored versions.
+    #[command(flatten)]
+    pub migration: Migration,
     /// Token cache.
     #[command(flatten)]
     pub token_cache: TokenCache,

@@ -6,6 +6,8 @@ use std::{sync::Arc, time::Duration};
 
 use kube::{Api, Client, Config, Resource, ResourceExt};
 
+use crate::metrics::Metrics;
+
 /// How fast a controller may call the API server.
 #[derive(Clone, Copy, Debug)]
 pub struct Rate {
@@ -21,11 +23,11 @@ pub struct Rate {
 ///
 /// # Errors
 /// No configuration, or one that cannot be used.
-pub async fn connect(rate: Rate) -> anyhow::Result<Client> {
+pub async fn connect(rate: Rate, metrics: &Metrics) -> anyhow::Result<Client> {
     let mut config = Config::infer().await?;
     config.default_retry = false;
     config.connect_timeout = Some(Duration::from_secs(10));
-    from_config(config, rate).await
+    from_config(config, rate, metrics).await
 }
 
 /// Connects with a given configuration.
@@ -35,8 +37,8 @@ pub async fn connect(rate: Rate) -> anyhow::Result<Client> {
 ///
 /// # Errors
 /// A configuration that cannot be used.
-pub async fn from_config(config: Config, rate: Rate) -> anyhow::Result<Client> {
-    let client = connection::client(config)?;
+pub async fn from_config(config: Config, rate: Rate, metrics: &Metrics) -> anyhow::Result<Client> {
+    let client = connection::client(config, metrics.clone())?;
     if has_fairness(&client).await {
         Ok(client)
     } else {

@@ -100,6 +100,7 @@ type Start = Box<dyn FnOnce(Surroundings) -> BoxFuture<'static, ()> + Send>;
 /// A kind that a process reconciles.
 pub struct Kind {
     name: String,
+    served: Option<&'static api::served::Kind>,
     start: Start,
 }
 
@@ -115,8 +116,11 @@ impl Kind {
     /// Wraps a reconciler.
     pub fn new<R: Reconciler>(reconciler: R) -> Self {
         let name = R::Object::kind(&()).to_lowercase();
+        let (group, kind) = (R::Object::group(&()), R::Object::kind(&()));
+        let mut served = api::served::kinds();
         Self {
             name,
+            served: served.find(|served| served.group == group && served.kind == kind),
             start: Box::new(|around| {
                 let name = R::Object::kind(&()).to_lowercase();
                 let synced = around.readiness.condition(&format!("{name} watch"));
@@ -129,6 +133,12 @@ impl Kind {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Returns the versions that the kind is served in; none for one that is not the toolkit's.
+    #[must_use]
+    pub const fn served(&self) -> Option<&'static api::served::Kind> {
+        self.served
     }
 
     /// Reconciles until it is told to stop and every run has ended. From this call on, the process
@@ -149,7 +159,6 @@ async fn watched<R: Reconciler>(reconciler: R, around: Surroundings, synced: Con
         stop,
     } = around;
     settings.controller = R::Object::kind(&()).to_lowercase();
-    metrics.announce(&settings.controller, settings.concurrent);
     let (store, writer) = store::<R::Object>();
     let driver = Driver::new(reconciler, client.clone(), recorder, metrics, settings)
         .reading_from(store.clone())

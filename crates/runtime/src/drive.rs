@@ -96,12 +96,15 @@ impl<R: Reconciler> Driver<R> {
         settings: Settings,
     ) -> Self {
         let (min, max) = settings.retry_delay;
+        let permits = Arc::new(Semaphore::new(settings.concurrent.max(1)));
+        let (name, concurrent) = (&settings.controller, settings.concurrent.max(1));
+        metrics.announce(name, concurrent, Arc::clone(&permits));
         Self {
             reconciler,
             client,
             recorder,
             metrics,
-            permits: Arc::new(Semaphore::new(settings.concurrent.max(1))),
+            permits,
             backoff: Backoff::new(min, max),
             written: Written::default(),
             running: Arc::default(),
@@ -152,9 +155,11 @@ impl<R: Reconciler> Driver<R> {
         let reference = ObjectRef::from_obj(&*object);
         let span = span_of(&self.settings.controller, &*object);
         async {
+            let queued = self.metrics.enqueue(&self.settings.controller);
             let Some(permit) = self.permit().await else {
                 return Action::await_change();
             };
+            let _working = queued.begin();
             let once = AssertUnwindSafe(Box::pin(self.once(object, permit)));
             let action = once.catch_unwind().await.unwrap_or_else(|panic| {
                 let cause = attempt::panicked(&*panic);
@@ -179,7 +184,6 @@ impl<R: Reconciler> Driver<R> {
     }
 
     async fn once(&self, object: Arc<R::Object>, permit: OwnedSemaphorePermit) -> Action {
-        let _busy = self.metrics.enter(&self.settings.controller);
         let reference = ObjectRef::from_obj(&*object);
         let object = match self.newest(object).await {
             Ok(Some(object)) => object,

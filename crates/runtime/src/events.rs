@@ -144,8 +144,10 @@ impl Recorder {
         about.kind = Some(K::kind(&()).into_owned());
         let at = Timestamp::now();
         let entry = Entry { about, note, at };
+        // Alerts choose objects by namespace: what has none is nobody's.
         if let Some(webhook) = &self.webhook
             && entry.note.severity != Severity::Trace
+            && entry.about.namespace.is_some()
             && webhook.try_send(entry.clone()).is_err()
         {
             tracing::warn!("event not forwarded: the notification queue is full");
@@ -182,7 +184,8 @@ mod tests {
         let [port] = testkit::free_ports().unwrap();
         let webhook = Some(format!("http://127.0.0.1:{port}/"));
         let (recorder, _sending) = Recorder::start(silent(), "x", "pod".into(), webhook);
-        let object = ConfigMap::default();
+        let mut object = ConfigMap::default();
+        object.metadata.namespace = Some("default".into());
         let began = Instant::now();
         for n in 0..5 * QUEUE {
             recorder.emit(&object, Note::info("Said", format!("{n}")));

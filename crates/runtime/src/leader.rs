@@ -63,6 +63,12 @@ impl Candidate {
         }
     }
 
+    /// Returns the name of the lease.
+    #[must_use]
+    pub fn lease(&self) -> &str {
+        &self.name
+    }
+
     /// Waits until this process leads, or the token is cancelled (false).
     pub async fn lead(&mut self, stop: &CancellationToken) -> bool {
         tracing::info!(lease = %self.name, "attempting to acquire leader lease");

@@ -2,6 +2,9 @@
 //!
 //! Source: <https://github.com/fluxcd/pkg> `runtime/metrics`, and controller-runtime's own.
 
+mod process;
+mod queue;
+
 use std::{sync::Arc, time::Duration};
 
 use prometheus_client::{
@@ -9,6 +12,11 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
+use tokio::sync::Semaphore;
+
+use self::queue::Queues;
+
+pub use self::queue::{Queued, Working};
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ObjectLabels {
@@ -20,6 +28,18 @@ struct ObjectLabels {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ControllerLabels {
     controller: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RequestLabels {
+    code: String,
+    host: String,
+    method: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct NameLabels {
+    name: String,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -38,8 +58,10 @@ struct Inner {
     duration: Family<ObjectLabels, Histogram, fn() -> Histogram>,
     results: Family<ResultLabels, Counter>,
     errors: Family<ControllerLabels, Counter>,
-    active: Family<ControllerLabels, Gauge>,
     limit: Family<ControllerLabels, Gauge>,
+    leader: Family<NameLabels, Gauge>,
+    requests: Family<RequestLabels, Counter>,
+    queues: Queues,
 }
 
 impl Default for Metrics {
@@ -56,7 +78,8 @@ impl Metrics {
         let duration: Family<ObjectLabels, Histogram, fn() -> Histogram> =
             Family::new_with_constructor(buckets);
         let (results, errors) = (Family::default(), Family::default());
-        let (active, limit) = (Family::default(), Family::default());
+        let (limit, leader) = (Family::default(), Family::default());
+        let requests = Family::default();
         registry.register(
             "gotk_reconcile_duration_seconds",
             "The duration in seconds of a GitOps Toolkit resource reconciliation",
@@ -73,23 +96,32 @@ impl Metrics {
             errors.clone(),
         );
         registry.register(
-            "controller_runtime_active_workers",
-            "Runs that go on per controller",
-            active.clone(),
-        );
-        registry.register(
             "controller_runtime_max_concurrent_reconciles",
             "The most runs at once per controller",
             limit.clone(),
         );
+        registry.register(
+            "leader_election_master_status",
+            "Whether this process holds the lease of this name",
+            leader.clone(),
+        );
+        registry.register(
+            "rest_client_requests",
+            "Requests to the API server by method and answer",
+            requests.clone(),
+        );
+        let queues = Queues::new(&mut registry);
+        registry.register_collector(Box::new(process::Process));
         let registry = std::sync::Mutex::new(registry);
         Self(Arc::new(Inner {
             registry,
             duration,
             results,
             errors,
-            active,
             limit,
+            leader,
+            requests,
+            queues,
         }))
     }
 
@@ -104,8 +136,8 @@ impl Metrics {
         );
     }
 
-    /// Makes a controller's series appear, with zeros.
-    pub fn announce(&self, controller: &str, concurrent: usize) {
+    /// Makes a controller's series appear, with zeros. Each permit that is taken counts as an active worker.
+    pub fn announce(&self, controller: &str, concurrent: usize, permits: Arc<Semaphore>) {
         let labels = ControllerLabels {
             controller: controller.into(),
         };
@@ -113,7 +145,7 @@ impl Metrics {
             .limit
             .get_or_create(&labels)
             .set(i64::try_from(concurrent).unwrap_or(i64::MAX));
-        drop(self.0.active.get_or_create(&labels));
+        self.0.queues.announce(controller, concurrent, permits);
         drop(self.0.errors.get_or_create(&labels));
         for result in ["error", "requeue", "requeue_after", "success"] {
             let labels = ResultLabels {
@@ -124,15 +156,26 @@ impl Metrics {
         }
     }
 
-    /// Counts a run as active until the guard is dropped.
+    /// Counts an object as one that waits for its run, until the guard is dropped or the run begins.
     #[must_use]
-    pub fn enter(&self, controller: &str) -> Busy {
-        let labels = ControllerLabels {
-            controller: controller.into(),
+    pub fn enqueue(&self, controller: &str) -> Queued {
+        self.0.queues.enqueue(controller)
+    }
+
+    /// Counts a request to the API server; without a status it was not answered.
+    pub fn answered(&self, host: &str, method: &http::Method, status: Option<http::StatusCode>) {
+        let labels = RequestLabels {
+            code: status.map_or_else(|| "<error>".into(), |status| status.as_str().into()),
+            host: host.into(),
+            method: method.as_str().into(),
         };
-        let gauge = self.0.active.get_or_create(&labels).clone();
-        gauge.inc();
-        Busy(gauge)
+        self.0.requests.get_or_create(&labels).inc();
+    }
+
+    /// Says whether this process holds a lease.
+    pub fn lead(&self, lease: &str, leads: bool) {
+        let labels = NameLabels { name: lease.into() };
+        self.0.leader.get_or_create(&labels).set(leads.into());
     }
 
     /// Counts the result of a run.
@@ -147,6 +190,7 @@ impl Metrics {
                 controller: controller.into(),
             };
             self.0.errors.get_or_create(&labels).inc();
+            self.0.queues.retry(controller);
         }
     }
 
@@ -182,16 +226,6 @@ impl Metrics {
     }
 }
 
-/// Counts one active run down when dropped.
-#[derive(Debug)]
-pub struct Busy(Gauge);
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
-}
-
 fn object(kind: &str, namespace: Option<&str>, name: &str) -> ObjectLabels {
     ObjectLabels {
         kind: kind.into(),
@@ -223,9 +257,24 @@ mod tests {
     }
 
     #[test]
+    fn a_lease_is_held_or_not() {
+        let metrics = Metrics::new();
+        let line = |leads| {
+            metrics.lead("a-leader-election", leads);
+            let text = metrics.print().unwrap();
+            let mut lines = text.lines();
+            let line = lines.find(|line| line.starts_with("leader_election_master_status{"));
+            line.unwrap().to_owned()
+        };
+        let name = r#"leader_election_master_status{name="a-leader-election"}"#;
+        assert_eq!(line(false), format!("{name} 0"));
+        assert_eq!(line(true), format!("{name} 1"));
+    }
+
+    #[test]
     fn results_carry_the_names_that_dashboards_read() {
         let metrics = Metrics::new();
-        metrics.announce("kustomization", 4);
+        metrics.announce("kustomization", 4, Arc::new(Semaphore::new(4)));
         metrics.count("kustomization", "error");
         let text = metrics.print().unwrap();
         for line in [

@@ -17,10 +17,12 @@ use kube::{
 };
 use serde_json::json;
 
+use crate::{Note, events::Recorder};
+
 /// How many objects one page of a list holds.
 const PAGE: u32 = 500;
 
-/// How many dropped fields a warning names.
+/// How many dropped fields of upstream's a warning names.
 const NAMED: usize = 5;
 
 /// Says why a definition could not be looked at, or its objects not be written again.
@@ -61,24 +63,42 @@ pub struct Migrated {
     pub objects: usize,
 }
 
-/// Looks at the definitions of kinds: warns of what they would refuse or cut and, if `enabled`, writes objects of older
-/// stored versions again.
+/// Reason of the event that tells what an installed definition would refuse or cut.
+const NARROWER: &str = "NarrowerDefinition";
+
+/// Looks at the definitions of kinds: warns of what they would refuse or cut, in the log and as an event of the definition,
+/// and, if `enabled`, writes objects of older stored versions again.
 ///
-/// Only logs: a controller starts whether or not this succeeds. A definition that is not installed is passed over.
-pub async fn run(client: &Client, kinds: impl IntoIterator<Item = &Kind>, enabled: bool) {
+/// A controller starts whether or not this succeeds. A definition that is not installed is passed over, and all are where
+/// the controller may not read definitions. Needs `get` on `customresourcedefinitions`, `patch` on their `status`, and
+/// `list` and `patch` on the kinds.
+pub async fn run(
+    client: &Client,
+    recorder: &Recorder,
+    kinds: impl IntoIterator<Item = &Kind>,
+    enabled: bool,
+) {
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
     for kind in kinds {
         let name = kind.definition_name();
         let definition = match definitions.get_opt(&name).await {
             Ok(Some(definition)) => definition,
             Ok(None) => continue,
+            // Upstream's roles do not allow it; those who keep them are not to be told at every start.
+            Err(kube::Error::Api(status)) if status.code == 403 => {
+                tracing::info!(definition = %name, "definitions are not looked at: may not read them");
+                return;
+            }
             Err(error) => {
                 warn(&name, &MigrateError::Read(error));
                 continue;
             }
         };
-        for shortcoming in shortcomings(kind, &definition) {
-            tracing::warn!(definition = %name, shortcoming, "definition is narrower than the controller's");
+        let narrower = shortcomings(kind, &definition).join("; ");
+        if !narrower.is_empty() {
+            tracing::warn!(definition = %name, narrower, "definition is narrower than the controller's");
+            let message = format!("Definition is narrower than the controller's: {narrower}");
+            recorder.emit(&definition, Note::error(NARROWER, message));
         }
         if !enabled {
             continue;
@@ -246,6 +266,21 @@ pub fn shortcomings(kind: &Kind, definition: &CustomResourceDefinition) -> Vec<S
             found.push(format!("{} drops {}{more}", version.name, named.join(", ")));
         }
     }
+    let extensions = api::extension::entries().filter(|entry| entry.kinds.contains(&kind.kind));
+    for entry in extensions {
+        let lacking = installed
+            .iter()
+            .filter(|version| version.served && !fields(version).any(|field| field == entry.path))
+            .map(|version| version.name.as_str())
+            .collect::<Vec<_>>();
+        if !lacking.is_empty() {
+            let versions = lacking.join(", ");
+            found.push(format!(
+                "no {} in {versions}, use annotation {}",
+                entry.path, entry.annotation
+            ));
+        }
+    }
     found
 }
 
@@ -322,6 +357,28 @@ mod tests {
     fn equal_versions_have_no_shortcoming() {
         let all = ["v1", "v1beta2", "v1beta1"].map(|name| version(name, &["a", "b"]));
         check(&json!(all), &[]);
+    }
+
+    #[test]
+    fn extensions_that_are_dropped_are_named_with_their_annotations() {
+        let kind = api::served::kinds().find(|kind| kind.kind == "Alert");
+        let (with, without) = (["recovered"], ["summary"]);
+        let version = |name: &str, fields: &[&str]| {
+            let mut version = version(name, &[]);
+            for field in fields {
+                version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"][field] =
+                    json!({ "type": "boolean" });
+            }
+            version
+        };
+        let definition = definition(&json!([
+            version("v1beta3", &with),
+            version("v1beta2", &without),
+            version("v1beta1", &with),
+        ]));
+        let found = shortcomings(kind.unwrap(), &definition);
+        let extension = "no spec.recovered in v1beta2, use annotation lockgate.dev/recovered";
+        assert!(found.iter().any(|one| one == extension), "{found:?}");
     }
 
     #[test]

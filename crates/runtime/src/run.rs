@@ -17,6 +17,7 @@ use crate::{
     events::Recorder,
     leader::Candidate,
     metrics::Metrics,
+    migrate,
     probes::{self, Condition, Readiness},
     requeue::Jitter,
     telemetry,
@@ -133,8 +134,8 @@ where
         qps: shared.kube_api.kube_api_qps,
         burst: shared.kube_api.kube_api_burst,
     };
-    let client = client::connect(rate).await?;
     let metrics = Metrics::new();
+    let client = client::connect(rate, &metrics).await?;
     let context = Context {
         client: client.clone(),
         metrics: metrics.clone(),
@@ -206,6 +207,7 @@ async fn work(
     serve(tasks, always);
     let mut candidate = candidate(controller, context);
     if let Some(candidate) = &mut candidate {
+        context.metrics.lead(candidate.lease(), false);
         let led = tokio::select! {
             led = candidate.lead(stop) => led,
             never = stand_by(&started) => match never {},
@@ -214,8 +216,10 @@ async fn work(
         if !led {
             return Ok(());
         }
+        context.metrics.lead(candidate.lease(), true);
     }
     serve(tasks, leading);
+    let _migration = migration(context, &recorder, &parts.kinds);
     let mut kinds = JoinSet::new();
     for kind in parts.kinds {
         tracing::info!(logger = "setup", kind = kind.name(), "Starting Controller");
@@ -234,7 +238,18 @@ async fn work(
         () = candidate.hold() => return Err(anyhow::anyhow!("leader election lost")),
     };
     candidate.release().await;
+    context.metrics.lead(candidate.lease(), false);
     result
+}
+
+/// Looks at the definitions of the kinds beside their first runs, until what it returns is dropped.
+fn migration(context: &Context, recorder: &Recorder, kinds: &[Kind]) -> JoinSet<()> {
+    let served = kinds.iter().filter_map(Kind::served).collect::<Vec<_>>();
+    let enabled = context.shared.migration.migrate_stored_versions;
+    let (client, recorder) = (context.client.clone(), recorder.clone());
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move { migrate::run(&client, &recorder, served, enabled).await });
+    tasks
 }
 
 /// Says after a while that the process is ready to take over.

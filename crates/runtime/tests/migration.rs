@@ -3,15 +3,22 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::{
+    api::core::v1::Event,
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
 use kube::{
     Api, Client, ResourceExt as _,
-    api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams},
+    api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams, PostParams},
 };
-use runtime::migrate::{self, Migrated};
+use runtime::{
+    events::Recorder,
+    migrate::{self, Migrated},
+};
 use serde_json::{Value, json};
 use testkit::{ControlPlane, install_definitions};
 
+const ALERTS: &str = "alerts.notification.toolkit.fluxcd.io";
 const NAME: &str = "gitrepositories.source.toolkit.fluxcd.io";
 
 /// Stores new objects at a version from now on.
@@ -134,7 +141,8 @@ async fn nothing_is_written_where_it_is_turned_off_or_the_definition_moved_on() 
     let old = create(&client, "app").await?;
     let stale = store_at(&client, "v1").await?;
 
-    migrate::run(&client, api::served::kinds(), false).await;
+    let (recorder, events) = Recorder::start(client.clone(), "test", "pod".into(), None);
+    migrate::run(&client, &recorder, api::served::kinds(), false).await;
     let read = repositories(&client).get("app").await?;
     ensure!(
         read.resource_version() == old.resource_version(),
@@ -156,7 +164,53 @@ async fn nothing_is_written_where_it_is_turned_off_or_the_definition_moved_on() 
             .contains(&"v1beta2".to_owned())
     );
 
-    migrate::run(&client, api::served::kinds(), true).await;
+    migrate::run(&client, &recorder, api::served::kinds(), true).await;
     ensure!(stored_versions(&client).await? == ["v1"]);
+    drop(recorder);
+    events.await?;
+    ensure!(warnings(&client).await? == [] as [String; 0]);
+    Ok(())
+}
+
+/// Returns the messages of the warnings about definitions.
+async fn warnings(client: &Client) -> Result<Vec<String>> {
+    let events: Api<Event> = Api::namespaced(client.clone(), "default");
+    let about = "involvedObject.kind=CustomResourceDefinition,type=Warning";
+    let found = events.list(&ListParams::default().fields(about)).await?;
+    Ok(found
+        .into_iter()
+        .filter_map(|event| event.message)
+        .collect())
+}
+
+#[tokio::test]
+async fn a_definition_that_cuts_fields_is_warned_of_by_an_event() -> Result<()> {
+    let plane = ControlPlane::start().await?;
+    let client = plane.client();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/crd/bases");
+    install_definitions(&client, &folder).await?;
+    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let mut definition = definitions.get(ALERTS).await?;
+    for version in &mut definition.spec.versions {
+        let root = version
+            .schema
+            .as_mut()
+            .and_then(|s| s.open_api_v3_schema.as_mut());
+        let properties = root.and_then(|root| root.properties.as_mut());
+        let spec = properties.and_then(|all| all.get_mut("spec"));
+        let fields = spec.and_then(|spec| spec.properties.as_mut());
+        fields.context("no spec")?.remove("recovered");
+    }
+    let params = PostParams::default();
+    definitions.replace(ALERTS, &params, &definition).await?;
+
+    let (recorder, events) = Recorder::start(client.clone(), "test", "pod".into(), None);
+    migrate::run(&client, &recorder, api::served::kinds(), true).await;
+    drop(recorder);
+    events.await?;
+    let expected = "Definition is narrower than the controller's: no spec.recovered in \
+        v1beta1, v1beta2, v1beta3, use annotation lockgate.dev/recovered";
+    let warnings = warnings(&client).await?;
+    ensure!(warnings == [expected], "{warnings:?}");
     Ok(())
 }

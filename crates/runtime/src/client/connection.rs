@@ -26,6 +26,8 @@ use kube::{
 use tokio::sync::Mutex;
 use tower::{BoxError, ServiceBuilder};
 
+use crate::metrics::Metrics;
+
 /// A peer that does not answer a ping for this long after it is gone.
 const PING_EVERY: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
@@ -79,7 +81,7 @@ impl Connections {
 }
 
 /// Makes a client. Behind a proxy, with credentials from a command, or without TLS it is kube's own.
-pub(super) fn client(config: Config) -> kube::Result<Client> {
+pub(super) fn client(config: Config, metrics: Metrics) -> kube::Result<Client> {
     let special = config.proxy_url.is_some()
         || config.auth_info.exec.is_some()
         || config.cluster_url.scheme_str() != Some("https");
@@ -89,14 +91,20 @@ pub(super) fn client(config: Config) -> kube::Result<Client> {
     let (watches, calls) = (connections(&config)?, connections(&config)?);
     let send = tower::service_fn(move |request: http::Request<Body>| {
         let watch = is_watch(request.uri());
+        let host = request.uri().authority().map(ToString::to_string);
+        let (host, method) = (host.unwrap_or_default(), request.method().clone());
         let connections = if watch { &watches } else { &calls };
         let answer = connections.clone().send(request);
         let patience = if watch { Duration::MAX } else { ANSWER };
+        let metrics = metrics.clone();
         async move {
-            match tokio::time::timeout(patience, answer).await {
+            let answer = match tokio::time::timeout(patience, answer).await {
                 Ok(answer) => answer,
                 Err(_) => Err(Unanswered.into()),
-            }
+            };
+            let code = answer.as_ref().ok().map(http::Response::status);
+            metrics.answered(&host, &method, code);
+            answer
         }
     });
     let stack = ServiceBuilder::new()

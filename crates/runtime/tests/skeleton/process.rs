@@ -51,6 +51,17 @@ async fn process_is_ready_says_so_in_json_and_ends_in_good_order() {
     assert!(
         metrics.contains(r#"controller_runtime_max_concurrent_reconciles{controller="toy"} 4"#)
     );
+    let leads = format!(r#"leader_election_master_status{{name="{LEASE}"}} 1"#);
+    assert!(metrics.contains(&leads), "{metrics}");
+    let host = control_plane().await.url();
+    let host = host.split("//").last().unwrap().trim_end_matches('/');
+    let requests =
+        format!(r#"rest_client_requests_total{{code="200",host="{host}",method="GET"}} "#);
+    assert!(metrics.contains(&requests), "{metrics}");
+    assert!(
+        metrics.contains("process_resident_memory_bytes "),
+        "{metrics}"
+    );
 
     let ended = program.terminate(PATIENCE).await.unwrap();
     assert!(ended.success());

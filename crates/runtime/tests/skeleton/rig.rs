@@ -63,6 +63,8 @@ pub(crate) struct Choice {
     pub(crate) retry_delay: (Duration, Duration),
     pub(crate) selector: Option<String>,
     pub(crate) webhook: Option<String>,
+    /// What earlier processes did.
+    pub(crate) diary: Arc<Diary>,
 }
 
 impl Default for Choice {
@@ -72,6 +74,7 @@ impl Default for Choice {
             retry_delay: (Duration::from_millis(100), Duration::from_secs(5)),
             selector: None,
             webhook: None,
+            diary: Arc::default(),
         }
     }
 }
@@ -97,7 +100,7 @@ pub(crate) struct Controller {
 
 impl Controller {
     pub(crate) fn start<S: Style>(client: &Client, namespace: &str, choice: Choice) -> Self {
-        let diary = Arc::new(Diary::default());
+        let diary = choice.diary;
         let status_writes = Arc::new(AtomicUsize::new(0));
         let client = counting(client, Arc::clone(&status_writes));
         let webhook = choice.webhook;

@@ -51,6 +51,28 @@ async fn flat_retry_without_an_interval_is_retried_all_the_same() {
     rig.ready("a").await;
 }
 
+/// covers: SC-018
+#[tokio::test]
+async fn run_that_succeeds_and_leaves_the_object_unready_counts_as_failed_and_is_retried() {
+    let choice = Choice {
+        retry_delay: (Duration::from_millis(500), Duration::from_mins(1)),
+        ..Choice::default()
+    };
+    let rig = Rig::with::<Ranked>("runs", choice).await;
+    let began = Instant::now();
+    rig.make("a", &["sour", "sour", "ok"]).await;
+    let toy = rig.condition("a", "Ready", "False", "Sour").await;
+    let ready = &toy.status.as_ref().unwrap().conditions;
+    let ready = ready.iter().find(|condition| condition.type_ == "Ready");
+    assert_eq!(ready.unwrap().message, "it went sour");
+    rig.ready("a").await;
+    // 500 + 1000 ms.
+    assert!(began.elapsed() >= Duration::from_millis(1500));
+    let metrics = rig.controller.metrics.print().unwrap();
+    assert!(metrics.contains(r#"reconcile_errors_total{controller="toy"} 2"#));
+    assert!(metrics.contains(r#"retries_total{controller="toy",name="toy"} 2"#));
+}
+
 /// covers: SC-012
 /// covers: SC-013
 #[tokio::test]

@@ -1,9 +1,12 @@
 //! The end of a process: what acts is waited for, what waits is not.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use crate::{
-    rig::{Choice, Rig, find},
+    rig::{Choice, Controller, Rig, find, until},
     toy::Explicit,
 };
 
@@ -38,6 +41,27 @@ async fn waiting_run_ends_at_once_and_says_nothing() {
         after.metadata.resource_version
     );
     assert_eq!(find(&after, "Reconciling"), Some(("True", "Progressing")));
+}
+
+#[tokio::test]
+async fn next_process_goes_on_with_what_waited_at_the_end_of_the_last() {
+    let rig = Rig::new::<Explicit>("stop").await;
+    rig.make("a", &["note:1h", "ok"]).await;
+    rig.said("a parks").await;
+    let diary = Arc::clone(&rig.controller.diary);
+    rig.controller.stop.cancel();
+    rig.controller.task.await.unwrap();
+    let choice = Choice {
+        diary,
+        ..Choice::default()
+    };
+    let next = Controller::start::<Explicit>(&rig.client, rig.namespace.name(), choice);
+    until("the object is ready", async || {
+        let toy = rig.toys.get("a").await.unwrap();
+        find(&toy, "Ready") == Some(("True", "Succeeded")) && find(&toy, "Reconciling").is_none()
+    })
+    .await;
+    assert_eq!(next.diary.runs("a"), 2);
 }
 
 #[tokio::test]

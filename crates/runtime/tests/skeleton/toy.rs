@@ -200,7 +200,7 @@ impl<S: Style> Reconciler for Toys<S> {
     fn plan(_: &Toy, line: Line, _: Timestamp) -> Result<Next<Line, String>, Failure> {
         match line.word.as_str() {
             "panic-plan" => panic!("plan of {}", line.name),
-            "ok" => Ok(Next::Done("ok".into())),
+            "ok" | "sour" => Ok(Next::Done(line.word)),
             "more" => Ok(Next::More(line)),
             _ => Ok(Next::Last(line)),
         }
@@ -247,8 +247,13 @@ impl<S: Style> Reconciler for Toys<S> {
             Summary::Explicit => "Ready",
             Summary::Ranked(_) => "Built",
         };
+        let change = Change::default().condition(ready, "True", "Succeeded", outcome.clone());
+        let change = match outcome.as_str() {
+            "sour" => change.condition("FetchFailed", "True", "Sour", "it went sour"),
+            _ => change.remove("FetchFailed"),
+        };
         Report {
-            change: Change::default().condition(ready, "True", "Succeeded", outcome.clone()),
+            change,
             notes: Vec::new(),
             requeue: None,
         }
