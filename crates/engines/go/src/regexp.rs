@@ -93,6 +93,14 @@ impl Regexp {
         out
     }
 
+    /// Expands the template with the groups of the leftmost match; none where nothing matches.
+    pub fn expand_first(&self, text: &[u8], template: &[u8]) -> Option<Vec<u8>> {
+        let captures = self.inner.captures(text)?;
+        let mut out = Vec::new();
+        expand(template, &captures, &mut out);
+        Some(out)
+    }
+
     /// Replaces all matches by the text as it is.
     pub fn replace_all_literal(&self, text: &[u8], replacement: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(text.len());

@@ -1,0 +1,64 @@
+//! Removes the tags of objects that are gone: deletions that happened while no controller ran.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::image::ImageRepository;
+use futures::FutureExt;
+use kube::{Api, Client, ResourceExt, api::ListParams};
+use runtime::Server;
+
+use crate::tags::Tags;
+
+/// Returns the sweeper, which only the leader runs; none where it is switched off.
+pub(super) fn server(client: Client, tags: Arc<Tags>, minutes: u16) -> Option<Server> {
+    if minutes == 0 {
+        return None;
+    }
+    let pause = Duration::from_secs(u64::from(minutes) * 60);
+    Some(Server {
+        name: "tags",
+        leader_only: true,
+        serve: Box::new(move |stop| {
+            async move {
+                loop {
+                    tokio::select! {
+                        () = stop.cancelled() => return Ok(()),
+                        () = tokio::time::sleep(pause) => {}
+                    }
+                    match sweep(&client, &tags).await {
+                        Ok(0) => {}
+                        Ok(count) => tracing::info!(count, "removed tags of objects that are gone"),
+                        Err(error) => {
+                            let cause = runtime::failure::chain(error.as_ref());
+                            tracing::error!(error = cause, "failed to remove tags");
+                        }
+                    }
+                }
+            }
+            .boxed()
+        }),
+    })
+}
+
+/// Removes what belongs to no object. Nothing is removed where the objects cannot be listed.
+async fn sweep(client: &Client, tags: &Tags) -> anyhow::Result<usize> {
+    // Before the listing: what is stored after it belongs to objects that are not in it.
+    let stored = tags.stored()?;
+    let all = Api::<ImageRepository>::all(client.clone());
+    let live: BTreeSet<_> = all
+        .list_metadata(&ListParams::default())
+        .await?
+        .into_iter()
+        .map(|object| (object.namespace().unwrap_or_default(), object.name_any()))
+        .collect();
+    let mut count = 0;
+    for (namespace, name) in stored {
+        if !live.contains(&(namespace.clone(), name.clone())) {
+            tags.remove(&namespace, &name)?;
+            count += 1;
+        }
+    }
+    Ok(count)
+}
