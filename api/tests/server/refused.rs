@@ -660,6 +660,57 @@ const TOO_NEW: &[(&str, &str, &str, &str)] = &[
     ),
 ];
 
+/// Values that the fields refuse that upstream does not have, at every version: kind, merge patch, field or value.
+const OF_EXTENSIONS: &[(&str, &str, &str)] = &[
+    ("Alert", r#"{"recovered": "yes"}"#, "recovered"),
+    ("HelmRelease", r#"{"dependsOn": [{"kind": "Job"}]}"#, "name"),
+    (
+        "ImageUpdateAutomation",
+        r#"{"git": {"pullRequest": {"provider": "sourcehut"}}}"#,
+        "sourcehut",
+    ),
+    (
+        "ImageUpdateAutomation",
+        r#"{"git": {"pullRequest": {"provider": null}}}"#,
+        "provider",
+    ),
+    (
+        "ImageUpdateAutomation",
+        r#"{"git": {"pullRequest": {"address": "ssh://a"}}}"#,
+        "ssh://a",
+    ),
+    (
+        "Kustomization",
+        r#"{"continueOnError": "yes"}"#,
+        "continueOnError",
+    ),
+    (
+        "Kustomization",
+        r#"{"dependsOn": [{"kind": 1, "name": "a"}]}"#,
+        "kind",
+    ),
+    (
+        "Kustomization",
+        r#"{"driftDetection": {"mode": "on"}}"#,
+        "\"on\"",
+    ),
+    (
+        "Kustomization",
+        r#"{"driftDetection": {"ignore": [{}]}}"#,
+        "paths",
+    ),
+    (
+        "Kustomization",
+        r#"{"pruneGuard": {"maxCount": -1}}"#,
+        "maxCount",
+    ),
+    (
+        "Kustomization",
+        r#"{"pruneGuard": {"maxPercent": 101}}"#,
+        "maxPercent",
+    ),
+];
+
 #[tokio::test]
 async fn what_rules_and_older_versions_refuse_is_refused() {
     let server = Server::shared("rules").await;
@@ -672,7 +723,11 @@ async fn what_rules_and_older_versions_refuse_is_refused() {
     let too_new = TOO_NEW
         .iter()
         .map(|(kind, version, patch, text)| (*kind, *version, 0, *patch, *text));
-    for (kind, version, variant, patch, text) in rules.chain(too_new) {
+    let of_extensions = OF_EXTENSIONS.iter().flat_map(|(kind, patch, text)| {
+        let versions = all.iter().filter(|served| served.kind == *kind);
+        versions.map(|served| (*kind, &*served.version, 0, *patch, *text))
+    });
+    for (kind, version, variant, patch, text) in rules.chain(too_new).chain(of_extensions) {
         let find = |served: &&Served| served.kind == kind && served.version == version;
         let served = all.iter().find(find).unwrap();
         let Served { group, schema, .. } = served;
