@@ -1,9 +1,10 @@
-//! `cargo xtask codegen`: writes definitions and reference pages from the types of `api/`.
+//! `cargo xtask codegen`: writes definitions and reference pages from the types of `api/` and the flags of the controllers.
 
 use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use anyhow::{Context as _, bail};
@@ -17,6 +18,9 @@ pub(crate) struct Args {
     /// Writes nothing; fails if a file is not as it would be written.
     #[arg(long)]
     check: bool,
+    /// Leaves the pages of flags alone, which need every controller to be built.
+    #[arg(long)]
+    without_flags: bool,
 }
 
 const CRDS: &str = "config/crd/bases";
@@ -25,6 +29,22 @@ const PAGES: &str = "docs/spec";
 
 /// Writes all generated files, or says which are stale.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    types(args)?;
+    if args.without_flags {
+        return Ok(());
+    }
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(["run", "--quiet", "--package", "lockgate-flags", "--"]);
+    command.args(args.check.then_some("--check"));
+    let status = command.status().context("run lockgate-flags")?;
+    if !status.success() {
+        bail!("the pages of flags: {status}");
+    }
+    Ok(())
+}
+
+/// Writes what is made from the types, or says what of it is stale.
+fn types(args: &Args) -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let files = files(&root)?;
     let mut stale = surplus(&root, &files)?;
@@ -119,6 +139,10 @@ mod tests {
 
     #[test]
     fn generated_files_are_up_to_date() {
-        run(&Args { check: true }).unwrap();
+        let args = Args {
+            check: true,
+            without_flags: true,
+        };
+        run(&args).unwrap();
     }
 }

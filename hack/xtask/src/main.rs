@@ -17,7 +17,7 @@ mod tidy;
 #[derive(Debug, Parser)]
 #[command(name = "xtask")]
 enum Task {
-    /// Writes the files that are made from the types of `api/`.
+    /// Writes the files that are made from the types of `api/` and the flags of the controllers.
     Codegen(codegen::Args),
     /// Shows the main job on a real control plane.
     Demo(demo::Args),
