@@ -35,10 +35,9 @@ pub struct ServerInfo {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Version {
-    #[serde(default)]
-    git_version: String,
+    #[serde(default, rename = "gitVersion")]
+    full: String,
     #[serde(default)]
     major: String,
     #[serde(default)]
@@ -171,7 +170,7 @@ pub(crate) async fn read_server_info(client: &kube::Client) -> Result<ServerInfo
     }
     api_versions.extend(kinds);
     Ok(ServerInfo {
-        git_version: version.git_version,
+        git_version: version.full,
         major: version.major,
         minor: version.minor,
         api_versions,
