@@ -102,12 +102,19 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<String> {
         writeln!(std::io::stderr().lock(), "{warning}").ok();
     }
     match &args.output {
-        None => return Ok(printed),
-        Some(output) if output.is_dir() => write_each(output, &built)?,
-        Some(output) => std::fs::write(output, printed)
-            .with_context(|| format!("cannot write {}", output.display()))?,
+        // The process ends: nobody needs the memory back, and giving it back takes time.
+        None => std::mem::forget(built),
+        Some(output) if output.is_dir() => {
+            write_each(output, &built)?;
+            return Ok(String::new());
+        }
+        Some(output) => {
+            std::fs::write(output, printed)
+                .with_context(|| format!("cannot write {}", output.display()))?;
+            return Ok(String::new());
+        }
     }
-    Ok(String::new())
+    Ok(printed)
 }
 
 /// Refuses the flags that would run something.

@@ -3,7 +3,8 @@
 //
 // It reads one JSON object a line from stdin: {"files": {path: text}, "path": "...",
 // "reorder": "none"|"legacy", "restrictor": "root-only"|"none"}, and writes one a line to stdout:
-// {"yaml": "..."} or {"error": "..."}.
+// {"yaml": "..."} or {"error": "..."}. With -record it writes what upstream makes of each case into
+// the files of cases that are named.
 package main
 
 import (
@@ -69,6 +70,10 @@ func build(r request) (a answer) {
 }
 
 func main() {
+	if len(os.Args) > 2 && os.Args[1] == "-record" {
+		recordAll(os.Args[2:])
+		return
+	}
 	in := bufio.NewReaderSize(os.Stdin, 1<<20)
 	out := json.NewEncoder(os.Stdout)
 	out.SetEscapeHTML(false)

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::config::{Config, read_configuration, read_crd};
-use crate::error::{Error, Place};
+use crate::error::{Error, Gathered, Place};
 use crate::generate::map::{self, MapKind};
 use crate::kustomization::{self, At, COMPONENT, Kustomization};
 use crate::load::{LoadError, Loader};
@@ -182,7 +182,7 @@ impl<'a> Target<'a> {
         let file = self
             .loader
             .load(path)
-            .map_err(|error| error.into_error(&self.loader.session).or_place(place))?;
+            .map_err(|error| error.into_error(&self.loader.session).with_place(place()))?;
         if self.schema.is_settled() {
             return Ok(());
         }
@@ -547,8 +547,17 @@ impl<'a> Target<'a> {
 
 /// Runs transformers one after the other; what they empty is dropped.
 pub(crate) fn run(resources: &mut ResMap, steps: &[Step]) -> Result<(), Error> {
+    let mut faults = Gathered::default();
     for step in steps {
-        step.transformer.apply(resources)?;
+        // A patch that fails says nothing about the next ones, which may be wrong as well.
+        let is_patch = step.transformer.name() == "PatchTransformer";
+        if !faults.is_empty() && !is_patch {
+            break;
+        }
+        let applied = faults.note(step.transformer.apply(resources));
+        if applied.is_none() && !is_patch {
+            break;
+        }
         if let Some(origin) = &step.origin {
             for resource in resources.content_mut() {
                 // Upstream writes all annotations anew with each origin: they become strings.
@@ -561,7 +570,7 @@ pub(crate) fn run(resources: &mut ResMap, steps: &[Step]) -> Result<(), Error> {
         }
         resources.drop_empty();
     }
-    Ok(())
+    faults.end()
 }
 
 /// Says why an entry is neither a file nor a directory.

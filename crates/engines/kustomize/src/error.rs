@@ -161,6 +161,69 @@ impl Error {
     }
 }
 
+/// The most places one error names.
+const MOST_PLACES: usize = 100;
+/// The most problems one error tells apart.
+const MOST_MESSAGES: usize = 10;
+
+/// What is wrong with several objects, gathered into one error.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    first: Option<Error>,
+    messages: Vec<String>,
+}
+
+impl Gathered {
+    /// Takes note of an outcome; gives what a success brought.
+    pub(crate) fn note<T>(&mut self, outcome: Result<T, Error>) -> Option<T> {
+        let error = match outcome {
+            Ok(value) => return Some(value),
+            Err(error) => error,
+        };
+        match (&mut self.first, error) {
+            (None, error) => self.first = Some(error),
+            (Some(Error::Invalid(first)), Error::Invalid(other)) => {
+                let message = &other.message;
+                let is_told = *message == first.message || self.messages.contains(message);
+                if !is_told && self.messages.len() < MOST_MESSAGES {
+                    self.messages.push(other.message);
+                }
+                for place in other.places {
+                    if first.places.len() < MOST_PLACES && !first.places.contains(&place) {
+                        first.places.push(place);
+                    }
+                }
+            }
+            // What is missing on other hosts comes first: nothing else can be told before.
+            (_, Error::Missing(sources)) => self.first = Some(Error::Missing(sources)),
+            (Some(Error::Missing(_)), _) => {}
+        }
+        None
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    /// Ends with everything that was noted.
+    ///
+    /// # Errors
+    /// One error with all messages and places.
+    pub(crate) fn end(self) -> Result<(), Error> {
+        match self.first {
+            None => Ok(()),
+            Some(Error::Invalid(mut fault)) => {
+                for message in self.messages {
+                    fault.message.push_str("; ");
+                    fault.message.push_str(&message);
+                }
+                Err(Error::Invalid(fault))
+            }
+            Some(missing) => Err(missing),
+        }
+    }
+}
+
 impl From<TreeError> for Error {
     fn from(error: TreeError) -> Self {
         Self::at(Place::file(error.path()), error.to_string())

@@ -3,7 +3,7 @@
 use yaml::{Kind, Mapping, Node, Value};
 
 use crate::error::Error;
-use crate::id::Gvk;
+use crate::id::{Gvk, split_api_version};
 use crate::resource::Resource;
 use crate::tree;
 
@@ -74,7 +74,32 @@ impl FieldSpec {
 
     /// Tells whether the field is one of this object's, as its kind is now.
     pub(crate) fn selects(&self, resource: &Resource) -> bool {
-        self.gvk.selects(&resource.id())
+        let (group, version) = split_api_version(resource.api_version());
+        self.gvk.selects_kind(group, version, resource.kind())
+    }
+
+    /// Picks those of some fields that are this object's.
+    pub(crate) fn of<'s>(specs: &'s [Self], resource: &Resource) -> Vec<&'s Self> {
+        let (group, version) = split_api_version(resource.api_version());
+        let kind = resource.kind();
+        let own = specs
+            .iter()
+            .filter(|spec| spec.gvk.selects_kind(group, version, kind));
+        own.collect()
+    }
+
+    /// Calls `set` with every node below `node` that the path leads to.
+    ///
+    /// # Errors
+    /// As for [`Self::visit`], without saying where.
+    pub(crate) fn walk(
+        &self,
+        node: &mut Node,
+        create: Create,
+        set: &mut dyn FnMut(&mut Node) -> Result<(), String>,
+    ) -> Result<(), String> {
+        let create = if self.create { create } else { Create::Nothing };
+        walk(node, &self.segments, create, set)
     }
 
     /// Calls `set` with every node the path leads to.
@@ -87,18 +112,18 @@ impl FieldSpec {
         create: Create,
         set: &mut dyn FnMut(&mut Node) -> Result<(), String>,
     ) -> Result<(), Error> {
-        let create = if self.create { create } else { Create::Nothing };
-        walk(&mut resource.node, &self.segments, create, set).map_err(|problem| {
-            let place = resource.place();
-            Error::at(
-                place,
-                format!(
-                    "considering field '{}' of object {}: {problem}",
-                    self.path,
-                    resource.id()
-                ),
-            )
-        })
+        self.walk(&mut resource.node, create, set)
+            .map_err(|problem| {
+                let place = resource.place();
+                Error::at(
+                    place,
+                    format!(
+                        "considering field '{}' of object {}: {problem}",
+                        self.path,
+                        resource.id()
+                    ),
+                )
+            })
     }
 }
 

@@ -51,9 +51,14 @@ impl Gvk {
 
     /// Tells whether an identity is of this group, version and kind, empty fields matching all.
     pub(crate) fn selects(&self, id: &IdRef<'_>) -> bool {
-        (self.group.is_empty() || self.group == id.group)
-            && (self.version.is_empty() || self.version == id.version)
-            && (self.kind.is_empty() || self.kind == id.kind)
+        self.selects_kind(id.group, id.version, id.kind)
+    }
+
+    /// Tells whether this selects a group, version and kind.
+    pub(crate) fn selects_kind(&self, group: &str, version: &str, kind: &str) -> bool {
+        (self.kind.is_empty() || self.kind == kind)
+            && (self.group.is_empty() || self.group == group)
+            && (self.version.is_empty() || self.version == version)
     }
 
     /// Tells whether another selector asks for no less than this one.

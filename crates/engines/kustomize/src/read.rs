@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use yaml::{Node, Reader, Value};
 
-use crate::error::{Error, Place};
+use crate::error::{Error, Gathered, Place};
 use crate::resource::Resource;
 use crate::tree;
 
@@ -36,9 +36,11 @@ pub(crate) fn resources(
         nodes = items.into_iter().map(|item| (1, item)).collect();
     }
     let mut checked = Vec::with_capacity(nodes.len());
+    let mut faults = Gathered::default();
     for (_, node) in nodes {
-        check(node, file, &mut checked).map_err(|error| (error, false))?;
+        faults.note(check(node, file, &mut checked));
     }
+    faults.end().map_err(|error| (error, false))?;
     let flat = expand_lists(checked, file).map_err(|error| (error, false))?;
     Ok(flat
         .into_iter()
@@ -100,7 +102,7 @@ fn split<'t>(text: &'t str, file: &str) -> Result<Vec<(usize, usize, &'t str)>, 
 fn documents(text: &str, file: &str, max_bytes: usize) -> Result<Vec<(usize, Node)>, ReadError> {
     let parts = split(text, file).map_err(|error| (error, false))?;
     let count = parts.len();
-    let limits = yaml::Limits {
+    let mut limits = yaml::Limits {
         max_bytes,
         ..yaml::Limits::default()
     };
@@ -120,6 +122,10 @@ fn documents(text: &str, file: &str, max_bytes: usize) -> Result<Vec<(usize, Nod
         if let Some(node) = node
             && !node.is_null()
         {
+            // The budget is the file's, not the document's; below a megabyte nothing exceeds it.
+            if text.len() > 1 << 20 {
+                limits.max_nodes = limits.max_nodes.saturating_sub(node.count());
+            }
             nodes.push((count, node));
         }
     }
@@ -228,9 +234,13 @@ fn expand_lists(nodes: Vec<Node>, file: &str) -> Result<Vec<Node>, Error> {
                 ..
             }) => {
                 let mut inner = Vec::new();
+                let mut faults = Gathered::default();
                 for item in items {
-                    check(through_json(&item, file)?, file, &mut inner)?;
+                    if let Some(item) = faults.note(through_json(&item, file)) {
+                        faults.note(check(item, file, &mut inner));
+                    }
                 }
+                faults.end()?;
                 queue.extend(inner);
             }
             Some(items) if items.is_null() => {}

@@ -15,8 +15,9 @@ pub(crate) mod strategic_merge;
 pub(crate) mod value_add;
 pub(crate) mod vars;
 
-use crate::error::Error;
+use crate::error::{Error, Gathered};
 use crate::res_map::ResMap;
+use crate::resource::Resource;
 
 /// Changes the objects that came together so far.
 pub(crate) trait Transformer {
@@ -28,4 +29,19 @@ pub(crate) trait Transformer {
     /// # Errors
     /// What is wrong with an object or with what was asked.
     fn apply(&self, resources: &mut ResMap) -> Result<(), Error>;
+}
+
+/// Changes each object; one that cannot be changed does not keep the others from being tried.
+///
+/// # Errors
+/// What is wrong with all of them.
+fn each<'r>(
+    resources: impl Iterator<Item = &'r mut Resource>,
+    mut change: impl FnMut(&mut Resource) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut faults = Gathered::default();
+    for resource in resources {
+        faults.note(change(resource));
+    }
+    faults.end()
 }

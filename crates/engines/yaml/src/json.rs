@@ -89,11 +89,10 @@ fn convert(node: &Node, levels: usize) -> Result<Json, JsonError> {
             mapping
                 .iter()
                 .try_for_each(|entry| json_key(&entry.key).map(drop))?;
-            let mut object = Map::new();
-            for Entry { key, value } in mapping {
-                object.insert(json_key(key)?.to_owned(), inner(value)?);
-            }
-            Ok(Json::Object(object))
+            let pairs = mapping
+                .iter()
+                .map(|Entry { key, value }| Ok((json_key(key)?.to_owned(), inner(value)?)));
+            Ok(Json::Object(pairs.collect::<Result<Map<_, _>, _>>()?))
         }
     }
 }
@@ -171,12 +170,13 @@ pub fn from_json(json: &Json) -> Node {
         Json::Number(number) => number_node(number),
         Json::String(text) => Node::string(text),
         Json::Array(items) => Node::sequence(items.iter().map(from_json).collect::<Vec<_>>()),
-        Json::Object(object) => Node::mapping(
-            object
-                .iter()
-                .map(|(key, value)| (key, from_json(value)))
-                .collect::<Mapping>(),
-        ),
+        Json::Object(object) => {
+            let entries = object.iter().map(|(key, value)| Entry {
+                key: Node::string(key),
+                value: from_json(value),
+            });
+            Node::mapping(Mapping::from_distinct(entries.collect()))
+        }
     }
 }
 

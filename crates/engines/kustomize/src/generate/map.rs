@@ -35,7 +35,7 @@ pub(crate) fn generate(
     options: &GeneratorOptions,
     place: &Place,
 ) -> Result<Resource, Error> {
-    let located = |error: Error| error.or_place(|| place.clone());
+    let located = |error: Error| error.with_place(place.clone());
     if generator.name.is_empty() {
         return Err(Error::at(place.clone(), "a configmap must have a name"));
     }

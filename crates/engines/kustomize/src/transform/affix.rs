@@ -1,6 +1,6 @@
 //! Name prefixes and suffixes.
 
-use super::Transformer;
+use super::{Transformer, each};
 use crate::error::Error;
 use crate::field_spec::{Create, FieldSpec};
 use crate::id::IdRef;
@@ -44,10 +44,10 @@ impl Transformer for Affix {
             return Ok(());
         }
         let schema = std::rc::Rc::clone(resources.schema());
-        for resource in resources.iter_mut() {
+        each(resources.iter_mut(), |resource| {
             let original = resource.original_id().to_id();
             if keeps_name(&original.as_ref()) {
-                continue;
+                return Ok(());
             }
             for spec in self
                 .specs
@@ -72,7 +72,7 @@ impl Transformer for Affix {
                     tree::set_text(node, &name)
                 })?;
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 }

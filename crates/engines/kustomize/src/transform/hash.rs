@@ -1,6 +1,6 @@
 //! The hash at the end of generated names.
 
-use super::Transformer;
+use super::{Transformer, each};
 use crate::error::Error;
 use crate::generate::hash;
 use crate::res_map::ResMap;
@@ -16,13 +16,14 @@ impl Transformer for HashSuffix {
 
     fn apply(&self, resources: &mut ResMap) -> Result<(), Error> {
         let schema = std::rc::Rc::clone(resources.schema());
-        for resource in resources.iter_mut().filter(|resource| resource.needs_hash) {
+        let hashed = resources.iter_mut().filter(|resource| resource.needs_hash);
+        each(hashed, |resource| {
             let hash =
                 hash::of(&resource.node).map_err(|problem| Error::at(resource.place(), problem))?;
             resource.remember_id(&schema);
             let name = format!("{}-{hash}", resource.name());
             resource.set_name(&name);
-        }
-        Ok(())
+            Ok(())
+        })
     }
 }

@@ -3,7 +3,7 @@
 use regex::Regex;
 use yaml::{Node, Value};
 
-use super::Transformer;
+use super::{Transformer, each};
 use crate::error::{Error, Place};
 use crate::field_spec::{Create, FieldSpec};
 use crate::kustomization::Image;
@@ -90,20 +90,18 @@ impl Transformer for Images {
     }
 
     fn apply(&self, resources: &mut ResMap) -> Result<(), Error> {
-        for resource in resources.content_mut() {
+        each(resources.content_mut(), |resource| {
             if resource.kind() == "CustomResourceDefinition" {
-                continue;
+                return Ok(());
             }
-            let place = resource.place();
             self.walk(&mut resource.node)
-                .map_err(|problem| Error::at(place, problem))?;
-            for spec in &self.specs {
-                if spec.selects(resource) {
-                    spec.visit(resource, Create::Nothing, &mut |node| self.set(node))?;
-                }
-            }
-        }
-        Ok(())
+                .map_err(|problem| Error::at(resource.place(), problem))?;
+            FieldSpec::of(&self.specs, resource)
+                .into_iter()
+                .try_for_each(|spec| {
+                    spec.visit(resource, Create::Nothing, &mut |node| self.set(node))
+                })
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use yaml::Node;
 
-use super::Transformer;
+use super::{Transformer, each};
 use crate::error::Error;
 use crate::field_spec::{Create, FieldSpec};
 use crate::res_map::ResMap;
@@ -36,14 +36,13 @@ pub(super) fn set_entries(
     if entries.is_empty() {
         return Ok(());
     }
-    for resource in resources.content_mut() {
-        for spec in specs {
-            if spec.selects(resource) {
-                spec.visit(resource, Create::Mapping, &mut |node| set(node, entries))?;
-            }
-        }
-    }
-    Ok(())
+    each(resources.content_mut(), |resource| {
+        FieldSpec::of(specs, resource)
+            .into_iter()
+            .try_for_each(|spec| {
+                spec.visit(resource, Create::Mapping, &mut |node| set(node, entries))
+            })
+    })
 }
 
 fn set(node: &mut Node, entries: &BTreeMap<String, String>) -> Result<(), String> {

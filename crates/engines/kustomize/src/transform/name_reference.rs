@@ -6,9 +6,9 @@ use std::rc::Rc;
 use yaml::{Node, Value};
 
 use crate::config::NameReference;
-use crate::error::Error;
+use crate::error::{Error, Gathered, Place};
 use crate::field_spec::{Create, FieldSpec};
-use crate::id::Gvk;
+use crate::id::{Gvk, IdRef, split_api_version};
 use crate::res_map::ResMap;
 use crate::resource::Resource;
 use crate::schema::Schema;
@@ -17,6 +17,8 @@ use crate::tree;
 /// An object that may be referred to: one whose name has a history.
 struct Candidate {
     at: usize,
+    group: String,
+    version: String,
     name: String,
     namespace: String,
     effective: String,
@@ -31,66 +33,115 @@ struct Candidates<'a> {
     all: Vec<Candidate>,
     by_name: HashMap<&'a str, Vec<usize>>,
     /// The namespaces objects came with.
-    originals: BTreeSet<&'a str>,
+    originals: BTreeSet<String>,
 }
 
 /// An object whose fields are looked at.
 struct Referrer<'a> {
+    /// Its books; the content is apart, for change.
     resource: &'a Resource,
-    effective: &'a str,
+    effective: String,
     is_cluster_scoped: bool,
     /// Namespaces of the service accounts a role binding names.
     subjects: BTreeSet<String>,
 }
+
+/// The fields that may refer to something, by the group, version and kind they are in.
+type ByKind<'r> = HashMap<(String, String, String), Rc<[(&'r Gvk, &'r FieldSpec)]>>;
 
 /// Rewrites every reference to an object whose name or namespace changed.
 ///
 /// # Errors
 /// Where a reference fits several objects of different names.
 pub(crate) fn follow(resources: &mut ResMap, references: &[NameReference]) -> Result<(), Error> {
-    let schema = Rc::clone(resources.schema());
-    let mut changed: Vec<(usize, Node)> = Vec::new();
-    {
-        let candidates = Candidates::new(resources.as_slice(), &schema);
-        if candidates.all.is_empty() {
-            return Ok(());
+    // The contents change while names and histories are looked at.
+    let contents = resources.content_mut();
+    let mut nodes: Vec<Node> = contents.map(|r| std::mem::take(&mut r.node)).collect();
+    let followed = follow_in(resources, &mut nodes, references);
+    for (resource, node) in resources.content_mut().zip(nodes) {
+        resource.node = node;
+    }
+    followed
+}
+
+fn follow_in(
+    resources: &ResMap,
+    nodes: &mut [Node],
+    references: &[NameReference],
+) -> Result<(), Error> {
+    let schema = resources.schema();
+    let candidates = Candidates::new(resources.as_slice(), nodes, schema);
+    if candidates.all.is_empty() {
+        return Ok(());
+    }
+    let mut by_kind = ByKind::new();
+    let mut faults = Gathered::default();
+    for (resource, node) in resources.iter().zip(nodes) {
+        let specs = specs_of(resource, node, references, &mut by_kind);
+        if specs.is_empty() {
+            continue;
         }
-        for (at, resource) in resources.iter().enumerate() {
-            let original = resource.original_id();
-            let mut specs = references.iter().flat_map(|reference| {
-                let fields = reference.referrers.iter();
-                fields
-                    .filter(|spec| spec.gvk.selects(&original))
-                    .map(move |spec| (reference, spec))
-            });
-            let Some(first) = specs.next() else { continue };
-            let id = resource.id();
-            let referrer = Referrer {
-                resource,
-                effective: id.effective_namespace(&schema),
-                is_cluster_scoped: id.is_cluster_scoped(&schema),
-                subjects: subjects(resource)?,
-            };
-            let mut copy = resource.clone();
-            for (reference, spec) in std::iter::once(first).chain(specs) {
-                update(&mut copy, &referrer, &reference.gvk, spec, &candidates)?;
-            }
-            changed.push((at, copy.node));
+        let id = id_of(node);
+        let referrer = Referrer {
+            resource,
+            effective: id.effective_namespace(schema).to_owned(),
+            is_cluster_scoped: id.is_cluster_scoped(schema),
+            subjects: subjects(resource, node)?,
+        };
+        for (target, spec) in specs.iter() {
+            faults.note(update(node, &referrer, target, spec, &candidates));
         }
     }
-    for (at, node) in changed {
-        resources.get_mut(at).node = node;
+    faults.end()
+}
+
+/// Gives the fields to look at in an object, by the kind it came with.
+fn specs_of<'r>(
+    resource: &Resource,
+    node: &Node,
+    references: &'r [NameReference],
+    by_kind: &mut ByKind<'r>,
+) -> Rc<[(&'r Gvk, &'r FieldSpec)]> {
+    let (group, version) = split_api_version(tree::text(node, "apiVersion"));
+    let first = resource.history.first();
+    let kind = first.map_or_else(|| tree::text(node, "kind"), |first| first.kind.as_str());
+    let key = (group.to_owned(), version.to_owned(), kind.to_owned());
+    let found = by_kind.entry(key).or_insert_with(|| {
+        let all = references.iter().flat_map(|reference| {
+            let fields = reference.referrers.iter();
+            fields.map(move |spec| (&reference.gvk, spec))
+        });
+        all.filter(|(_, spec)| spec.gvk.selects_kind(group, version, kind))
+            .collect()
+    });
+    Rc::clone(found)
+}
+
+fn id_of(node: &Node) -> IdRef<'_> {
+    let (group, version) = split_api_version(tree::text(node, "apiVersion"));
+    IdRef {
+        group,
+        version,
+        kind: tree::text(node, "kind"),
+        name: tree::meta_text(node, "name"),
+        namespace: tree::meta_text(node, "namespace"),
     }
-    Ok(())
+}
+
+/// Puts books and content together again, for an error.
+fn whole(resource: &Resource, node: &Node) -> Resource {
+    let mut whole = resource.clone();
+    whole.node = node.clone();
+    whole
 }
 
 /// Gives the namespaces of the service accounts that a role binding names.
-fn subjects(resource: &Resource) -> Result<BTreeSet<String>, Error> {
+fn subjects(resource: &Resource, node: &Node) -> Result<BTreeSet<String>, Error> {
     let mut namespaces = BTreeSet::new();
-    if resource.kind() != "RoleBinding" {
+    if tree::text(node, "kind") != "RoleBinding" {
         return Ok(namespaces);
     }
-    let subjects = resource.node.get("subjects").and_then(Node::as_sequence);
+    let subjects = node.get("subjects").and_then(Node::as_sequence);
     for subject in subjects.into_iter().flatten() {
         let Some(namespace) = subject.get("namespace") else {
             continue;
@@ -105,10 +156,10 @@ fn subjects(resource: &Resource) -> Result<BTreeSet<String>, Error> {
             Some(name) => namespaces.insert(name.to_owned()),
             None => {
                 return Err(Error::at(
-                    resource.place(),
+                    whole(resource, node).place(),
                     format!(
                         "Invalid Input: namespace is blank for resource \"{}\"",
-                        resource.id()
+                        id_of(node)
                     ),
                 ));
             }
@@ -119,7 +170,7 @@ fn subjects(resource: &Resource) -> Result<BTreeSet<String>, Error> {
 
 /// Updates one field of one object.
 fn update(
-    copy: &mut Resource,
+    node: &mut Node,
     referrer: &Referrer<'_>,
     target: &Gvk,
     spec: &FieldSpec,
@@ -128,7 +179,7 @@ fn update(
     let role_ref = spec
         .path
         .ends_with("roleRef/name")
-        .then(|| role_ref(&copy.node))
+        .then(|| role_ref(node))
         .flatten();
     let choice = Choice {
         referrer,
@@ -137,7 +188,7 @@ fn update(
         candidates,
     };
     let mut ambiguous: Vec<usize> = Vec::new();
-    let result = spec.visit(copy, Create::Nothing, &mut |node| {
+    let result = spec.walk(node, Create::Nothing, &mut |node| {
         let Value::Sequence(items) = &mut node.value else {
             return choice.set(node, &mut ambiguous);
         };
@@ -148,13 +199,20 @@ fn update(
             _ => choice.set(item, &mut ambiguous),
         })
     });
-    result.map_err(|error| {
-        let doing = format!(
-            "updating name reference in '{}' field of '{}'",
-            spec.path,
-            referrer.resource.id()
+    result.map_err(|problem| {
+        let referrer = whole(referrer.resource, node);
+        let id = referrer.id();
+        let error = Error::at(
+            referrer.place(),
+            format!(
+                "considering field '{}' of object {id}: {problem}",
+                spec.path
+            ),
         );
-        let places = ambiguous.iter().map(|at| candidates.resources[*at].place());
+        let doing = format!("updating name reference in '{}' field of '{id}'", spec.path);
+        let places = ambiguous
+            .iter()
+            .map(|at| candidates.all[*at].place(candidates));
         places.fold(error.context(doing), Error::with_place)
     })
 }
@@ -166,15 +224,47 @@ fn role_ref(node: &Node) -> Option<Gvk> {
     Some(Gvk::new(group.text(), "", kind.text()))
 }
 
+impl Candidate {
+    fn id(&self) -> IdRef<'_> {
+        IdRef {
+            group: &self.group,
+            version: &self.version,
+            kind: &self.kind,
+            name: &self.name,
+            namespace: &self.namespace,
+        }
+    }
+
+    fn place(&self, candidates: &Candidates<'_>) -> Place {
+        let resource = &candidates.resources[self.at];
+        Place {
+            object: self.id().to_string(),
+            ..Place::line(&resource.file, resource.line)
+        }
+    }
+
+    /// Tells whether any identity the object had is of a group, version and kind.
+    fn had(&self, gvk: &Gvk, candidates: &Candidates<'_>) -> bool {
+        let mut history = candidates.resources[self.at].history.iter();
+        history.any(|previous| gvk.selects_kind(&self.group, &self.version, &previous.kind))
+    }
+}
+
 impl<'a> Candidates<'a> {
-    fn new(resources: &'a [Resource], schema: &Schema) -> Self {
+    fn new(resources: &'a [Resource], nodes: &[Node], schema: &Schema) -> Self {
         let mut all = Vec::new();
         let mut by_name: HashMap<&str, Vec<usize>> = HashMap::new();
         let mut originals = BTreeSet::new();
-        for (at, resource) in resources.iter().enumerate() {
-            let original = resource.original_id();
+        for (at, (resource, node)) in resources.iter().zip(nodes).enumerate() {
+            let id = id_of(node);
+            let original = resource.history.first().map_or(id, |first| IdRef {
+                kind: &first.kind,
+                name: &first.name,
+                namespace: &first.namespace,
+                ..id
+            });
             if !original.is_cluster_scoped(schema) {
-                originals.insert(original.effective_namespace(schema));
+                originals.insert(original.effective_namespace(schema).to_owned());
             }
             if resource.history.is_empty() {
                 continue;
@@ -185,9 +275,10 @@ impl<'a> Candidates<'a> {
                     positions.push(all.len());
                 }
             }
-            let id = resource.id();
             all.push(Candidate {
                 at,
+                group: id.group.to_owned(),
+                version: id.version.to_owned(),
                 name: id.name.to_owned(),
                 namespace: id.namespace.to_owned(),
                 effective: id.effective_namespace(schema).to_owned(),
@@ -251,11 +342,7 @@ impl Choice<'_> {
             .by_name
             .get(name)
             .map_or(&[][..], Vec::as_slice);
-        let had = |candidate: &Candidate, gvk: &Gvk| {
-            self.candidates.resources[candidate.at]
-                .previous_ids()
-                .any(|id| gvk.selects(&id))
-        };
+        let had = |candidate: &Candidate, gvk: &Gvk| candidate.had(gvk, self.candidates);
         let found = positions.iter().map(|at| &self.candidates.all[*at]);
         let mut found: Vec<&Candidate> = found
             .filter(|candidate| self.is_reachable(candidate))
@@ -281,11 +368,11 @@ impl Choice<'_> {
         if identical {
             return Ok(Some(first));
         }
-        ambiguous.extend(found.iter().map(|candidate| candidate.at));
-        let ids: Vec<String> = found
-            .iter()
-            .map(|c| self.candidates.resources[c.at].id().to_string())
-            .collect();
+        ambiguous.extend(positions.iter().filter(|at| {
+            let candidate = &self.candidates.all[**at];
+            found.iter().any(|found| found.at == candidate.at)
+        }));
+        let ids: Vec<String> = found.iter().map(|found| found.id().to_string()).collect();
         Err(format!(
             "found multiple possible referrals: {}",
             ids.join(", ")

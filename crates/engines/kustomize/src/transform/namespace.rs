@@ -2,7 +2,7 @@
 
 use yaml::{Kind, Mapping, Node, Value};
 
-use super::Transformer;
+use super::{Transformer, each};
 use crate::error::Error;
 use crate::field_spec::{Create, FieldSpec};
 use crate::id::Gvk;
@@ -42,13 +42,13 @@ impl Transformer for Namespace {
             return Ok(());
         }
         let schema = std::rc::Rc::clone(resources.schema());
-        for resource in resources.iter_mut().filter(|resource| !resource.is_empty()) {
-            if resource.annotation(HELM_GENERATED) == Some("true") {
-                continue;
+        each(resources.iter_mut(), |resource| {
+            if resource.is_empty() || resource.annotation(HELM_GENERATED) == Some("true") {
+                return Ok(());
             }
             resource.remember_id(&schema);
-            self.set(resource, &schema)?;
-        }
+            self.set(resource, &schema)
+        })?;
         let clashes = resources.clashes();
         if clashes.is_empty() {
             return Ok(());

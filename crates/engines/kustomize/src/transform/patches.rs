@@ -6,7 +6,7 @@ use yaml::{Kind, Node, Style, Value};
 use super::Transformer;
 use super::json6902::{JsonPatch, object};
 use super::strategic_merge;
-use crate::error::{Error, Place};
+use crate::error::{Error, Gathered, Place};
 use crate::kustomization::{Patch, Selector};
 use crate::load::Loader;
 use crate::origin::transformations;
@@ -83,7 +83,7 @@ impl Patches {
                     error
                         .into_error(&loader.session)
                         .context(format!("failed to get the patch file from path({path})"))
-                        .or_place(|| place.clone())
+                        .with_place(place.clone())
                 })?;
                 let source = text(&file.content, place)?;
                 (source, file.path, format!("[path: \"{path}\"]"))
@@ -159,7 +159,7 @@ impl Patches {
             (path, "") => {
                 let file = loader
                     .load(path)
-                    .map_err(|e| e.into_error(&loader.session).or_place(|| place.clone()))?;
+                    .map_err(|e| e.into_error(&loader.session).with_place(place.clone()))?;
                 (text(&file.content, place)?, file.path)
             }
             _ => return failed("must specify a file path or jsonOp, not both"),
@@ -181,10 +181,11 @@ impl Patches {
 
     fn merge(&self, resources: &mut ResMap, patches: &[Resource]) -> Result<(), Error> {
         let Some(target) = &self.target else {
+            let mut faults = Gathered::default();
             for patch in patches {
-                self.merge_unique(resources, patch)?;
+                faults.note(self.merge_unique(resources, patch));
             }
-            return Ok(());
+            return faults.end();
         };
         let [patch] = patches else {
             return Err(Error::at(
@@ -222,17 +223,20 @@ impl Patches {
             return Err(Error::at(self.place.clone(), text));
         };
         let schema = std::rc::Rc::clone(resources.schema());
+        let mut faults = Gathered::default();
         for at in target.select(resources) {
             let resource = resources.get_mut(at);
             if !self.is_deprecated {
                 resource.remember_id(&schema);
             }
-            let place = resource.place();
-            apply_json(resource, patch)
-                .map_err(|text| Error::at(place, text).with_place(self.place.clone()))?;
+            faults.note(
+                apply_json(resource, patch).map_err(|text| {
+                    Error::at(resource.place(), text).with_place(self.place.clone())
+                }),
+            );
         }
         resources.names_changed();
-        Ok(())
+        faults.end()
     }
 }
 
@@ -272,7 +276,7 @@ impl StrategicMerges {
             } else {
                 let file = loader
                     .load(entry)
-                    .map_err(|e| e.into_error(&loader.session).or_place(|| place.clone()))?;
+                    .map_err(|e| e.into_error(&loader.session).with_place(place.clone()))?;
                 read::resources(&file.content, &file.path, max_bytes).map_err(|(error, _)| error)?
             };
             patches.extend(found);
@@ -297,13 +301,15 @@ impl Transformer for StrategicMerges {
     }
 
     fn apply(&self, resources: &mut ResMap) -> Result<(), Error> {
+        let mut faults = Gathered::default();
         for patch in &self.patches {
-            let at = resources
-                .find_one(&patch.id())
-                .map_err(|error| error.with_place(patch.place()))?;
-            apply_to(resources, &[at], patch, Allowed::default())?;
+            let found = resources.find_one(&patch.id());
+            let found = faults.note(found.map_err(|error| error.with_place(patch.place())));
+            if let Some(at) = found {
+                faults.note(apply_to(resources, &[at], patch, Allowed::default()));
+            }
         }
-        Ok(())
+        faults.end()
     }
 }
 
@@ -408,11 +414,12 @@ fn merge_one(
     if allowed != Allowed::default() {
         resource.remember_id(schema);
     }
-    let place = resource.place();
     let object = std::mem::take(&mut resource.node);
     let span = object.span.clone();
-    let merged = strategic_merge::merge(object, &patch.node, schema)
-        .map_err(|problem| Error::at(place, problem).with_place(patch.place()))?;
+    let merged = strategic_merge::merge(object, &patch.node, schema).map_err(|problem| {
+        let place = Place::line(&resource.file, resource.line);
+        Error::at(place, problem).with_place(patch.place())
+    })?;
     resource.node = merged.unwrap_or_else(Node::null);
     resource.node.span = span;
     if resource.is_empty() {

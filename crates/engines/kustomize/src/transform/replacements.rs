@@ -5,7 +5,7 @@ mod structured;
 use yaml::{Node, Style, Value};
 
 use super::Transformer;
-use crate::error::Error;
+use crate::error::{Error, Gathered};
 use crate::id::{Gvk, Id, IdRef};
 use crate::kustomization::{
     Decoder, FieldOptions, Replacement, ReplacementField, Source, Target, replacements,
@@ -56,7 +56,7 @@ fn from_file(loader: &Loader<'_>, entry: &ReplacementField) -> Result<Vec<Replac
     let place = &entry.replacement.place;
     let file = loader
         .load(&entry.path)
-        .map_err(|error| error.into_error(&loader.session).or_place(|| place.clone()))?;
+        .map_err(|error| error.into_error(&loader.session).with_place(place.clone()))?;
     let reader = yaml::Reader::new(yaml::Schema::Legacy);
     let node = reader
         .read_first(&file.content, &file.path)
@@ -78,11 +78,10 @@ impl Transformer for Replacements {
     }
 
     fn apply(&self, resources: &mut ResMap) -> Result<(), Error> {
-        for replacement in &self.replacements {
+        self.replacements.iter().try_for_each(|replacement| {
             replace(resources, replacement)
-                .map_err(|error| error.or_place(|| replacement.place.clone()))?;
-        }
-        Ok(())
+                .map_err(|error| error.with_place(replacement.place.clone()))
+        })
     }
 }
 
@@ -275,18 +274,15 @@ fn apply(
     } else {
         &target.field_paths
     };
+    let mut faults = Gathered::default();
     for (at, resource) in resources.content_mut().enumerate() {
         if resource.is_empty() || !is_target(resource, &select, &rejects) {
             continue;
         }
         for field_path in paths {
-            copy(
-                &mut resource.node,
-                value,
-                field_path,
-                target.options.as_ref(),
-            )
-            .map_err(|problem| Error::at(resource.place(), problem))?;
+            let options = target.options.as_ref();
+            let copied = copy(&mut resource.node, value, field_path, options);
+            faults.note(copied.map_err(|problem| Error::at(resource.place(), problem)));
             if let Some((_, path)) = live.filter(|(source, _)| *source == at)
                 && let Ok(Some(node)) = path::lookup(&resource.node, path)
             {
@@ -294,7 +290,7 @@ fn apply(
             }
         }
     }
-    Ok(())
+    faults.end()
 }
 
 fn is_target(resource: &Resource, select: &Matcher, rejects: &[Matcher]) -> bool {

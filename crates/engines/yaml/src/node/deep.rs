@@ -1,16 +1,36 @@
-//! Clone, drop, comparison and debug print of trees of any depth, without recursion.
+//! Clone, drop, comparison and debug print of trees of any depth, with bounded recursion.
 
 use super::{Kind, Node, Scalar, Sequence, Value};
 use crate::mapping::{Entry, Mapping};
+use std::cell::Cell;
 use std::fmt;
 
 /// How many levels a debug print shows.
 const DEBUG_DEPTH: usize = 64;
+/// How many levels are cloned and dropped by recursion, which is faster; what is deeper is not.
+const RECURSION: usize = 64;
+
+thread_local! {
+    /// How many collections of a tree are being dropped, one in another.
+    static DROPPING: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Drops a collection's content, by recursion unless that is deep already.
+fn release<T>(content: T, dismantle: impl FnOnce(T)) {
+    let depth = DROPPING.get();
+    if depth < RECURSION {
+        DROPPING.set(depth + 1);
+        drop(content);
+        DROPPING.set(depth);
+    } else {
+        dismantle(content);
+    }
+}
 
 impl Drop for Sequence {
     fn drop(&mut self) {
         if self.0.iter().any(|node| !node.is_scalar()) {
-            dismantle(std::mem::take(&mut self.0));
+            release(std::mem::take(&mut self.0), dismantle);
         }
     }
 }
@@ -18,12 +38,9 @@ impl Drop for Sequence {
 impl Drop for Mapping {
     fn drop(&mut self) {
         if self.entries.iter().any(|entry| !entry.value.is_scalar()) {
-            dismantle(
-                std::mem::take(&mut self.entries)
-                    .into_iter()
-                    .map(|e| e.value)
-                    .collect(),
-            );
+            release(std::mem::take(&mut self.entries), |entries| {
+                dismantle(entries.into_iter().map(|entry| entry.value).collect());
+            });
         }
     }
 }
@@ -129,26 +146,70 @@ fn dressed(like: &Node, value: Value) -> Node {
 
 impl Clone for Node {
     fn clone(&self) -> Self {
-        let mut current = match Copying::begin(self) {
-            Ok(copying) => copying,
-            Err(copy) => return copy,
-        };
-        let mut above = Vec::new();
-        loop {
-            if let Some(child) = current.advance() {
-                match Copying::begin(child) {
-                    Ok(copying) => above.push(std::mem::replace(&mut current, copying)),
-                    Err(copy) => current.accept(copy),
+        copy(self, RECURSION)
+    }
+}
+
+impl Node {
+    /// Counts the nodes of the tree, keys included.
+    pub fn count(&self) -> usize {
+        let (mut count, mut pending) = (0, vec![self]);
+        while let Some(node) = pending.pop() {
+            count += 1;
+            match &node.value {
+                Value::Scalar(_) => {}
+                Value::Sequence(items) => pending.extend(items),
+                Value::Mapping(mapping) => {
+                    count += mapping.len();
+                    pending.extend(mapping.values());
                 }
-                continue;
             }
-            let copy = current.end();
-            let Some(parent) = above.pop() else {
-                return copy;
-            };
-            current = parent;
-            current.accept(copy);
         }
+        count
+    }
+}
+
+/// Copies a tree: so many levels by recursion, what is below them without.
+fn copy(node: &Node, levels: usize) -> Node {
+    let Some(levels) = levels.checked_sub(1) else {
+        return copy_deep(node);
+    };
+    let value = match &node.value {
+        Value::Scalar(scalar) => Value::Scalar(scalar.clone()),
+        Value::Sequence(items) => Value::Sequence(Sequence(
+            items.iter().map(|item| copy(item, levels)).collect(),
+        )),
+        Value::Mapping(mapping) => {
+            let entries = mapping.iter().map(|entry| Entry {
+                key: copy(&entry.key, levels),
+                value: copy(&entry.value, levels),
+            });
+            Value::Mapping(Mapping::from_distinct(entries.collect()))
+        }
+    };
+    dressed(node, value)
+}
+
+fn copy_deep(node: &Node) -> Node {
+    let mut current = match Copying::begin(node) {
+        Ok(copying) => copying,
+        Err(copy) => return copy,
+    };
+    let mut above = Vec::new();
+    loop {
+        if let Some(child) = current.advance() {
+            match Copying::begin(child) {
+                Ok(copying) => above.push(std::mem::replace(&mut current, copying)),
+                Err(copy) => current.accept(copy),
+            }
+            continue;
+        }
+        let copy = current.end();
+        let Some(parent) = above.pop() else {
+            return copy;
+        };
+        current = parent;
+        current.accept(copy);
     }
 }
 

@@ -29,13 +29,21 @@ pub(super) fn set(
         .map_or("", Node::text)
         .to_owned();
     let mut data = path::parse(&old)?;
-    let count = path::visit(&mut data, inner, make, &mut |node| overwrite(node, value))?;
+    let mut replaced = Vec::new();
+    let count = path::visit(&mut data, inner, make, &mut |node| {
+        let before = (node.span.range().start, node.kind());
+        overwrite(node, value)?;
+        replaced.push((before.0, before.1, node.kind(), node.text().to_owned()));
+        Ok(())
+    })?;
     if count == 0 {
         return Err("unable to find field in structured data".to_owned());
     }
     let first = old.trim_start().chars().next();
     let new = if matches!(first, Some('{' | '[')) {
         json_text(&data, &old)?
+    } else if let Some(edited) = edited(&old, &replaced) {
+        edited
     } else {
         let printed = yaml::emit::v3(&data).map_err(|error| error.to_string())?;
         printed.trim().to_owned()
@@ -48,6 +56,36 @@ pub(super) fn set(
         Ok(())
     })
     .map(drop)
+}
+
+/// A scalar that was replaced: where it stands, what it was, what it is, and its new text.
+type Replaced = (usize, Option<yaml::Kind>, Option<yaml::Kind>, String);
+
+/// Gives the text with new scalars in place of old ones, all else as it is; nothing where anything
+/// but scalars that stand in the text changed.
+fn edited(old: &str, replaced: &[Replaced]) -> Option<String> {
+    let fields = yaml::edit::fields(old, "").ok()?;
+    let mut edits = Vec::with_capacity(replaced.len());
+    for (start, before, after, text) in replaced {
+        let (before, after) = ((*before)?, (*after)?);
+        let field = fields.iter().find(|field| field.range.start == *start)?;
+        if field.range.is_empty() {
+            return None;
+        }
+        // A number over a number is written as it is: quotes would make it a string.
+        let is_alike = std::mem::discriminant(&before) == std::mem::discriminant(&after);
+        let is_bare = field.style == yaml::Style::Plain && is_alike;
+        edits.push(if is_bare && !matches!(after, yaml::Kind::String) {
+            yaml::edit::Edit {
+                range: field.range.clone(),
+                text: text.clone(),
+            }
+        } else {
+            field.replace(old, text)
+        });
+    }
+    let text = yaml::edit::apply(old, &edits).ok()?;
+    Some(text.trim().to_owned())
 }
 
 /// Prints JSON as the old text was: on one line, or indented by two.

@@ -1,0 +1,234 @@
+//! `lockgate build` against the pinned `kustomize build`: whole process against whole process, the
+//! same input, in turns; wall time and the most memory.
+//!
+//! `cargo bench -p lockgate-cli --bench kustomize [-- FILTER]`. The oracle is
+//! `~/.cache/lockgate/oracles/kustomize`, which `hack/oracles/kustomize/build.sh` makes; memory is
+//! measured by GNU time. Ends with an error where a target is missed.
+#![expect(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a benchmark prints its figures, and reads and writes files"
+)]
+
+mod input;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+
+/// No run of the oracle takes longer: it grows with the square of the objects.
+const LONGEST_SECONDS: u64 = 300;
+
+/// An input, and how many times faster than the oracle it has to be built.
+struct Scenario {
+    name: &'static str,
+    write: fn(&Path) -> anyhow::Result<()>,
+    target: f64,
+    /// How often each side runs; 0: once, and bounded.
+    ours: usize,
+    theirs: usize,
+}
+
+const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "podinfo",
+        write: input::podinfo,
+        target: 5.0,
+        ours: 20,
+        theirs: 10,
+    },
+    Scenario {
+        name: "one-file-overlay",
+        write: input::overlay,
+        target: 5.0,
+        ours: 20,
+        theirs: 10,
+    },
+    Scenario {
+        name: "200-generators",
+        write: input::generators,
+        target: 5.0,
+        ours: 10,
+        theirs: 3,
+    },
+    Scenario {
+        name: "10-level-chain",
+        write: input::chain,
+        target: 5.0,
+        ours: 10,
+        theirs: 5,
+    },
+    Scenario {
+        name: "2-mb-of-crds",
+        write: input::crds,
+        target: 5.0,
+        ours: 10,
+        theirs: 3,
+    },
+    Scenario {
+        name: "1000-resources",
+        write: |dir| input::many(dir, 1_000),
+        target: 100.0,
+        ours: 10,
+        theirs: 1,
+    },
+    Scenario {
+        name: "5000-resources",
+        write: |dir| input::many(dir, 5_000),
+        target: 500.0,
+        ours: 5,
+        theirs: 0,
+    },
+];
+
+/// What one side needed.
+struct Cost {
+    times: Vec<Duration>,
+    kilobytes: u64,
+    /// The run was ended before it was done.
+    cut: bool,
+    output: Vec<u8>,
+}
+
+impl Cost {
+    fn median(&self) -> Duration {
+        let mut times = self.times.clone();
+        times.sort();
+        times.get(times.len() / 2).copied().unwrap_or_default()
+    }
+}
+
+/// Runs a program once; `wrapped` in GNU time and a bound, which take time themselves.
+fn run(program: &Path, directory: &Path, wrapped: bool, cost: &mut Cost) -> anyhow::Result<()> {
+    let report = directory.with_extension("memory");
+    let mut command = if wrapped {
+        let mut command = Command::new("/usr/bin/time");
+        command.args(["-q", "-f", "%M", "-o"]).arg(&report);
+        command.args(["timeout", "--foreground"]);
+        command.arg(LONGEST_SECONDS.to_string()).arg(program);
+        command
+    } else {
+        Command::new(program)
+    };
+    command.arg("build").arg(directory).stdin(Stdio::null());
+    let start = Instant::now();
+    let output = command
+        .output()
+        .context("GNU time and timeout are needed")?;
+    cost.times.push(start.elapsed());
+    match output.status.code() {
+        Some(0) => cost.output = output.stdout,
+        Some(124) => cost.cut = true,
+        _ => bail!(
+            "{}: {}",
+            program.display(),
+            String::from_utf8_lossy(&output.stderr)
+        ),
+    }
+    if wrapped {
+        let kilobytes = std::fs::read_to_string(&report)?;
+        let kilobytes = kilobytes.lines().last().unwrap_or_default().trim();
+        cost.kilobytes = cost.kilobytes.max(kilobytes.parse()?);
+    }
+    Ok(())
+}
+
+fn empty() -> Cost {
+    Cost {
+        times: Vec::new(),
+        kilobytes: 0,
+        cut: false,
+        output: Vec::new(),
+    }
+}
+
+/// Measures one input; gives the targets it misses.
+fn measure(scenario: &Scenario, root: &Path, oracle: &Path) -> anyhow::Result<Vec<String>> {
+    let directory = root.join(scenario.name);
+    std::fs::create_dir_all(&directory)?;
+    (scenario.write)(&directory)?;
+    let (mut ours, mut theirs) = (empty(), empty());
+    let lockgate = Path::new(env!("CARGO_BIN_EXE_lockgate"));
+    run(oracle, &directory, true, &mut theirs)?;
+    run(lockgate, &directory, true, &mut ours)?;
+    ours.times.clear();
+    if scenario.theirs > 0 {
+        theirs.times.clear();
+    }
+    for turn in 0..scenario.ours.max(scenario.theirs) {
+        if turn < scenario.theirs {
+            run(oracle, &directory, false, &mut theirs)?;
+        }
+        if turn < scenario.ours {
+            run(lockgate, &directory, false, &mut ours)?;
+        }
+    }
+    let ratio = theirs.median().as_secs_f64() / ours.median().as_secs_f64();
+    let memory = theirs.kilobytes as f64 / ours.kilobytes as f64;
+    let at_least = if theirs.cut { "> " } else { "" };
+    println!(
+        "{:<18} {:>10.1} ms {at_least}{:>10.1} ms {at_least}{ratio:>7.1} x   {:>7.1} MB {:>7.1} MB {at_least}{memory:>5.1} x",
+        scenario.name,
+        ours.median().as_secs_f64() * 1e3,
+        theirs.median().as_secs_f64() * 1e3,
+        ours.kilobytes as f64 / 1024.0,
+        theirs.kilobytes as f64 / 1024.0,
+    );
+    ensure!(
+        theirs.cut || ours.output == theirs.output,
+        "{}: the outputs differ",
+        scenario.name
+    );
+    let mut missed = Vec::new();
+    if ratio < scenario.target {
+        missed.push(format!(
+            "{}: {ratio:.1} of {} times",
+            scenario.name, scenario.target
+        ));
+    }
+    if memory < 3.0 {
+        missed.push(format!("{}: 1/{memory:.1} of the memory", scenario.name));
+    }
+    Ok(missed)
+}
+
+fn oracle() -> anyhow::Result<PathBuf> {
+    let cache = match std::env::var_os("XDG_CACHE_HOME") {
+        Some(cache) => PathBuf::from(cache),
+        None => PathBuf::from(std::env::var_os("HOME").context("HOME is not set")?).join(".cache"),
+    };
+    let oracle = cache.join("lockgate/oracles/kustomize");
+    ensure!(
+        oracle.exists(),
+        "{} is missing: run hack/oracles/kustomize/build.sh",
+        oracle.display()
+    );
+    Ok(oracle)
+}
+
+fn main() -> anyhow::Result<()> {
+    let filter = std::env::args()
+        .skip(1)
+        .find(|argument| !argument.starts_with('-'));
+    let oracle = oracle()?;
+    let root = std::env::temp_dir().join(format!("lockgate-bench-{}", std::process::id()));
+    std::fs::create_dir_all(&root)?;
+    println!(
+        "{:<18} {:>13} {:>13} {:>9}   {:>10} {:>10}",
+        "", "lockgate", "kustomize", "faster", "lockgate", "kustomize"
+    );
+    let mut missed = Vec::new();
+    for scenario in SCENARIOS {
+        if filter
+            .as_deref()
+            .is_none_or(|filter| scenario.name.contains(filter))
+        {
+            missed.extend(measure(scenario, &root, &oracle)?);
+        }
+    }
+    std::fs::remove_dir_all(&root)?;
+    ensure!(missed.is_empty(), "missed: {}", missed.join(", "));
+    Ok(())
+}

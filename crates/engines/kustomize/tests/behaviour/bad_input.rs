@@ -1,0 +1,321 @@
+//! Input that is wrong, or meant to do harm: a clear error, soon, with file and line.
+
+use std::time::{Duration, Instant};
+
+use kustomize::{Error, MemoryTree, Options, build};
+
+const K: &str = "app/kustomization.yaml";
+const R: &str = "app/r.yaml";
+/// No bad input may cost more, on a machine with much else to do and without optimisation.
+const LONGEST: Duration = Duration::from_secs(60);
+/// Nor may the whole of these tests.
+const MOST_KILOBYTES: u64 = 1 << 20;
+
+/// The error of a build, and everything at fault as `file:line`.
+fn failure(files: &[(&str, Vec<u8>)]) -> (String, Vec<String>) {
+    let tree: MemoryTree = files.iter().cloned().collect();
+    let start = Instant::now();
+    let error = build(&tree, "app", &Options::default())
+        .and_then(|built| built.to_yaml())
+        .unwrap_err();
+    assert!(start.elapsed() < LONGEST, "{error}");
+    assert!(memory() < MOST_KILOBYTES, "{} KiB", memory());
+    let places = error.places().iter();
+    let places = places.map(|place| format!("{}:{}", place.file, place.line));
+    (error.to_string(), places.collect())
+}
+
+/// The most memory this process ever had, in kilobytes.
+fn memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmHWM:"))
+        .unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// One resource file, built alone.
+fn resource(content: impl Into<Vec<u8>>) -> (String, Vec<String>) {
+    failure(&[(K, b"resources: [r.yaml]".to_vec()), (R, content.into())])
+}
+
+/// A kustomization beside a good resource.
+fn kustomization(text: &str) -> (String, Vec<String>) {
+    let map = "{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}";
+    failure(&[(K, text.into()), (R, map.into())])
+}
+
+#[track_caller]
+fn check((text, places): (String, Vec<String>), part: &str, expected: &[&str]) {
+    assert!(text.contains(part), "{text}");
+    for place in expected {
+        assert!(
+            places.iter().any(|p| p == place),
+            "{place} not in {places:?}: {text}"
+        );
+    }
+}
+
+#[test]
+fn cycles_of_bases_and_components() {
+    let files = [
+        (K, b"resources:\n- ../base".to_vec()),
+        ("base/kustomization.yaml", b"resources:\n- ../app".to_vec()),
+    ];
+    check(
+        failure(&files),
+        "cycle detected",
+        &["base/kustomization.yaml:2"],
+    );
+    let component =
+        "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\ncomponents:\n- ";
+    let files = [
+        (K, b"components:\n- ../one".to_vec()),
+        (
+            "one/kustomization.yaml",
+            format!("{component}../two").into_bytes(),
+        ),
+        (
+            "two/kustomization.yaml",
+            format!("{component}../one").into_bytes(),
+        ),
+    ];
+    check(
+        failure(&files),
+        "cycle detected",
+        &["two/kustomization.yaml:4"],
+    );
+}
+
+#[test]
+fn a_base_outside_the_root() {
+    let found = kustomization("resources:\n- r.yaml\n- ../../elsewhere");
+    check(
+        found,
+        "leads out of the tree",
+        &["app/kustomization.yaml:3"],
+    );
+    let found = kustomization("resources:\n- /etc/passwd");
+    check(found, "/etc/passwd", &["app/kustomization.yaml:2"]);
+    let files = [
+        (K, b"resources:\n- ../r.yaml".to_vec()),
+        ("r.yaml", b"a: b".to_vec()),
+    ];
+    check(
+        failure(&files),
+        "security; file '/r.yaml' is not in or below '/app'",
+        &["app/kustomization.yaml:2"],
+    );
+}
+
+#[test]
+fn files_that_are_no_utf_8() {
+    check(resource(b"a: b\nc: \xff\xfe\n"), "UTF-8", &["app/r.yaml:2"]);
+    let files = [(K, b"resources: []\nnamePrefix: \xff\n".to_vec())];
+    check(failure(&files), "UTF-8", &["app/kustomization.yaml:2"]);
+}
+
+#[test]
+fn a_file_of_more_than_50_mb() {
+    let mut text = b"{apiVersion: v1, kind: ConfigMap, metadata: {name: a}, data: {x: \"".to_vec();
+    text.resize(text.len() + (51 << 20), b'x');
+    text.extend(b"\"}}");
+    check(
+        resource(text),
+        "more than the 52428800 allowed",
+        &["app/r.yaml:0"],
+    );
+}
+
+/// A file below the limit on bytes that would need gigabytes as a tree.
+#[test]
+fn a_file_of_tens_of_millions_of_nodes() {
+    let mut text = b"a: [".to_vec();
+    for _ in 0..(20 << 20) / 2 {
+        text.extend(b"1,");
+    }
+    text.extend(b"1]");
+    check(resource(text), "nodes", &["app/r.yaml:1"]);
+    // Each document is small; together they are not.
+    let document = format!("---\na: [{}1]\n", "1,".repeat(100_000));
+    check(resource(document.repeat(40)), "nodes", &["app/r.yaml:40"]);
+}
+
+#[test]
+fn bombs_of_aliases() {
+    let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..12 {
+        let aliases = vec![format!("*a{}", level - 1); 10].join(", ");
+        text += &format!("a{level}: &a{level} [{aliases}]\n");
+    }
+    let (message, places) = resource(text.clone());
+    assert!(message.contains("alias"), "{message}");
+    assert!(places[0].starts_with("app/r.yaml:"), "{places:?}");
+    let (message, _) = failure(&[(K, text.into())]);
+    assert!(message.contains("alias"), "{message}");
+}
+
+#[test]
+fn ten_thousand_brackets() {
+    let brackets =
+        |open: &str, close: &str| format!("a:\n  {}{}", open.repeat(10_000), close.repeat(10_000));
+    for text in [
+        brackets("[", "]"),
+        brackets("{a: ", "}"),
+        "[".repeat(10_000),
+        "- ".repeat(10_000),
+        format!("a: {}", "{".repeat(1 << 20)),
+    ] {
+        let (message, places) = resource(text.clone());
+        assert!(places[0].starts_with("app/r.yaml:"), "{message}");
+        let (message, places) = failure(&[(K, text.into())]);
+        assert!(places[0].starts_with(K), "{message}");
+    }
+    let json = format!(
+        "resources: [r.yaml]\nreplacements:\n- sourceValue: x\n  targets:\n  - select: {{name: a}}\n    fieldPaths: [data.x.y]\n"
+    );
+    let text = format!(
+        "{{apiVersion: v1, kind: ConfigMap, metadata: {{name: a}}, data: {{x: '{}'}}}}",
+        "[".repeat(10_000)
+    );
+    let (message, _) = failure(&[(K, json.into()), (R, text.into())]);
+    assert!(!message.is_empty());
+}
+
+#[test]
+fn unknown_fields_are_all_named() {
+    let found = kustomization("resources: [r.yaml]\nresorces: []\nimages:\n- name: a\n  tag: b\n");
+    check(
+        found,
+        "unknown field",
+        &["app/kustomization.yaml:2", "app/kustomization.yaml:5"],
+    );
+}
+
+#[test]
+fn missing_files() {
+    for field in [
+        "resources",
+        "components",
+        "configurations",
+        "crds",
+        "patchesStrategicMerge",
+        "generators",
+        "transformers",
+        "validators",
+    ] {
+        let text = format!("namePrefix: a-\n{field}:\n- gone.yaml\n");
+        check(
+            kustomization(&text),
+            "gone.yaml",
+            &["app/kustomization.yaml:3"],
+        );
+    }
+    for text in [
+        "patches:\n- path: gone.yaml",
+        "replacements:\n- path: gone.yaml",
+        "configMapGenerator:\n- {name: a, files: [gone.yaml]}",
+        "secretGenerator:\n- {name: a, envs: [gone.yaml]}",
+        "openapi:\n  path: gone.yaml",
+    ] {
+        check(kustomization(text), "gone.yaml", &[]);
+        let (message, places) = kustomization(text);
+        assert!(places.iter().any(|place| place.starts_with(K)), "{message}");
+    }
+    let (message, _) = failure(&[("app/other.yaml", Vec::new())]);
+    assert!(message.contains("unable to find one of"), "{message}");
+}
+
+#[test]
+fn two_kustomization_files() {
+    let files = [
+        (K, b"{}".to_vec()),
+        ("app/kustomization.yml", b"{}".to_vec()),
+    ];
+    check(
+        failure(&files),
+        "Found multiple kustomization files",
+        &["app/kustomization.yaml:0", "app/kustomization.yml:0"],
+    );
+}
+
+#[test]
+fn every_object_of_an_identity_that_another_has_is_named() {
+    let map = "{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}\n---\n";
+    let secret = "{apiVersion: v1, kind: Secret, metadata: {name: b}}\n---\n";
+    let found = resource(format!("{map}{secret}{map}{secret}"));
+    check(
+        found,
+        "already registered id",
+        &[
+            "app/r.yaml:1",
+            "app/r.yaml:3",
+            "app/r.yaml:5",
+            "app/r.yaml:7",
+        ],
+    );
+}
+
+#[test]
+fn every_object_without_name_or_kind_is_named() {
+    let found = resource("kind: A\n---\nmetadata: {name: a}\n---\nkind: B\n");
+    check(
+        found,
+        "missing",
+        &["app/r.yaml:1", "app/r.yaml:3", "app/r.yaml:5"],
+    );
+}
+
+#[test]
+fn every_patch_without_object_is_named() {
+    let found = kustomization(
+        "resources: [r.yaml]\npatches:\n- patch: '{kind: ConfigMap, metadata: {name: x}}'\n- patch: \
+         '{kind: ConfigMap, metadata: {name: y}}'\n",
+    );
+    check(
+        found,
+        "no matches for Id",
+        &["app/kustomization.yaml:3", "app/kustomization.yaml:4"],
+    );
+}
+
+#[test]
+fn every_object_that_a_transformer_cannot_change_is_named() {
+    let files = [
+        (
+            K,
+            b"resources: [r.yaml]\nimages: [{name: a, newTag: b}]".to_vec(),
+        ),
+        (
+            R,
+            b"{apiVersion: x/v1, kind: W, metadata: {name: a}, spec: {containers: 1}}\n---\n{apiVersion: x/v1, kind: W, metadata: {name: b}, spec: {containers: 1}}"
+                .to_vec(),
+        ),
+    ];
+    check(
+        failure(&files),
+        "spec/containers",
+        &["app/r.yaml:1", "app/r.yaml:3"],
+    );
+}
+
+#[test]
+fn bases_without_end_are_bounded() {
+    // Each level names the next one twice, in directories of its own: 2^40 kustomizations.
+    let mut files = vec![(K.to_owned(), "resources: [../l0]".to_owned())];
+    for level in 0..40 {
+        let text = format!(
+            "resources: [../l{}, ../m{}]\nnamePrefix: a-\n",
+            level + 1,
+            level + 1
+        );
+        files.push((format!("l{level}/kustomization.yaml"), text.clone()));
+        files.push((format!("m{level}/kustomization.yaml"), text));
+    }
+    let tree: MemoryTree = files.into_iter().collect();
+    let start = Instant::now();
+    let error: Error = build(&tree, "app", &Options::default()).unwrap_err();
+    assert!(start.elapsed() < LONGEST, "{error}");
+    assert!(error.to_string().len() < 100_000);
+}
