@@ -5,9 +5,10 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use kustomize::{Build, Limits, LoadRestrictions, Options, Reorder, Resource};
+use kustomize::{Build, HelmInflator, Limits, LoadRestrictions, Options, Reorder, Resource};
 
 use crate::disk_tree::DiskTree;
+use crate::inflate::Charts;
 
 /// The version of kustomize whose output is printed.
 const MANAGER_VERSION: &str = "v5.8.1";
@@ -40,7 +41,7 @@ pub(crate) struct Args {
     /// Refused: functions are programs that a kustomization brings along.
     #[arg(long)]
     enable_exec: bool,
-    /// Refused: charts are not rendered yet.
+    /// Renders charts that lie below the kustomization, with our own engine; fetches none.
     #[arg(long)]
     enable_helm: bool,
     /// Refused: no container is started.
@@ -81,11 +82,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<String> {
     let tree = DiskTree {
         max_bytes: limits.max_file_bytes as u64,
     };
+    let restrictions = match args.load_restrictor {
+        LoadRestrictor::RootOnly => LoadRestrictions::RootOnly,
+        LoadRestrictor::Any => LoadRestrictions::None,
+    };
+    let charts = Charts { restrictions };
     let options = Options {
-        load_restrictions: match args.load_restrictor {
-            LoadRestrictor::RootOnly => LoadRestrictions::RootOnly,
-            LoadRestrictor::Any => LoadRestrictions::None,
-        },
+        load_restrictions: restrictions,
+        helm: args.enable_helm.then_some(&charts as &dyn HelmInflator),
         reorder: match args.reorder {
             Order::Legacy => Reorder::Legacy,
             Order::None => Reorder::None,
@@ -126,11 +130,6 @@ fn refuse(args: &Args) -> anyhow::Result<()> {
             "plugins are never run",
         ),
         (args.enable_exec, "--enable-exec", "functions are never run"),
-        (
-            args.enable_helm,
-            "--enable-helm",
-            "charts are not rendered yet",
-        ),
         (
             args.network,
             "--network",

@@ -3,6 +3,7 @@
 mod build;
 mod disk;
 mod disk_tree;
+mod inflate;
 mod lint;
 mod template;
 
