@@ -6,7 +6,7 @@
 //! measured by GNU time. Ends with an error where a target is missed.
 #![expect(
     clippy::print_stdout,
-    clippy::disallowed_methods,
+    clippy::cast_precision_loss,
     reason = "a benchmark prints its figures, and reads and writes files"
 )]
 

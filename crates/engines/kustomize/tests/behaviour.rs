@@ -7,6 +7,7 @@
 //! sets options. `hack/oracles/kustomize/golden.sh` writes `<<<` and `<<< upstream error`.
 #![expect(
     clippy::disallowed_methods,
+    clippy::panic,
     clippy::unwrap_used,
     reason = "tests read their cases from disk, and stop where that fails"
 )]
@@ -67,7 +68,7 @@ fn read_case(text: &str) -> Case {
     let (header, rest) = text.split_once('\n').unwrap();
     let ids = header.split(' ').take_while(|word| word.starts_with("KE-"));
     case.ids = ids.collect::<Vec<_>>().join(" ");
-    case.title = header[case.ids.len()..].trim().to_owned();
+    header[case.ids.len()..].trim().clone_into(&mut case.title);
     let mut section = String::new();
     for line in rest.trim_end_matches('\n').split_inclusive('\n') {
         if line.starts_with(">>> ") || line.starts_with("<<<") {
@@ -88,7 +89,7 @@ fn read_case(text: &str) -> Case {
             let text = case.expected.entry(kind.trim().to_owned()).or_default();
             text.push_str(line);
         } else if let Some(options) = line.strip_prefix("@ ") {
-            case.options = options.to_owned();
+            options.clone_into(&mut case.options);
         }
     }
     // The last line of a case has no line break of its own.

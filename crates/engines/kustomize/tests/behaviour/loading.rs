@@ -34,7 +34,10 @@ fn repository_of(url: &str) -> RemoteSource {
         url: url.to_owned(),
     };
     let resources = format!("['{url}']");
-    assert_eq!(missing(&resources, &BTreeMap::new()), [file.clone()]);
+    assert_eq!(
+        missing(&resources, &BTreeMap::new()),
+        std::slice::from_ref(&file)
+    );
     let failed = BTreeMap::from([(file, Fetched::Failed("404".to_owned()))]);
     missing(&resources, &failed).remove(0)
 }
