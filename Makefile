@@ -1,5 +1,5 @@
 # Verbs only; each line calls cargo, a task of hack/xtask, or a script of hack/.
-.PHONY: demo test check bench codegen
+.PHONY: demo test check bench codegen fuzz
 
 demo:
 	cargo xtask demo
@@ -21,3 +21,6 @@ bench:
 
 codegen:
 	cargo xtask codegen
+
+fuzz:
+	hack/fuzz/run 60
