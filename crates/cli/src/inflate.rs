@@ -320,12 +320,12 @@ mod tests {
 
     #[test]
     fn charts_are_rendered_and_transformed() {
-        let text = built("{name: web, releaseName: r, namespace: n, valuesInline: {color: green}}")
+        let text = built("{name: web, releaseName: r, namespace: apps, valuesInline: {color: green}}")
             .unwrap();
         assert_eq!(
             text,
             "apiVersion: v1\ndata:\n  color: green\n  size: \"1\"\nkind: ConfigMap\nmetadata:\n  \
-             name: p-r\n  namespace: n\n---\napiVersion: v1\nkind: Pod\nmetadata:\n  annotations:\n    \
+             name: p-r\n  namespace: apps\n---\napiVersion: v1\nkind: Pod\nmetadata:\n  annotations:\n    \
              helm.sh/hook: test\n  name: p-hook\n"
         );
         let without = built("{name: web, skipTests: true}").unwrap();
