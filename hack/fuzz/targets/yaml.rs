@@ -21,15 +21,17 @@ fuzz_target!(|bytes: &[u8]| {
         let Ok(printed) = yaml::emit::v2(&json) else {
             continue;
         };
+        // Go's printer loses some texts itself: it writes `<<` without quotes, and tabs and line
+        // breaks of YAML 1.1 in ways that its reader takes for others.
+        let is_odd = |c: char| matches!(c, '\r' | '\t' | '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}');
+        if printed.contains("<<") || printed.contains(is_odd) || json.to_string().contains(is_odd) {
+            continue;
+        }
         let again = Reader::new(Schema::Legacy)
             .read_first(printed.as_bytes(), "p")
             .expect("what was printed reads");
-        // Go's printer loses some texts itself: a tab or a line break of YAML 1.1 in a block.
-        let is_odd = |c: char| matches!(c, '\r' | '\t' | '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}');
-        if !printed.contains(is_odd) && !json.to_string().contains(is_odd) {
-            let again = yaml::to_json(&again.unwrap_or_default()).expect("and is JSON");
-            assert_eq!(yaml::emit::v2(&again).ok().as_deref(), Some(printed.as_str()));
-        }
+        let again = yaml::to_json(&again.unwrap_or_default()).expect("and is JSON");
+        assert_eq!(yaml::emit::v2(&again).ok().as_deref(), Some(printed.as_str()));
     }
     if let Ok(text) = std::str::from_utf8(bytes)
         && let Ok(fields) = yaml::edit::fields(text, "f")

@@ -47,10 +47,12 @@ pub(crate) fn untagged(text: &str, style: Style) -> Node {
     }
 }
 
-/// Quotes a string that would read as something else, as upstream does with every field it sets.
+/// Quotes a string that would read as something else, as upstream does with every field it sets;
+/// an empty one it leaves as it is.
 pub(crate) fn quoted(mut node: Node) -> Node {
     if node.is_string()
         && node.style == Style::Plain
+        && !node.text().is_empty()
         && !matches!(
             yaml::resolve(node.text(), yaml::Schema::Legacy),
             Kind::String

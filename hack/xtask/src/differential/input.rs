@@ -11,11 +11,12 @@ type Files = BTreeMap<String, String>;
 /// A kind and a name.
 type Known = (String, String);
 
-/// Finds the objects that the files hold, so that what is asked of them mostly exists.
-fn known(files: &Files) -> Vec<Known> {
+/// Finds the objects that the files below a directory hold, so that what is asked of them mostly
+/// exists.
+fn known(files: &Files, dir: &str) -> Vec<Known> {
     let mut known = Vec::new();
     for (path, text) in files {
-        if !path.contains("/r") {
+        if !path.contains("/r") || !path.starts_with(dir) {
             continue;
         }
         for document in text.split("---\n") {
@@ -100,7 +101,8 @@ fn directory(r: &mut Random, files: &mut Files, dir: &str, bases: &[&str], is_co
     if bases.is_empty() && count == 0 {
         k = k.replace("resources:\n", "resources: []\n");
     }
-    let known = known(files);
+    // A directory that builds on others knows what is in them.
+    let known = known(files, if bases.is_empty() { dir } else { "" });
     simple_fields(r, dir, &mut k, &known);
     generators(r, files, dir, &mut k, &known);
     patches(r, files, dir, &mut k, &known);
@@ -350,16 +352,16 @@ fn replacements(r: &mut Random, k: &mut String, known: &[Known]) {
         return;
     };
     *k += &format!("replacements:\n- source:\n    kind: {kind}\n    name: {name}\n");
+    let mut is_name = true;
     if r.chance(60) {
-        *k += &format!(
-            "    fieldPath: {}\n",
-            r.pick(&[
-                "metadata.name",
-                "data.a",
-                "metadata.labels.app",
-                "metadata.annotations.note"
-            ])
-        );
+        let path = r.pick(&[
+            "metadata.name",
+            "data.a",
+            "metadata.labels.app",
+            "metadata.annotations.note",
+        ]);
+        is_name = path == "metadata.name";
+        *k += &format!("    fieldPath: {path}\n");
     }
     if r.chance(15) {
         *k += "    options:\n      delimiter: e\n      index: 0\n";
@@ -376,7 +378,8 @@ fn replacements(r: &mut Random, k: &mut String, known: &[Known]) {
     if r.chance(20) {
         *k += "    reject:\n    - name: db\n";
     }
-    if r.chance(80) {
+    // KE-C14: names set to what is no name, such as null.
+    if !is_name || r.chance(80) {
         *k += &format!(
             "    fieldPaths:\n    - {}\n",
             r.pick(&[
