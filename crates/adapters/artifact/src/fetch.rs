@@ -104,7 +104,7 @@ pub enum FetchError {
 
 impl FetchError {
     /// Returns whether the same request may succeed later.
-    fn is_transient(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         match self {
             Self::Download(error) => error.is_transient(),
             Self::Status { status, .. } => {
@@ -168,6 +168,19 @@ impl ArtifactCache {
         let tree = Arc::new(tree.await.map_err(std::io::Error::other)??);
         self.keep(digest, Arc::clone(&tree));
         Ok(tree)
+    }
+
+    /// Downloads an archive as it is, once, and checks its digest; nothing is kept.
+    ///
+    /// # Errors
+    /// [`FetchError`]; nothing is tried again.
+    pub async fn archive(&self, url: &str, digest: &str) -> Result<Vec<u8>, FetchError> {
+        let mut file = self.download(url, &parse(digest)?).await?;
+        let read = tokio::task::spawn_blocking(move || {
+            let mut bytes = Vec::new();
+            std::io::Read::read_to_end(&mut file, &mut bytes).map(|_| bytes)
+        });
+        Ok(read.await.map_err(std::io::Error::other)??)
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {

@@ -1,0 +1,178 @@
+//! The source of a release's chart, known by its status.
+
+use api::{
+    helm::{ChartReferenceKind, HelmRelease},
+    meta::Artifact,
+};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{ApiResource, DynamicObject},
+    core::GroupVersionKind,
+};
+use serde_json::Value;
+
+const GROUP: &str = "source.toolkit.fluxcd.io";
+
+/// Which source has a release's chart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Reference {
+    /// Its kind.
+    pub kind: ChartReferenceKind,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl Reference {
+    /// Reads the source of a release; `made` is the HelmChart that was made for it.
+    pub(super) fn of(object: &HelmRelease, made: Option<&str>) -> Option<Self> {
+        let own = object.namespace().unwrap_or_default();
+        if let Some(reference) = &object.spec.chart_ref {
+            let namespace = reference.namespace.clone().filter(|n| !n.is_empty());
+            return Some(Self {
+                kind: reference.kind,
+                namespace: namespace.unwrap_or(own),
+                name: reference.name.clone(),
+            });
+        }
+        let (namespace, name) = made?.split_once('/')?;
+        Some(Self {
+            kind: ChartReferenceKind::HelmChart,
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        })
+    }
+}
+
+impl std::fmt::Display for Reference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{}/{}/{}",
+            kind_name(self.kind),
+            self.namespace,
+            self.name
+        )
+    }
+}
+
+/// Returns a kind's name.
+pub(super) fn kind_name(kind: ChartReferenceKind) -> &'static str {
+    match kind {
+        ChartReferenceKind::OciRepository => "OCIRepository",
+        ChartReferenceKind::HelmChart => "HelmChart",
+        ChartReferenceKind::ExternalArtifact => "ExternalArtifact",
+    }
+}
+
+/// Returns how the API server names a kind of source.
+pub(super) fn resource(kind: ChartReferenceKind) -> ApiResource {
+    let plural = match kind {
+        ChartReferenceKind::OciRepository => "ocirepositories",
+        ChartReferenceKind::HelmChart => "helmcharts",
+        ChartReferenceKind::ExternalArtifact => "externalartifacts",
+    };
+    let gvk = GroupVersionKind::gvk(GROUP, "v1", kind_name(kind));
+    ApiResource::from_gvk_with_plural(&gvk, plural)
+}
+
+/// Returns the API of a kind of source in a namespace.
+pub(super) fn api(client: Client, reference: &Reference) -> Api<DynamicObject> {
+    Api::namespaced_with(client, &reference.namespace, &resource(reference.kind))
+}
+
+/// Returns the artifact in a source's status.
+pub(super) fn artifact(source: &DynamicObject) -> Option<Artifact> {
+    let artifact = source.data.get("status")?.get("artifact")?;
+    serde_json::from_value(artifact.clone()).ok()
+}
+
+fn condition<'a>(source: &'a DynamicObject, type_: &str) -> Option<(&'a str, &'a str)> {
+    let conditions = source.data.get("status")?.get("conditions")?.as_array()?;
+    let found = conditions.iter().find(|c| c["type"] == type_)?;
+    Some((
+        found["status"].as_str()?,
+        found["message"].as_str().unwrap_or_default(),
+    ))
+}
+
+/// Returns the artifact of a source that is up to date.
+///
+/// # Errors
+/// A sentence for Ready.
+pub(super) fn ready(reference: &Reference, source: &DynamicObject) -> Result<Artifact, String> {
+    let not = |why: &str| {
+        let (kind, namespace) = (kind_name(reference.kind), &reference.namespace);
+        Err(format!(
+            "{kind} '{namespace}/{}' is not ready: {why}",
+            reference.name
+        ))
+    };
+    // Who publishes an ExternalArtifact need not say which generation it has seen.
+    let observed = source
+        .data
+        .get("status")
+        .and_then(|s| s.get("observedGeneration"));
+    let is_behind =
+        observed.and_then(Value::as_i64).unwrap_or(-1) != source.metadata.generation.unwrap_or(0);
+    if reference.kind != ChartReferenceKind::ExternalArtifact && is_behind {
+        return match condition(source, "Ready") {
+            Some(("False", message)) => not(message),
+            _ => not("latest generation of object has not been reconciled"),
+        };
+    }
+    if let Some(("True", message)) = condition(source, "Stalled") {
+        return not(message);
+    }
+    artifact(source).map_or_else(|| not("does not have an artifact"), Ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn source(status: &Value) -> DynamicObject {
+        serde_json::from_value(json!({ "apiVersion": "source.toolkit.fluxcd.io/v1",
+            "kind": "HelmChart", "metadata": { "name": "c", "namespace": "ns", "generation": 2 },
+            "status": status }))
+        .unwrap()
+    }
+
+    /// covers: HC-146, HC-147, HC-164
+    #[test]
+    fn source_that_is_not_ready_says_why() {
+        let reference = Reference {
+            kind: ChartReferenceKind::HelmChart,
+            namespace: "ns".into(),
+            name: "c".into(),
+        };
+        let ready = |status: Value| ready(&reference, &source(&status)).unwrap_err();
+        let condition = |type_: &str, status: &str, message: &str| json!({ "type": type_, "status": status, "message": message });
+        for (status, why) in [
+            (
+                json!({ "observedGeneration": 1 }),
+                "latest generation of object has not been reconciled",
+            ),
+            (
+                json!({ "observedGeneration": 1, "conditions": [condition("Ready", "False", "broken")] }),
+                "broken",
+            ),
+            (
+                json!({ "observedGeneration": 2, "conditions": [condition("Stalled", "True", "stuck")] }),
+                "stuck",
+            ),
+            (
+                json!({ "observedGeneration": 2 }),
+                "does not have an artifact",
+            ),
+        ] {
+            assert_eq!(
+                ready(status),
+                format!("HelmChart 'ns/c' is not ready: {why}")
+            );
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Installs a release.
+
+use helm::{
+    manifest::Event,
+    release::{ApplyMethod, Record},
+};
+
+use super::{
+    ActionError, Method, Session, Waiting,
+    hooks::Selection,
+    now,
+    objects::{self, Target, Unserved},
+    render::Rendering,
+    write::{Fields, Foreign},
+};
+
+/// How a release is installed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Options {
+    /// Objects of others are taken over.
+    pub take_ownership: bool,
+    /// The namespace is made where it does not exist.
+    pub create_namespace: bool,
+    /// How objects are written.
+    pub method: Method,
+    /// Hooks and waits.
+    pub waiting: Waiting,
+}
+
+impl Session<'_> {
+    /// Checks that the name is free, or may be used again. Returns the last record of it.
+    ///
+    /// # Errors
+    /// The text that Helm shows.
+    pub(crate) async fn claim(&self, replace: bool) -> Result<Option<Record>, ActionError> {
+        let (last, _) = self
+            .storage
+            .last()
+            .await
+            .map_err(|error| error.to_string())?;
+        let may =
+            |last: &Record| replace && matches!(last.status.as_str(), "uninstalled" | "failed");
+        match last {
+            Some(last) if !may(&last) => {
+                let words = "release name check failed: cannot reuse a name that is still in use";
+                Err(words.to_owned().into())
+            }
+            last => Ok(last),
+        }
+    }
+
+    /// Installs what was rendered.
+    ///
+    /// # Errors
+    /// Why it failed; a record is there only if it got that far.
+    pub(crate) async fn install(
+        &self,
+        rendering: Rendering,
+        last: Option<Record>,
+        options: Options,
+    ) -> Result<(), ActionError> {
+        let stamp = now();
+        let mut record = rendering.into_record(self, 1);
+        record.first_deployed.clone_from(&stamp);
+        record.last_deployed = stamp;
+        record.status = "pending-install".to_owned();
+        record.description = "Initial install underway".to_owned();
+        record.apply_method = method_of(options.method);
+        let targets = self.claimed_targets(&record).await?;
+        let foreign = match options.take_ownership {
+            true => Foreign::Take,
+            false => Foreign::Refuse,
+        };
+        let adopted = self
+            .existing(&targets, foreign)
+            .await
+            .map_err(|cause| format!("unable to continue with install: {cause}"))?;
+        if options.create_namespace {
+            self.create_namespace(options.method.server_side).await?;
+        }
+        if let Some(mut last) = last {
+            record.version = last.version + 1;
+            self.storage.inherit(last.version, record.version);
+            if last.status != "failed" {
+                last.status = "superseded".to_owned();
+                last.description = "superseded by new release".to_owned();
+                self.storage
+                    .update(&last)
+                    .await
+                    .map_err(|error| error.to_string())?;
+            }
+        }
+        self.storage
+            .create(&record)
+            .await
+            .map_err(|error| error.to_string())?;
+        match self
+            .put_in_place(&mut record, &targets, &adopted, options)
+            .await
+        {
+            Ok(()) => {
+                record.status = "deployed".to_owned();
+                record.description = "Install complete".to_owned();
+                self.record(&record).await;
+                Ok(())
+            }
+            Err(error) => {
+                record.status = "failed".to_owned();
+                record.description = format!("Release {:?} failed: {error}", self.name);
+                self.record(&record).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Builds and marks the objects of a record's manifest.
+    pub(crate) async fn claimed_targets(
+        &self,
+        record: &Record,
+    ) -> Result<Vec<Target>, ActionError> {
+        let built = objects::build(
+            self.cluster,
+            &record.manifest,
+            &self.namespace,
+            Unserved::Refuse,
+        );
+        let mut targets = built.await.map_err(|cause| {
+            format!("unable to build kubernetes objects from release manifest: {cause}")
+        })?;
+        for target in &mut targets {
+            objects::mark(&mut target.object, &self.name, &self.namespace);
+        }
+        Ok(targets)
+    }
+
+    async fn put_in_place(
+        &self,
+        record: &mut Record,
+        targets: &[Target],
+        adopted: &[Target],
+        options: Options,
+    ) -> Result<(), ActionError> {
+        let Options {
+            method, waiting, ..
+        } = options;
+        if !waiting.no_hooks {
+            let hooks = Selection::all(Event::PreInstall);
+            let run = self.run_hooks(record, hooks, method.server_side).await;
+            run.map_err(|error| error.within("failed pre-install"))?;
+        }
+        if adopted.is_empty() {
+            self.create_all(targets, method.server_side).await?;
+        } else {
+            let updated = self
+                .update_all(adopted, targets, method, Fields::TakeOver)
+                .await;
+            updated.error.map_or(Ok(()), Err)?;
+        }
+        if !waiting.no_wait {
+            self.await_ready(targets, !waiting.no_jobs).await?;
+        }
+        if !waiting.no_hooks {
+            let hooks = Selection::all(Event::PostInstall);
+            let run = self.run_hooks(record, hooks, method.server_side).await;
+            run.map_err(|error| error.within("failed post-install"))?;
+        }
+        Ok(())
+    }
+}
+
+/// What a record says of how it was applied.
+pub(crate) fn method_of(method: Method) -> ApplyMethod {
+    match method.server_side {
+        true => ApplyMethod::ServerSide,
+        false => ApplyMethod::ClientSide,
+    }
+}
