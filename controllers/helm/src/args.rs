@@ -22,7 +22,6 @@ pub enum DigestAlgorithm {
 }
 
 /// Installs and upgrades Helm charts.
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Clone, Debug, Parser)]
 #[command(name = "helm-controller", version, about)]
 pub struct Args {

@@ -140,9 +140,9 @@ impl Reconciler {
     }
 }
 
-impl<'a> Run<'a> {
+impl Run<'_> {
     /// Begins an action that may take this long.
-    pub(super) fn session<'s>(&'s self, limit: Duration) -> Session<'s> {
+    pub(super) fn session(&self, limit: Duration) -> Session<'_> {
         Session {
             cluster: &self.cluster,
             storage: &self.storage,
@@ -476,22 +476,6 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Returns an event about a chart and its values.
-    pub(super) fn annotate(&self, note: Note, of: &Facet<'_>) -> Note {
-        let facts = [
-            ("revision", Some(of.revision)),
-            ("token", Some(of.token)),
-            ("app-version", of.app_version),
-            ("oci-digest", of.oci_digest),
-        ];
-        facts
-            .into_iter()
-            .fold(note, |note, (key, value)| match value {
-                Some(value) if !value.is_empty() => note.with(&format!("{GROUP}/{key}"), value),
-                _ => note,
-            })
-    }
-
     /// Stores which objects a release has.
     pub(super) fn set_inventory(&mut self, inventory: &manifest::Inventory) {
         let entry = |(id, v)| api::meta::InventoryEntry { id, v };
@@ -511,6 +495,24 @@ pub(super) struct Facet<'a> {
     pub app_version: Option<&'a str>,
     /// The digest of the chart in a registry.
     pub oci_digest: Option<&'a str>,
+}
+
+impl Facet<'_> {
+    /// Returns an event about a chart and its values.
+    pub(super) fn annotate(&self, note: Note) -> Note {
+        let facts = [
+            ("revision", Some(self.revision)),
+            ("token", Some(self.token)),
+            ("app-version", self.app_version),
+            ("oci-digest", self.oci_digest),
+        ];
+        facts
+            .into_iter()
+            .fold(note, |note, (key, value)| match value {
+                Some(value) if !value.is_empty() => note.with(&format!("{GROUP}/{key}"), value),
+                _ => note,
+            })
+    }
 }
 
 /// Returns the label selector of everything that a release applies.

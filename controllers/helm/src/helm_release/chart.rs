@@ -157,7 +157,7 @@ pub(super) fn mutate(version: &str, revision: &str, track: bool) -> Result<Mutat
                 ));
             }
             // A tag like `latest`: whatever it names is taken, by its digest.
-            Err(_) => remembered = revision.to_owned(),
+            Err(_) => revision.clone_into(&mut remembered),
         }
     }
     let short = &hex[..SHORT_DIGEST];

@@ -79,10 +79,9 @@ pub(super) fn decide(state: &State, facts: Facts) -> Next {
         State::OutOfSync(_) if exhausted(facts.upgrade) => Next::Exhausted,
         State::OutOfSync(_) => Next::Upgrade,
         State::Drifted if facts.corrects => Next::Correct,
-        State::Drifted => Next::Done,
         State::Untested => Next::Test,
         State::InSync if facts.forced => Next::Upgrade,
-        State::InSync => Next::Done,
+        State::Drifted | State::InSync => Next::Done,
         State::Failed => failed(facts),
     }
 }

@@ -161,7 +161,7 @@ impl Run<'_> {
                     match session.json_patch(&target, Value::Array(patch)).await {
                         Ok(()) => done.push(format!("{id} configured")),
                         Err(error) => {
-                            errors.push(format!("{id} patch failure: {}", masked(&target, &error)))
+                            errors.push(format!("{id} patch failure: {}", masked(&target, &error)));
                         }
                     }
                 }

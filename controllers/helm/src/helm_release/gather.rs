@@ -77,7 +77,7 @@ impl Reconciler {
         self.await_dependencies(object, &mut journal).await?;
         journal.passed(&["DependencyNotReady"]);
         let (reference, artifact) = self.source(object, &mut journal).await?;
-        self.attempts.begin(object, &artifact.revision);
+        self.attempts.begin(object, &artifact);
         let values = values::compose(&self.client, object).await;
         let values = values.map_err(|cause| {
             journal.set(READY, "False", "ValuesError", cause.clone());

@@ -191,7 +191,7 @@ impl Run<'_> {
             app_version: snapshot.app_version.as_deref(),
             oci_digest: snapshot.oci_digest.as_deref(),
         };
-        self.progress.emit(self.annotate(note, &facet));
+        self.progress.emit(facet.annotate(note));
     }
 
     /// Says that a release failed. Returns what was said.
@@ -223,7 +223,7 @@ impl Run<'_> {
                 .as_deref(),
         };
         let note = Note::error(how.reason(false), log.under(&words));
-        self.progress.emit(self.annotate(note, &facet));
+        self.progress.emit(facet.annotate(note));
         words
     }
 
@@ -348,9 +348,10 @@ impl Run<'_> {
             images: json!(k.images),
         });
         let common = spec.common_metadata.clone().unwrap_or_default();
-        let by_default = match self.controller.features.enabled(features::HELM_3_DEFAULTS) {
-            true => Passes::WithoutHooks,
-            false => Passes::Combined,
+        let by_default = if self.controller.features.enabled(features::HELM_3_DEFAULTS) {
+            Passes::WithoutHooks
+        } else {
+            Passes::Combined
         };
         PostRenderer {
             steps: steps.collect(),
@@ -510,7 +511,7 @@ impl Run<'_> {
             oci_digest: None,
         };
         let note = Note::new(severity, "PendingRelease", words);
-        self.progress.emit(self.annotate(note, &facet));
+        self.progress.emit(facet.annotate(note));
         unlocked.map_err(|error| Stop::Retry(error.to_string()))
     }
 }

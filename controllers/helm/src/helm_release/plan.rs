@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::{
     chart::{self, Mutation},
     digest,
-    gather::Inputs,
+    gather::{Inputs, Settings},
     journal::Journal,
 };
 use crate::DigestAlgorithm;
@@ -49,19 +49,7 @@ pub(super) fn make(object: &HelmRelease, inputs: Inputs) -> Result<Plan, Failure
         rules,
         settings,
     } = inputs;
-    let mut revision_digest = None;
-    if has_digest(kind, &revision) {
-        let version = &chart.metadata.version;
-        let mutation = chart::mutate(version, &revision, settings.track_digest);
-        let Mutation { version, digest } = mutation.map_err(|cause| {
-            journal.set(READY, "False", "ChartMutateError", cause.clone());
-            journal.end(Failure::retry("ChartMutateError", cause))
-        })?;
-        if let Some(version) = version {
-            Arc::make_mut(&mut chart).metadata.version = version;
-        }
-        revision_digest = Some(digest);
-    }
+    let revision_digest = name_version(&mut chart, kind, &revision, settings, &mut journal)?;
     journal.passed(&["ChartMutateError"]);
     let text = digest::values_text(&values);
     let config_digest = digest::of(DigestAlgorithm::default(), &text);
@@ -104,6 +92,29 @@ pub(super) fn make(object: &HelmRelease, inputs: Inputs) -> Result<Plan, Failure
         forced,
         was_ready,
     })
+}
+
+/// Puts the digest of a source's revision into the chart's version. Returns what is remembered of it.
+fn name_version(
+    chart: &mut Arc<Chart>,
+    kind: ChartReferenceKind,
+    revision: &str,
+    settings: Settings,
+    journal: &mut Journal,
+) -> Result<Option<String>, Failure> {
+    if !has_digest(kind, revision) {
+        return Ok(None);
+    }
+    let version = &chart.metadata.version;
+    let mutation = chart::mutate(version, revision, settings.track_digest);
+    let Mutation { version, digest } = mutation.map_err(|cause| {
+        journal.set(READY, "False", "ChartMutateError", cause.clone());
+        journal.end(Failure::retry("ChartMutateError", cause))
+    })?;
+    if let Some(version) = version {
+        Arc::make_mut(chart).metadata.version = version;
+    }
+    Ok(Some(digest))
 }
 
 /// Whether a source's revision carries a digest of the chart.

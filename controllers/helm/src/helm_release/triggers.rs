@@ -124,6 +124,7 @@ fn sources(
         let artifact = source::artifact(&source);
         let woken: Vec<_> = hits
             .into_iter()
+            .filter(|o| !artifact.as_ref().is_some_and(|a| attempts.knows(o, a)))
             .filter(|o| concerns(o, kind, &source, artifact.as_ref()))
             .map(|o| ObjectRef::from_obj(&*o))
             .collect();
@@ -135,7 +136,7 @@ fn sources(
         );
         for object in &woken {
             // The watch may only now show the revision that a run has read already.
-            let is_other = |a: &api::meta::Artifact| attempts.differ(object, &a.revision);
+            let is_other = |a: &api::meta::Artifact| attempts.differ(object, a);
             if artifact.as_ref().is_some_and(is_other) {
                 running.supersede(object, &by);
             }

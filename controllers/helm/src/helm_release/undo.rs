@@ -85,9 +85,19 @@ impl Run<'_> {
             let manifest = newest.record.manifest.clone();
             self.take_inventory(&manifest).await;
         }
+        self.told_rolled_back(&previous, result, before.as_deref(), &log)
+    }
+
+    fn told_rolled_back(
+        &mut self,
+        previous: &Snapshot,
+        result: Result<(), ActionError>,
+        before: Option<&str>,
+        log: &Log,
+    ) -> Result<(), Stop> {
         let (full, chart) = (
-            history::full_name(&previous),
-            history::versioned_chart(&previous),
+            history::full_name(previous),
+            history::versioned_chart(previous),
         );
         let words = format!("Helm rollback to previous release {full} with chart {chart}");
         match result {
@@ -96,7 +106,7 @@ impl Run<'_> {
                 self.journal
                     .set(REMEDIATED, "True", "RollbackSucceeded", words.clone());
                 self.journal.summarise(self.object);
-                self.tell_of_undo(&previous, Note::info("RollbackSucceeded", words));
+                self.tell_of_undo(previous, Note::info("RollbackSucceeded", words));
                 Ok(())
             }
             Err(ActionError::Superseded(by)) => Err(Stop::Superseded(by)),
@@ -106,8 +116,8 @@ impl Run<'_> {
                 self.journal
                     .set(REMEDIATED, "False", "RollbackFailed", words.clone());
                 self.journal.summarise(self.object);
-                self.tell_of_undo(&previous, Note::error("RollbackFailed", log.under(&words)));
-                if self.latest_digest() == before {
+                self.tell_of_undo(previous, Note::error("RollbackFailed", log.under(&words)));
+                if self.latest_digest().as_deref() == before {
                     return Err(Stop::Retry(words));
                 }
                 Ok(())
@@ -123,7 +133,7 @@ impl Run<'_> {
             app_version: previous.app_version.as_deref(),
             oci_digest: previous.oci_digest.as_deref(),
         };
-        self.progress.emit(self.annotate(note, &facet));
+        self.progress.emit(facet.annotate(note));
     }
 
     fn latest_digest(&self) -> Option<String> {

@@ -29,21 +29,24 @@ pub(super) async fn compose(client: &Client, object: &HelmRelease) -> Result<Val
         let id = (kind, reference.name.as_str());
         let optional = reference.optional.unwrap_or(false);
         let failed = |reason: &str| words(reference, &namespace, reason);
-        if !known.contains_key(&id) {
+        let data = if let Some(data) = known.get(&id) {
+            data.clone()
+        } else {
             let data = match fetch(client, &namespace, reference).await {
                 Ok(data) => Some(data),
-                Err(kube::Error::Api(status)) if status.code == 404 => {
-                    if !optional {
-                        return Err(failed(&status.message));
-                    }
+                Err(kube::Error::Api(status)) if status.code == 404 && optional => {
                     tracing::info!("could not find optional {kind} '{namespace}/{}'", id.1);
                     None
                 }
+                Err(kube::Error::Api(status)) if status.code == 404 => {
+                    return Err(failed(&status.message));
+                }
                 Err(error) => return Err(runtime::failure::chain(&error)),
             };
-            known.insert(id, data);
-        }
-        let Some(data) = known.get(&id).and_then(Option::as_ref) else {
+            known.insert(id, data.clone());
+            data
+        };
+        let Some(data) = data else {
             if optional {
                 continue;
             }

@@ -238,7 +238,7 @@ impl Session<'_> {
 fn finish(record: &mut Record, index: usize, phase: &str) {
     let run = &mut record.hooks[index].last_run;
     run.completed_at = now();
-    run.phase = phase.to_owned();
+    phase.clone_into(&mut run.phase);
 }
 
 #[cfg(test)]

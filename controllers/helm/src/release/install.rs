@@ -63,13 +63,14 @@ impl Session<'_> {
         let mut record = rendering.into_record(self, 1);
         record.first_deployed.clone_from(&stamp);
         record.last_deployed = stamp;
-        record.status = "pending-install".to_owned();
-        record.description = "Initial install underway".to_owned();
+        "pending-install".clone_into(&mut record.status);
+        "Initial install underway".clone_into(&mut record.description);
         record.apply_method = method_of(options.method);
         let targets = self.claimed_targets(&record).await?;
-        let foreign = match options.take_ownership {
-            true => Foreign::Take,
-            false => Foreign::Refuse,
+        let foreign = if options.take_ownership {
+            Foreign::Take
+        } else {
+            Foreign::Refuse
         };
         let adopted = self
             .existing(&targets, foreign)
@@ -82,8 +83,8 @@ impl Session<'_> {
             record.version = last.version + 1;
             self.storage.inherit(last.version, record.version);
             if last.status != "failed" {
-                last.status = "superseded".to_owned();
-                last.description = "superseded by new release".to_owned();
+                "superseded".clone_into(&mut last.status);
+                "superseded by new release".clone_into(&mut last.description);
                 self.storage
                     .update(&last)
                     .await
@@ -99,13 +100,13 @@ impl Session<'_> {
             .await
         {
             Ok(()) => {
-                record.status = "deployed".to_owned();
-                record.description = "Install complete".to_owned();
+                "deployed".clone_into(&mut record.status);
+                "Install complete".clone_into(&mut record.description);
                 self.record(&record).await;
                 Ok(())
             }
             Err(error) => {
-                record.status = "failed".to_owned();
+                "failed".clone_into(&mut record.status);
                 record.description = format!("Release {:?} failed: {error}", self.name);
                 self.record(&record).await;
                 Err(error)
@@ -170,8 +171,9 @@ impl Session<'_> {
 
 /// What a record says of how it was applied.
 pub(crate) fn method_of(method: Method) -> ApplyMethod {
-    match method.server_side {
-        true => ApplyMethod::ServerSide,
-        false => ApplyMethod::ClientSide,
+    if method.server_side {
+        ApplyMethod::ServerSide
+    } else {
+        ApplyMethod::ClientSide
     }
 }

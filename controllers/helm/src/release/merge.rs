@@ -110,6 +110,11 @@ fn is_empty(value: &Value) -> bool {
     value.as_array().is_some_and(Vec::is_empty)
 }
 
+/// The item of a list with this key.
+fn of<'a>(list: &'a [Value], name: &str, id: &Value) -> Option<&'a Value> {
+    list.iter().find(|item| item.get(name) == Some(id))
+}
+
 /// The items that are new or changed, and deletions of those that went.
 fn list(old: &Value, new: &[Value], live: &Value, name: &str) -> Value {
     let empty = Vec::new();
@@ -117,9 +122,6 @@ fn list(old: &Value, new: &[Value], live: &Value, name: &str) -> Value {
         old.as_array().unwrap_or(&empty),
         live.as_array().unwrap_or(&empty),
     );
-    fn of<'a>(list: &'a [Value], name: &str, id: &Value) -> Option<&'a Value> {
-        list.iter().find(|item| item.get(name) == Some(id))
-    }
     let mut patch = Vec::new();
     for item in new {
         let Some(id) = item.get(name) else {
@@ -163,14 +165,15 @@ fn merge_key(field: &str, items: &[Value]) -> Option<&'static str> {
         | "env"
         | "imagePullSecrets"
         | "resourceClaims"
-        | "secrets" => "name",
+        | "secrets"
+        | "webhooks"
+        | "validations" => "name",
         "volumeMounts" => "mountPath",
         "volumeDevices" => "devicePath",
         "hostAliases" => "ip",
         "topologySpreadConstraints" => "topologyKey",
         "ports" if items.iter().any(|i| i.get("containerPort").is_some()) => "containerPort",
         "ports" => "port",
-        "webhooks" | "validations" => "name",
         "ownerReferences" => "uid",
         _ => return None,
     };
@@ -182,7 +185,7 @@ fn merge_key(field: &str, items: &[Value]) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    fn deployment(containers: Value) -> Value {
+    fn deployment(containers: &Value) -> Value {
         json!({ "apiVersion": "apps/v1", "kind": "Deployment", "spec": {
             "template": { "spec": { "containers": containers } } } })
     }
@@ -190,11 +193,11 @@ mod tests {
     #[test]
     fn what_the_chart_dropped_goes_and_what_others_added_stays() {
         let old = deployment(
-            json!([{ "name": "a", "image": "a:1", "env": [{ "name": "X", "value": "1" }] }, { "name": "b", "image": "b:1" }]),
+            &json!([{ "name": "a", "image": "a:1", "env": [{ "name": "X", "value": "1" }] }, { "name": "b", "image": "b:1" }]),
         );
-        let new = deployment(json!([{ "name": "a", "image": "a:2" }]));
+        let new = deployment(&json!([{ "name": "a", "image": "a:2" }]));
         let live = deployment(
-            json!([{ "name": "a", "image": "a:1", "env": [{ "name": "X", "value": "1" }] },
+            &json!([{ "name": "a", "image": "a:1", "env": [{ "name": "X", "value": "1" }] },
             { "name": "b", "image": "b:1" }, { "name": "mesh", "image": "m:1" }]),
         );
         let Computed::Strategic(patch) = patch(&old, &new, &live) else {
@@ -208,8 +211,8 @@ mod tests {
 
     #[test]
     fn equal_states_need_no_patch() {
-        let state = deployment(json!([{ "name": "a", "image": "a:1" }]));
-        let live = deployment(json!([{ "name": "a", "image": "a:1", "pullPolicy": "Always" }]));
+        let state = deployment(&json!([{ "name": "a", "image": "a:1" }]));
+        let live = deployment(&json!([{ "name": "a", "image": "a:1", "pullPolicy": "Always" }]));
         assert_eq!(patch(&state, &state, &live), Computed::Nothing);
     }
 

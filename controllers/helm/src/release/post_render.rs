@@ -222,23 +222,14 @@ fn unmark(mut object: Value) -> Document {
     }
 }
 
-/// Joins the documents of each template again.
+/// Each document becomes a file of its own under its template's name: joined and cut again, all but
+/// the last would lose their final newlines, which upstream keeps.
 fn write(documents: Vec<Document>) -> Vec<Rendered> {
-    let mut files: BTreeMap<String, String> = BTreeMap::new();
-    for document in documents {
-        let text = files.entry(document.path).or_default();
-        if !text.is_empty() {
-            text.push_str("---\n");
-        }
-        text.push_str(&document.text);
-        if !text.ends_with('\n') {
-            text.push('\n');
-        }
-    }
-    files
-        .into_iter()
-        .map(|(path, text)| Rendered { path, text })
-        .collect()
+    let file = |document: Document| Rendered {
+        path: document.path,
+        text: document.text,
+    };
+    documents.into_iter().map(file).collect()
 }
 
 #[cfg(test)]
@@ -280,7 +271,8 @@ mod tests {
                 "apiVersion: v1\ndata: {{}}\nkind: ConfigMap\nmetadata:\n{label}  name: {name}\n"
             )
         };
-        assert_eq!(files[0].text, format!("{}---\n{}", one("a"), one("b")));
+        let texts: Vec<_> = files.into_iter().map(|f| f.text).collect();
+        assert_eq!(texts, [one("a"), one("b")]);
     }
 
     #[test]
@@ -317,7 +309,11 @@ mod tests {
             ..renderer(Vec::new())
         };
         let files = untouched.run(files()).unwrap();
-        assert!(files[0].text.contains("o: \"1\"") && !files[1].text.contains("o: \"1\""));
+        let labelled = |path: &str| {
+            let file = files.iter().find(|f| f.path.ends_with(path)).unwrap();
+            file.text.contains("o: \"1\"")
+        };
+        assert!(labelled("a.yaml") && !labelled("h.yaml"));
     }
 
     #[test]

@@ -76,11 +76,11 @@ impl Session<'_> {
             .await?;
         for mut deployed in self.deployed().await? {
             if deployed.version != record.version {
-                deployed.status = "superseded".to_owned();
+                "superseded".clone_into(&mut deployed.status);
                 self.record(&deployed).await;
             }
         }
-        record.status = "deployed".to_owned();
+        "deployed".clone_into(&mut record.status);
         self.storage
             .update(&record)
             .await
@@ -113,7 +113,7 @@ impl Session<'_> {
             .update_all(&originals, &targets, method, Fields::TakeOver)
             .await;
         if let Some(cause) = updated.error {
-            current.status = "superseded".to_owned();
+            "superseded".clone_into(&mut current.status);
             let error = self
                 .failed(record, Some(current), ActionError::Failed(cause))
                 .await;
@@ -144,7 +144,7 @@ impl Session<'_> {
         error: ActionError,
     ) -> ActionError {
         self.log.say(format!("rollback failed: {error}"));
-        record.status = "failed".to_owned();
+        "failed".clone_into(&mut record.status);
         record.description = format!("Rollback {:?} failed: {error}", self.name);
         if let Some(current) = current {
             self.record(current).await;

@@ -69,9 +69,9 @@ impl Session<'_> {
     }
 
     async fn take_down(&self, record: &mut Record, options: &Options) -> Result<(), ActionError> {
-        record.status = "uninstalling".to_owned();
+        "uninstalling".clone_into(&mut record.status);
         record.deleted = now();
-        record.description = "Deletion in progress (or silently failed)".to_owned();
+        "Deletion in progress (or silently failed)".clone_into(&mut record.description);
         if !options.waiting.no_hooks {
             self.run_hooks(record, Selection::all(Event::PreDelete), true)
                 .await?;
@@ -132,11 +132,11 @@ impl Session<'_> {
     }
 
     async fn keep(&self, record: &mut Record) -> Result<(), ActionError> {
-        record.status = "uninstalled".to_owned();
-        record.description = "Uninstallation complete".to_owned();
+        "uninstalled".clone_into(&mut record.status);
+        "Uninstallation complete".clone_into(&mut record.description);
         self.record(record).await;
         for mut deployed in self.deployed().await? {
-            deployed.status = "superseded".to_owned();
+            "superseded".clone_into(&mut deployed.status);
             self.record(&deployed).await;
         }
         Ok(())

@@ -107,21 +107,12 @@ impl Session<'_> {
         let mut record = rendering.into_record(self, next);
         record.first_deployed.clone_from(&current.first_deployed);
         record.last_deployed = now();
-        record.status = "pending-upgrade".to_owned();
-        record.description = "Preparing upgrade".to_owned();
+        "pending-upgrade".clone_into(&mut record.status);
+        "Preparing upgrade".clone_into(&mut record.description);
         record.apply_method = method_of(method);
         let mut originals = self.originals(&current).await?;
         let targets = self.new_targets(&record).await?;
-        let is_known = |t: &Target| originals.iter().any(|o| is_same(&o.id, &t.id));
-        let fresh: Vec<_> = targets.iter().filter(|t| !is_known(t)).cloned().collect();
-        let foreign = match options.take_ownership {
-            true => Foreign::Take,
-            false => Foreign::Refuse,
-        };
-        let adopted = self
-            .existing(&fresh, foreign)
-            .await
-            .map_err(|cause| format!("unable to continue with update: {cause}"))?;
+        let adopted = self.adopted(&originals, &targets, options).await?;
         originals.extend(adopted);
         self.storage.inherit(last.version, record.version);
         self.storage
@@ -142,23 +133,41 @@ impl Session<'_> {
         );
         match work.await {
             Ok(()) => {
-                current.status = "superseded".to_owned();
+                "superseded".clone_into(&mut current.status);
                 self.record(&current).await;
-                record.status = "deployed".to_owned();
-                record.description = "Upgrade complete".to_owned();
+                "deployed".clone_into(&mut record.status);
+                "Upgrade complete".clone_into(&mut record.description);
                 self.storage
                     .update(&record)
                     .await
                     .map_err(|error| error.to_string().into())
             }
             Err(error) => {
-                record.status = "failed".to_owned();
+                "failed".clone_into(&mut record.status);
                 record.description = format!("Upgrade {:?} failed: {error}", self.name);
                 self.log.say(format!("upgrade failed: {error}"));
                 self.record(&record).await;
                 Err(self.clean_up(&created, options.clean_up, error).await)
             }
         }
+    }
+
+    /// Finds the objects that are new to the release and exist already.
+    async fn adopted(
+        &self,
+        originals: &[Target],
+        targets: &[Target],
+        options: Options,
+    ) -> Result<Vec<Target>, ActionError> {
+        let is_known = |t: &Target| originals.iter().any(|o| is_same(&o.id, &t.id));
+        let fresh: Vec<_> = targets.iter().filter(|t| !is_known(t)).cloned().collect();
+        let foreign = if options.take_ownership {
+            Foreign::Take
+        } else {
+            Foreign::Refuse
+        };
+        let found = self.existing(&fresh, foreign).await;
+        found.map_err(|cause| format!("unable to continue with update: {cause}").into())
     }
 
     /// The objects of a record that is there already; kinds that are no longer served cannot exist.
@@ -206,9 +215,10 @@ impl Session<'_> {
             run.map_err(|error| error.within("pre-upgrade hooks failed"))?;
         }
         let was_client_side = current.apply_method == ApplyMethod::ClientSide;
-        let fields = match was_client_side && method.server_side {
-            true => Fields::TakeOver,
-            false => Fields::Keep,
+        let fields = if was_client_side && method.server_side {
+            Fields::TakeOver
+        } else {
+            Fields::Keep
         };
         let updated = self.update_all(originals, targets, method, fields).await;
         *created = updated.created;

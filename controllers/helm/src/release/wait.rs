@@ -97,9 +97,9 @@ fn pod(value: &Value) -> Health {
 }
 
 impl Session<'_> {
-    fn rules(&self, jobs: bool, hooks: bool) -> Option<Arc<dyn HealthRule>> {
+    fn rules(&self, jobs: bool, hooks: bool) -> Arc<dyn HealthRule> {
         let own = self.rules.clone();
-        Some(Arc::new(Rules { jobs, hooks, own }))
+        Arc::new(Rules { jobs, hooks, own })
     }
 
     /// Waits until objects are ready; with `jobs`, until jobs are done.
@@ -113,7 +113,7 @@ impl Session<'_> {
                 && object::at(&t.object, &["spec", "ttlSecondsAfterFinished"]).is_some()
         });
         let options = WaitOptions {
-            rules: self.rules(jobs, false),
+            rules: Some(self.rules(jobs, false)),
             expiring_jobs: expiring.map(|t| t.id.clone()).collect(),
             selector: Some(self.selector.clone()),
             ..WaitOptions::new(self.left())
@@ -140,7 +140,7 @@ impl Session<'_> {
             return Ok(());
         }
         let options = WaitOptions {
-            rules: self.rules(true, true),
+            rules: Some(self.rules(true, true)),
             fail_fast: false,
             ..WaitOptions::new(self.left())
         };

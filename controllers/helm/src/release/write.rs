@@ -95,9 +95,10 @@ impl Session<'_> {
                 let (words, cause) = (target.words(), chain_text(&error));
                 self.log
                     .say(format!("error applying {}: {cause}", target.id));
-                Err(match error.is_conflict() {
-                    true => format!("conflict occurred while applying object {words}: {cause}"),
-                    false => format!("server-side apply failed for object {words}: {cause}"),
+                Err(if error.is_conflict() {
+                    format!("conflict occurred while applying object {words}: {cause}")
+                } else {
+                    format!("server-side apply failed for object {words}: {cause}")
                 })
             }
         }
