@@ -415,7 +415,14 @@ impl<'a> Target<'a> {
             let built =
                 built.map_err(|error| error.context("accumulateDirectory").with_place(place()))?;
             match built {
-                Some(built) => all = built,
+                Some(built) => {
+                    // Upstream adds everything anew after a component.
+                    built.resources.check_unique().map_err(|error| {
+                        let doing = format!("recursed merging from path '{}'", entry.value);
+                        error.context(doing).with_place(place())
+                    })?;
+                    all = built;
+                }
                 // What was there went into the component; the build ends with what is missing.
                 None => return Err(self.loader.session.missing_error()),
             }

@@ -232,6 +232,25 @@ impl ResMap {
         self.by_name = None;
     }
 
+    /// Refuses objects that came to share an identity.
+    ///
+    /// # Errors
+    /// All of them.
+    pub(crate) fn check_unique(&self) -> Result<(), Error> {
+        let clashes = self.clashes();
+        let Some(first) = clashes.first().and_then(|group| group.first()) else {
+            return Ok(());
+        };
+        let text = format!(
+            "may not add resource with an already registered id: {}",
+            first.id()
+        );
+        let all = clashes.iter().flatten();
+        Err(all.fold(Error::new(text), |error, resource| {
+            error.with_place(resource.place())
+        }))
+    }
+
     /// Groups the objects that share an identity; each group has at least two.
     pub(crate) fn clashes(&self) -> Vec<Vec<&Resource>> {
         let mut groups: BTreeMap<(&str, &str, &str, &str, &str), Vec<&Resource>> = BTreeMap::new();

@@ -388,18 +388,7 @@ fn apply_to(
         return Ok(());
     }
     resources.names_changed();
-    let clashes = resources.clashes();
-    let Some(first) = clashes.first().and_then(|group| group.first()) else {
-        return Ok(());
-    };
-    let text = format!(
-        "may not add resource with an already registered id: {}",
-        first.id()
-    );
-    let all = clashes.iter().flatten();
-    Err(all.fold(Error::new(text), |error, resource| {
-        error.with_place(resource.place())
-    }))
+    resources.check_unique()
 }
 
 /// Merges a patch into one object, and gives it back what must not change.
