@@ -1,0 +1,14 @@
+object d3f840229a06c4906509c795fb8500ff48d2eb10
+type commit
+tag v1.0.0
+tagger signer <signer@example.org> 1760000000 +0000
+
+signed by pgp-nistp384
+-----BEGIN PGP SIGNATURE-----
+
+iJUEABMJAB0WIQRI1dzPZMMSMrrVJem0v0aGBcZd2QUCaOd4AAAKCRC0v0aGBcZd
+2dx7AYD+UPHmo60X81Kv39onAd8ST1y8b67fBE4VZjMcl7fUS+AE3Y2Q3N34gMDu
+q/TtdXcBfRmR6siaeoNbS7UyUROM6GbU6lRUZF2nwGyQzLvqAMlxcFU0jZ9sN8oL
+tfXm5Vl+2A==
+=PLxK
+-----END PGP SIGNATURE-----

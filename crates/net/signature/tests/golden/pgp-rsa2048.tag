@@ -1,0 +1,17 @@
+object 3e4f808dda60b1efeca9507f85f3cfbc3df4b4c3
+type commit
+tag v1.0.0
+tagger signer <signer@example.org> 1760000000 +0000
+
+signed by pgp-rsa2048
+-----BEGIN PGP SIGNATURE-----
+
+iQEzBAABCgAdFiEEx6Q5kv4xN/oQ3HHCdH/EYqn77IMFAmjneAAACgkQdH/EYqn7
+7IM/3Af9GD1bIqNdBWo4iJY2ZqbqnQRgHWcOzkOPxwAOgto9MXrJYS5AfXsfnN8X
+9W1qFWF4kfzR68i0jViy4uWmE4APThO3nkuLK7uEDQS353NM523J0YVW3yyA0hh2
+5Ewd8XGamVQ5cTEMEeITjuhlGyeUSz1E5xYfAInbfK3NsElEMc0KYiWz5Bf7Jg5y
+xj6ByR1i7dvPZHsMzuHTfrZm42tQAUfSzjNV676d9I5Nd8rj+IcGtIMTDYG2mfTP
+JznXvocMulqN/39JS8jSyi53HZZQ0jy9jqA4JFJKj/KphLww1lIg7S/LSbe7lHYT
+cX/Kc+eLeK23JDzQWh5jy+/IfNTw0Q==
+=NW0Y
+-----END PGP SIGNATURE-----
