@@ -3,6 +3,7 @@
 //! - [`control_plane`] gives a real Kubernetes API (etcd, kube-apiserver, kube-controller-manager, kwok), one per
 //!   test binary; [`ControlPlane::start`] one of one's own.
 //! - [`GitServer`] serves real repositories with `git http-backend`; it can demand credentials, speak TLS and fail.
+//! - [`SshServer`] serves repositories with a real OpenSSH server.
 //! - [`ArtifactServer`] publishes artifacts where no source-controller runs.
 //! - [`ApiProxy`] stands before an API server and stops a controller between any two of its writes.
 //! - [`HttpSink`] records what it is sent and answers as told.
@@ -22,6 +23,7 @@ mod http_sink;
 mod ports;
 mod program;
 mod server;
+mod ssh_server;
 mod supervisor;
 
 pub use api_proxy::{ApiProxy, Moment};
@@ -33,4 +35,5 @@ pub use git_server::{Commit, Credentials, Fault, GitServer, Repository, ServedRe
 pub use http_sink::{Answer, HttpSink, ReceivedRequest};
 pub use ports::free_ports;
 pub use program::Program;
+pub use ssh_server::{SshKey, SshOptions, SshServer};
 pub use supervisor::{Signal, Supervised};

@@ -29,7 +29,7 @@ pub struct Commit<'a> {
 }
 
 impl Repository {
-    pub(super) fn create(path: PathBuf, url: String) -> Result<Self> {
+    pub(crate) fn create(path: PathBuf, url: String) -> Result<Self> {
         let repository = Self { path, url };
         std::fs::create_dir_all(&repository.path).context("making a repository's folder")?;
         repository.git(&["init", "--quiet", "--bare", "--initial-branch=main"])?;
@@ -190,6 +190,16 @@ impl Repository {
     /// When it fails, with what it said.
     pub fn git(&self, arguments: &[&str]) -> Result<String> {
         let output = self.run(arguments, &[])?;
+        Ok(String::from_utf8_lossy(&output).trim_end().to_owned())
+    }
+
+    /// Stores an object of `kind` (`commit`, `tree`, `tag`, `blob`) as it is, valid or not. Returns its id.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn store_object(&self, kind: &str, content: &[u8]) -> Result<String> {
+        let arguments = ["hash-object", "-t", kind, "-w", "--stdin", "--literally"];
+        let output = self.run(&arguments, content)?;
         Ok(String::from_utf8_lossy(&output).trim_end().to_owned())
     }
 
