@@ -8,6 +8,8 @@ use semver::{Constraint, ConstraintError, Version};
 const DEFAULT_BRANCH: &str = "master";
 /// Asks for what an annotated tag points to, and is how a server lists it.
 const PEELED: &str = "^{}";
+/// The longest name that is asked for, in bytes.
+const MAX_NAME: usize = 4096;
 
 /// One reference as a server lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +49,25 @@ impl Wanted {
         given(self.commit.as_ref()).is_some()
     }
 
+    /// Returns how the full names of all references start that can matter, for servers that list no others.
+    pub fn prefixes(&self) -> Vec<String> {
+        let all = if let Some(pinned) = self.pinned() {
+            pinned.branch
+        } else if let Some(name) = given(self.name.as_ref()) {
+            Some(name.strip_suffix(PEELED).unwrap_or(name).to_owned())
+        } else if let Some(tag) = given(self.tag.as_ref()) {
+            Some(format!("refs/tags/{tag}"))
+        } else if given(self.semver.as_ref()).is_some() {
+            return vec!["refs/tags/".to_owned()];
+        } else {
+            let branch = given(self.branch.as_ref()).unwrap_or(DEFAULT_BRANCH);
+            Some(format!("refs/heads/{branch}"))
+        };
+        // No server lists what is no name; and something has to be asked for.
+        let all = all.filter(|name| is_name(name));
+        vec![all.unwrap_or_else(|| "HEAD".to_owned())]
+    }
+
     /// Returns the commit that is asked for, whatever the server lists, and the name that it is published under.
     pub fn pinned(&self) -> Option<Pinned> {
         let commit = given(self.commit.as_ref())?.to_owned();
@@ -59,6 +80,27 @@ impl Wanted {
             branch,
         })
     }
+}
+
+/// Says whether Git takes a text as the full name of a reference.
+///
+/// Source: <https://git-scm.com/docs/git-check-ref-format>, Git 2.47.
+pub fn is_name(name: &str) -> bool {
+    let part = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with('.')
+            && std::path::Path::new(part)
+                .extension()
+                .is_none_or(|end| end != "lock")
+    };
+    let refused = |each: char| each.is_ascii_control() || " ~^:?*[\\".contains(each);
+    name.len() <= MAX_NAME
+        && name != "@"
+        && !name.ends_with('.')
+        && !name.contains("..")
+        && !name.contains("@{")
+        && !name.contains(refused)
+        && name.split('/').all(part)
 }
 
 fn given(text: Option<&String>) -> Option<&str> {
@@ -85,6 +127,8 @@ pub struct Tip {
     pub object: String,
     /// Id of the commit.
     pub commit: String,
+    /// The short name of the tag, where the reference is one.
+    pub tag: Option<String>,
 }
 
 /// The commit that is published.
@@ -184,6 +228,7 @@ fn tip(label: &str, found: &Ref) -> Tip {
         label: label.to_owned(),
         object: found.object.clone(),
         commit: found.commit().to_owned(),
+        tag: found.name.strip_prefix("refs/tags/").map(str::to_owned),
     }
 }
 

@@ -159,3 +159,68 @@ fn revisions_of_before_1_0_are_recognised() {
     assert!(!same_revision(&old, &format!("other@sha1:{commit}")));
     assert!(!same_revision("main/short", "main@sha1:short"));
 }
+
+#[test]
+fn prefixes_name_what_can_matter() {
+    let id = "5394cb7f48332b2de7c17dd8b8384bbc84b7e738";
+    for (text, expected) in [
+        ("", "refs/heads/master"),
+        ("branch=main", "refs/heads/main"),
+        ("tag=v1", "refs/tags/v1"),
+        ("semver=1.x", "refs/tags/"),
+        ("tag=v1;semver=1.x", "refs/tags/v1"),
+        ("name=refs/pull/1/head", "refs/pull/1/head"),
+        ("name=refs/tags/v1^{}", "refs/tags/v1"),
+        ("name=refs/heads/x/", "HEAD"),
+        ("branch=a b", "HEAD"),
+        (&format!("commit={id}"), "HEAD"),
+        (&format!("commit={id};branch=main"), "refs/heads/main"),
+    ] {
+        assert_eq!(wanted(text).prefixes(), [expected], "{text}");
+    }
+}
+
+/// CVE-2026-45571 and the like: what is no name of a reference never leaves for a server.
+#[test]
+fn names_that_git_refuses_are_refused() {
+    for name in [
+        "",
+        "@",
+        "/a",
+        "a/",
+        "a//b",
+        "a..b",
+        "../a",
+        "a/..",
+        ".a",
+        "a/.b",
+        "a.lock",
+        "a.lock/b",
+        "a b",
+        "a~1",
+        "a^",
+        "a:b",
+        "a?",
+        "a*",
+        "a[",
+        "a\\b",
+        "a@{1}",
+        "a.",
+        "a\nb",
+        "a\0b",
+        "a\u{7f}",
+        &"a".repeat(5000),
+    ] {
+        assert!(!is_name(name), "{name:?}");
+    }
+    for name in [
+        "refs/heads/main",
+        "refs/pull/420/head",
+        "HEAD",
+        "refs/heads/@",
+        "refs/tags/v1.0.0+x",
+        "refs/heads/ü",
+    ] {
+        assert!(is_name(name), "{name}");
+    }
+}
