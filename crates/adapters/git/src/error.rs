@@ -5,12 +5,16 @@ use std::io;
 
 use http::StatusCode;
 
+use crate::ssh::SshError;
+
 /// How much of an error answer is shown.
 const SHOWN: usize = 512;
 
 /// What a run was doing when its time was over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
+    /// Waiting for others that talk to the same host, or fetch the same repository.
+    Waiting,
     /// Waiting for the list of references.
     Listing,
     /// Waiting for objects.
@@ -20,6 +24,7 @@ pub enum Phase {
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Waiting => "waiting for other fetches",
             Self::Listing => "listing references",
             Self::Fetching => "fetching objects",
         })
@@ -36,6 +41,27 @@ pub enum Error {
     /// No answer, or it broke off.
     #[error(transparent)]
     Http(net_http::Error),
+    /// No SSH session could be had, or it broke off.
+    #[error(transparent)]
+    Ssh(#[from] SshError),
+    /// The URL is none of a repository.
+    #[error("'{0}' is not the URL of a repository")]
+    Url(String),
+    /// A submodule could not be fetched.
+    #[error("submodule '{path}'")]
+    Module {
+        /// Its path in the repository.
+        path: String,
+        /// Why.
+        #[source]
+        source: Box<Self>,
+    },
+    /// A repository has more submodules than are followed.
+    #[error("more than {0} submodules")]
+    TooManyModules(usize),
+    /// A file of Git's own cannot be read.
+    #[error("cannot read {0}")]
+    Unreadable(&'static str),
     /// The server has no such repository, or does not show it.
     #[error("repository not found: {0}")]
     NotFound(String),
@@ -54,7 +80,7 @@ pub enum Error {
         body: String,
     },
     /// The answer is not Git's.
-    #[error("server does not speak Git's smart HTTP protocol: {0}")]
+    #[error("server does not speak Git's smart protocol: {0}")]
     NotGit(&'static str),
     /// The server refused in Git's own way.
     #[error("remote error: {0}")]

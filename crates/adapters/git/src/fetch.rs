@@ -1,23 +1,17 @@
 //! Brings the objects of one commit here.
 
-use std::io::Write;
-use std::path::Path;
+mod ask;
+mod receive;
 
-use bytes::{Bytes, BytesMut};
-use git2::Repository;
-use net_http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
-use tokio::sync::mpsc;
+use std::sync::Arc;
+
 use tokio::time::{Instant, timeout_at};
 
-use crate::packet::{self, Packet};
+use self::ask::Ask;
+use crate::list::Protocol;
+use crate::objects::{Known, Objects};
 use crate::snapshot::Snapshot;
-use crate::{Error, Git, Listing, Phase, Remote, with_accept};
-
-/// How many pieces of a pack wait for the thread that stores them.
-const WAITING: usize = 16;
-const BAND_PACK: u8 = 1;
-const BAND_PROGRESS: u8 = 2;
-const BAND_ERROR: u8 = 3;
+use crate::{Error, Git, Listing, Phase, Remote};
 
 /// Which commit to fetch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,19 +32,21 @@ pub enum Want {
     },
 }
 
-/// One request for objects.
-struct Ask {
-    objects: Vec<String>,
-    shallow: bool,
+impl Want {
+    fn commit(&self) -> &str {
+        match self {
+            Self::Listed { commit, .. } | Self::Commit { commit, .. } => commit,
+        }
+    }
 }
 
 impl Git {
-    /// Fetches one commit without its history into a repository of its own.
+    /// Fetches one commit without its history, or takes it from what earlier fetches of the same remote brought.
     ///
     /// A commit that the server does not list is asked for by its id; a server that refuses that is asked for the
     /// history of the branch, or of everything.
     ///
-    /// `listing` is of the same remote. Cancel by dropping the future: nothing stays behind.
+    /// `listing` is of the same remote. Cancel by dropping the future: nothing incomplete stays behind.
     ///
     /// # Errors
     /// [`Error`], with [`Error::Deadline`] where not everything came until `deadline`.
@@ -61,7 +57,18 @@ impl Git {
         want: &Want,
         deadline: Instant,
     ) -> Result<Snapshot, Error> {
-        match timeout_at(deadline, self.fetch_unbounded(remote, listing, want)).await {
+        let known = self.remotes.get(remote);
+        let waited = timeout_at(deadline, async {
+            let work = known.work.lock().await;
+            (work, self.hosts.turn(remote).await)
+        });
+        let _turn = waited.await.map_err(|_| Error::Deadline(Phase::Waiting))?;
+        match timeout_at(
+            deadline,
+            self.fetch_unbounded(remote, &known, listing, want),
+        )
+        .await
+        {
             Ok(result) => result,
             Err(_) => Err(Error::Deadline(Phase::Fetching)),
         }
@@ -70,19 +77,19 @@ impl Git {
     async fn fetch_unbounded(
         &self,
         remote: &Remote,
+        known: &Known,
         listing: &Listing,
         want: &Want,
     ) -> Result<Snapshot, Error> {
+        if let Some(found) = kept(known, want).await {
+            return Ok(found);
+        }
         let (commit, branch) = match want {
             Want::Listed { object, commit } => {
                 if !listing.can("shallow") {
                     return Err(Error::NoShallow);
                 }
-                let ask = Ask {
-                    objects: vec![object.clone()],
-                    shallow: true,
-                };
-                return self.transfer(remote, listing, ask, commit).await;
+                return self.fetch_tip(remote, known, listing, object, commit).await;
             }
             Want::Commit { commit, branch } => (commit, branch.as_deref()),
         };
@@ -91,102 +98,107 @@ impl Git {
         }
         let by_id = by_id(listing, commit);
         if let Some(object) = by_id.filter(|_| listing.can("shallow")) {
-            let ask = Ask {
-                objects: vec![object],
-                shallow: true,
-            };
-            match self.transfer(remote, listing, ask, commit).await {
+            match self
+                .fetch_tip(remote, known, listing, &object, commit)
+                .await
+            {
                 // The server does not have it, or does not give it away: the history will tell.
                 Err(Error::Remote(_)) => {}
                 result => return result,
             }
         }
+        self.fetch_history(remote, listing, branch, commit).await
+    }
+
+    /// Fetches one commit, and of it only what is not here yet.
+    async fn fetch_tip(
+        &self,
+        remote: &Remote,
+        known: &Known,
+        listing: &Listing,
+        object: &str,
+        commit: &str,
+    ) -> Result<Snapshot, Error> {
+        if let Some((objects, haves)) = known.objects() {
+            let ask = Ask::tip(object, haves);
+            match self.transfer(remote, listing, &ask, &objects).await {
+                Ok(()) => return self.keep(known, objects, commit).await,
+                // What is kept does not fit what the server sends: start anew.
+                Err(Error::Objects(_) | Error::Storage(_)) => {
+                    known.forget_objects();
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let objects = self.remotes.fresh()?;
+        let ask = Ask::tip(object, Vec::new());
+        self.transfer(remote, listing, &ask, &objects).await?;
+        self.keep(known, objects, commit).await
+    }
+
+    async fn keep(
+        &self,
+        known: &Known,
+        objects: Arc<Objects>,
+        commit: &str,
+    ) -> Result<Snapshot, Error> {
+        let snapshot = open(Arc::clone(&objects), commit.to_owned()).await?;
+        self.remotes.keep(known, &objects, commit);
+        Ok(snapshot)
+    }
+
+    /// Fetches the history of a branch, or of everything. Nothing of it is kept.
+    async fn fetch_history(
+        &self,
+        remote: &Remote,
+        listing: &Listing,
+        branch: Option<&str>,
+        commit: &str,
+    ) -> Result<Snapshot, Error> {
+        let all;
+        let listing = if listing.server.protocol == Protocol::V2 {
+            // What was listed before may be a part.
+            let prefixes = match branch {
+                Some(branch) => vec![branch.to_owned()],
+                None => vec!["refs/heads/".to_owned(), "refs/tags/".to_owned()],
+            };
+            all = self.list_once(remote, &prefixes).await?;
+            &all
+        } else {
+            listing
+        };
         let tips = listing.refs.iter().filter(|each| match branch {
             Some(branch) => each.name == branch,
             None => each.name.starts_with("refs/heads/") || each.name.starts_with("refs/tags/"),
         });
-        let mut objects: Vec<String> = tips.map(|each| each.object.clone()).collect();
-        objects.sort_unstable();
-        objects.dedup();
-        if objects.is_empty() {
-            return Err(Error::CommitNotFound(commit.clone()));
+        let mut tips: Vec<String> = tips.map(|each| each.object.clone()).collect();
+        tips.sort_unstable();
+        tips.dedup();
+        if tips.is_empty() {
+            return Err(Error::CommitNotFound(commit.to_owned()));
         }
-        self.transfer(
-            remote,
-            listing,
-            Ask {
-                objects,
-                shallow: false,
-            },
-            commit,
-        )
+        let objects = self.remotes.fresh()?;
+        self.transfer(remote, listing, &Ask::history(tips), &objects)
+            .await?;
+        open(objects, commit.to_owned()).await
+    }
+}
+
+/// Returns a commit whose files are here, and the annotated tag that it was asked for by, without the network.
+async fn kept(known: &Known, want: &Want) -> Option<Snapshot> {
+    let objects = known.holding(want.commit())?;
+    let snapshot = open(objects, want.commit().to_owned()).await.ok()?;
+    match want {
+        Want::Listed { object, .. } if !snapshot.has(object) => None,
+        _ => Some(snapshot),
+    }
+}
+
+async fn open(objects: Arc<Objects>, commit: String) -> Result<Snapshot, Error> {
+    let opening = tokio::task::spawn_blocking(move || Snapshot::open(objects, &commit));
+    opening
         .await
-    }
-
-    async fn transfer(
-        &self,
-        remote: &Remote,
-        listing: &Listing,
-        ask: Ask,
-        commit: &str,
-    ) -> Result<Snapshot, Error> {
-        let directory = tempfile::Builder::new()
-            .prefix("gitrepository-")
-            .tempdir_in(&self.directory)
-            .map_err(Error::Storage)?;
-        let answer = self.ask(remote, listing, &ask).await?;
-        let (pieces, stored) = mpsc::channel(WAITING);
-        let path = directory.path().to_owned();
-        // The thread ends when the channel closes: at the end of the pack, or when this future is dropped.
-        let storing = tokio::task::spawn_blocking(move || store(&path, stored));
-        let mut receiving = Receiving {
-            answer,
-            buffer: BytesMut::new(),
-            received: 0,
-            max_bytes: self.limits.max_pack_bytes,
-        };
-        let banded = listing.can("side-band-64k");
-        let received = receiving.run(&ask, banded, pieces).await;
-        let stored = storing
-            .await
-            .map_err(|error| Error::Storage(std::io::Error::other(error)))?;
-        if matches!(received, Err(Error::Storage(_))) {
-            // The thread gave up, and knows why.
-            stored?;
-            received?;
-        } else {
-            received?;
-            stored?;
-        }
-        let commit = commit.to_owned();
-        let opening = tokio::task::spawn_blocking(move || Snapshot::open(directory, &commit));
-        opening
-            .await
-            .map_err(|error| Error::Storage(std::io::Error::other(error)))?
-    }
-
-    async fn ask(&self, remote: &Remote, listing: &Listing, ask: &Ask) -> Result<Response, Error> {
-        let base = listing.redirected.as_deref().unwrap_or(remote.base());
-        let same_origin = origin(base) == origin(remote.base());
-        let auth = remote.auth.clone().filter(|_| same_origin);
-        let request = Request::new(Method::POST, format!("{base}/git-upload-pack"))
-            .auth(auth)
-            .header(
-                HeaderName::from_static("content-type"),
-                HeaderValue::from_static("application/x-git-upload-pack-request"),
-            )
-            .body(ask.body(listing));
-        let request = with_accept(request, "application/x-git-upload-pack-result");
-        let answer = self
-            .client(remote)?
-            .send(request)
-            .await
-            .map_err(Error::Http)?;
-        if answer.status() != StatusCode::OK {
-            return Err(Error::from_answer(answer).await);
-        }
-        Ok(answer)
-    }
+        .map_err(|error| Error::Storage(std::io::Error::other(error)))?
 }
 
 /// Returns the object to ask for so that the commit comes: itself or the annotated tag that a reference names, or
@@ -204,145 +216,6 @@ fn by_id(listing: &Listing, commit: &str) -> Option<String> {
             .any(|each| listing.can(each))
             .then(|| commit.to_owned()),
     }
-}
-
-fn origin(url: &str) -> &str {
-    let start = url.find("://").map_or(0, |at| at + 3);
-    let end = url[start..].find('/').map_or(url.len(), |at| start + at);
-    &url[..end]
-}
-
-impl Ask {
-    fn body(&self, listing: &Listing) -> Vec<u8> {
-        let mut capabilities = String::new();
-        for each in ["side-band-64k", "ofs-delta", "no-progress"] {
-            if listing.can(each) {
-                capabilities.push(' ');
-                capabilities.push_str(each);
-            }
-        }
-        if listing.can("agent") {
-            capabilities.push_str(concat!(" agent=lockgate/", env!("CARGO_PKG_VERSION")));
-        }
-        let mut body = Vec::new();
-        for (at, object) in self.objects.iter().enumerate() {
-            let capabilities = if at == 0 { capabilities.as_str() } else { "" };
-            packet::put(&mut body, &format!("want {object}{capabilities}\n"));
-        }
-        if self.shallow {
-            packet::put(&mut body, "deepen 1\n");
-        }
-        packet::flush(&mut body);
-        packet::put(&mut body, "done\n");
-        body
-    }
-}
-
-/// The answer to a request for objects, while it arrives.
-struct Receiving {
-    answer: Response,
-    buffer: BytesMut,
-    received: u64,
-    max_bytes: u64,
-}
-
-impl Receiving {
-    async fn run(
-        &mut self,
-        ask: &Ask,
-        banded: bool,
-        pieces: mpsc::Sender<Bytes>,
-    ) -> Result<(), Error> {
-        if ask.shallow {
-            // Which commits are cut off: ours alone.
-            while self.line().await? != Packet::Flush {}
-        }
-        // Nothing is in common, which is said once.
-        while self.line().await?.text() != b"NAK" {}
-        if banded {
-            self.banded(pieces).await
-        } else {
-            self.plain(pieces).await
-        }
-    }
-
-    async fn banded(&mut self, pieces: mpsc::Sender<Bytes>) -> Result<(), Error> {
-        loop {
-            let Packet::Line(line) = self.line().await? else {
-                return Ok(());
-            };
-            match line.first().copied() {
-                Some(BAND_PACK) => hand_over(&pieces, line.slice(1..)).await?,
-                Some(BAND_PROGRESS) => {}
-                Some(BAND_ERROR) => {
-                    let text = String::from_utf8_lossy(&line[1..]);
-                    return Err(Error::Remote(text.trim().to_owned()));
-                }
-                _ => return Err(Error::NotGit("the objects come on an unknown band")),
-            }
-        }
-    }
-
-    async fn plain(&mut self, pieces: mpsc::Sender<Bytes>) -> Result<(), Error> {
-        loop {
-            let piece = self.buffer.split().freeze();
-            if !piece.is_empty() {
-                hand_over(&pieces, piece).await?;
-            }
-            if !self.more().await? {
-                return Ok(());
-            }
-        }
-    }
-
-    async fn line(&mut self) -> Result<Packet, Error> {
-        loop {
-            let taken = packet::take(&mut self.buffer);
-            match taken.map_err(|_| Error::NotGit("the answer is malformed"))? {
-                Some(Packet::Line(line)) if line.starts_with(b"ERR ") => {
-                    let text = String::from_utf8_lossy(&line[4..]);
-                    return Err(Error::Remote(text.trim().to_owned()));
-                }
-                Some(packet) => return Ok(packet),
-                None if self.more().await? => {}
-                None => return Err(Error::NotGit("the answer breaks off")),
-            }
-        }
-    }
-
-    async fn more(&mut self) -> Result<bool, Error> {
-        let Some(chunk) = self.answer.chunk().await.map_err(Error::Http)? else {
-            return Ok(false);
-        };
-        self.received += chunk.len() as u64;
-        if self.received > self.max_bytes {
-            return Err(Error::TooLarge(self.max_bytes));
-        }
-        self.buffer.extend_from_slice(&chunk);
-        Ok(true)
-    }
-}
-
-/// A failure to store is told by the thread that stores; here it only ends the transfer.
-async fn hand_over(pieces: &mpsc::Sender<Bytes>, piece: Bytes) -> Result<(), Error> {
-    let closed = |_| Error::Storage(std::io::ErrorKind::BrokenPipe.into());
-    pieces.send(piece).await.map_err(closed)
-}
-
-/// Writes a pack into a new bare repository.
-fn store(path: &Path, mut pieces: mpsc::Receiver<Bytes>) -> Result<(), Error> {
-    let repository = Repository::init_bare(path).map_err(Error::Objects)?;
-    let database = repository.odb().map_err(Error::Objects)?;
-    let mut pack = database.packwriter().map_err(Error::Objects)?;
-    let mut any = false;
-    while let Some(piece) = pieces.blocking_recv() {
-        any = true;
-        pack.write_all(&piece).map_err(Error::Storage)?;
-    }
-    if any {
-        pack.commit().map_err(Error::Objects)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,56 +1,106 @@
-//! One listing of what a server has.
+//! What a server has: its references, all of them or those that matter.
 
-use std::collections::BTreeMap;
+mod advertised;
 
-use bytes::{Bytes, BytesMut};
-use net_http::{HeaderMap, Request, StatusCode};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use net_http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use select::reference::Ref;
 use tokio::time::{Instant, timeout_at};
 
-use crate::packet::{self, Packet};
-use crate::{Error, Git, Phase, Remote, with_accept};
+pub(crate) use self::advertised::{Advertised, Protocol};
+use self::advertised::{malformed, ref_line};
+use crate::incoming::{Incoming, Source};
+use crate::packet;
+use crate::ssh::{Connection, Kept, SshAddress};
+use crate::{Error, Git, Phase, Remote, SshError, with_accept};
 
 const SERVICE: &str = "info/refs?service=git-upload-pack";
 const ADVERTISEMENT: &str = "application/x-git-upload-pack-advertisement";
-/// Stands for the name where a repository has no reference.
-const NO_REFS: &str = "capabilities^{}";
+const COMMAND: &str = "git-upload-pack";
+/// How we call ourselves.
+pub(crate) const AGENT: &str = concat!("agent=lockgate/", env!("CARGO_PKG_VERSION"));
 
 /// The references of a repository and what its server can do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
-    /// The references in the server's order, `HEAD` first where it has one.
+    /// The references in the server's order. Servers that can tell them apart list only those that were asked for;
+    /// none means that the repository has none at all.
     pub refs: Vec<Ref>,
-    capabilities: BTreeMap<String, String>,
-    /// Where the server redirected the listing to, if it did: the base of the fetch.
-    pub(crate) redirected: Option<String>,
+    pub(crate) server: Arc<Advertised>,
+    /// The connection of the listing, for the fetch.
+    pub(crate) kept: Kept,
 }
 
 impl Listing {
     pub(crate) fn can(&self, capability: &str) -> bool {
-        self.capabilities.contains_key(capability)
+        self.server.can(capability)
+    }
+
+    /// Returns a listing of the same server without references.
+    fn of(server: Arc<Advertised>) -> Self {
+        Self {
+            server,
+            ..Self::default()
+        }
     }
 }
 
 impl Git {
-    /// Asks the server for all references, once.
+    /// Asks the server for its references: those whose full names start with one of `prefixes`, or all where there is
+    /// no prefix or the server cannot tell them apart.
     ///
     /// # Errors
     /// [`Error`], with [`Error::Deadline`] where no whole answer came until `deadline`.
-    pub async fn list(&self, remote: &Remote, deadline: Instant) -> Result<Listing, Error> {
-        match timeout_at(deadline, self.list_unbounded(remote)).await {
+    pub async fn list(
+        &self,
+        remote: &Remote,
+        prefixes: &[String],
+        deadline: Instant,
+    ) -> Result<Listing, Error> {
+        let turn = timeout_at(deadline, self.hosts.turn(remote)).await;
+        let _turn = turn.map_err(|_| Error::Deadline(Phase::Waiting))?;
+        let listing = async {
+            let mut listing = self.list_once(remote, prefixes).await?;
+            if listing.refs.is_empty() && !prefixes.is_empty() {
+                // Nothing of what was asked for, or nothing at all: these are different troubles.
+                listing = self.list_once(remote, &[]).await?;
+            }
+            Ok(listing)
+        };
+        match timeout_at(deadline, listing).await {
             Ok(result) => result,
             Err(_) => Err(Error::Deadline(Phase::Listing)),
         }
     }
 
-    async fn list_unbounded(&self, remote: &Remote) -> Result<Listing, Error> {
+    pub(crate) async fn list_once(
+        &self,
+        remote: &Remote,
+        prefixes: &[String],
+    ) -> Result<Listing, Error> {
+        if remote.is_http() {
+            self.list_http(remote, prefixes).await
+        } else {
+            self.list_ssh(remote, prefixes).await
+        }
+    }
+
+    async fn list_http(&self, remote: &Remote, prefixes: &[String]) -> Result<Listing, Error> {
+        let known = self.remotes.get(remote);
+        if let Some(server) = known.server() {
+            // What it can do was asked before. Should that be wrong by now, it is asked again.
+            if let Ok(listing) = self.list_refs_http(remote, server, prefixes).await {
+                return Ok(listing);
+            }
+            known.forget_server();
+        }
         let asked = format!("{}/{SERVICE}", remote.base());
         let request = Request::get(&asked).auth(remote.auth.clone());
-        let answer = self
-            .client(remote)?
-            .send(with_accept(request, "*/*"))
-            .await
-            .map_err(Error::Http)?;
+        let request = with_accept(with_protocol(request), "*/*");
+        let answer = self.client(remote)?.send(request).await;
+        let answer = answer.map_err(Error::Http)?;
         if answer.status() != StatusCode::OK {
             return Err(Error::from_answer(answer).await);
         }
@@ -59,16 +109,121 @@ impl Git {
                 "the list of references has another content type",
             ));
         }
-        let redirected = answer.url();
-        let max_bytes = self.limits.max_listing_bytes;
-        let body = answer.bytes(max_bytes).await.map_err(Error::Http)?;
-        let mut listing = parse(body)?;
-        listing.redirected = redirected
+        let redirected = answer
+            .url()
             .strip_suffix(&format!("/{SERVICE}"))
             .filter(|base| *base != remote.base())
             .map(str::to_owned);
+        let mut incoming = self.listing_of(Source::Http(Box::new(answer)));
+        let (mut server, refs) = advertisement(&mut incoming).await?;
+        server.redirected = redirected;
+        let server = Arc::new(server);
+        if server.protocol == Protocol::V2 {
+            known.remember_server(Arc::clone(&server));
+            return self.list_refs_http(remote, server, prefixes).await;
+        }
+        let mut listing = Listing::of(server);
+        listing.refs = refs;
         Ok(listing)
     }
+
+    async fn list_refs_http(
+        &self,
+        remote: &Remote,
+        server: Arc<Advertised>,
+        prefixes: &[String],
+    ) -> Result<Listing, Error> {
+        let request = list_refs(&server, prefixes);
+        let source = self.post(remote, &server, request).await?;
+        let mut listing = Listing::of(server);
+        listing.refs = refs(self.listing_of(source).section().await?)?;
+        Ok(listing)
+    }
+
+    /// Sends a request over HTTP. Credentials go only to where the URL leads.
+    pub(crate) async fn post(
+        &self,
+        remote: &Remote,
+        server: &Advertised,
+        body: Vec<u8>,
+    ) -> Result<Source, Error> {
+        let base = server.redirected.as_deref().unwrap_or(remote.base());
+        let same_origin = origin(base) == origin(remote.base());
+        let auth = remote.auth.clone().filter(|_| same_origin);
+        let mut request = Request::new(Method::POST, format!("{base}/{COMMAND}"))
+            .auth(auth)
+            .header(
+                HeaderName::from_static("content-type"),
+                HeaderValue::from_static("application/x-git-upload-pack-request"),
+            )
+            .body(body);
+        if server.protocol == Protocol::V2 {
+            request = with_protocol(request);
+        }
+        let request = with_accept(request, "application/x-git-upload-pack-result");
+        let answer = self.client(remote)?.send(request).await;
+        let answer = answer.map_err(Error::Http)?;
+        if answer.status() != StatusCode::OK {
+            return Err(Error::from_answer(answer).await);
+        }
+        Ok(Source::Http(Box::new(answer)))
+    }
+
+    async fn list_ssh(&self, remote: &Remote, prefixes: &[String]) -> Result<Listing, Error> {
+        let (mut incoming, server, mut found, kept) =
+            self.open_ssh(remote, &Kept::default()).await?;
+        if server.protocol == Protocol::V2 {
+            incoming.send(list_refs(&server, prefixes)).await?;
+            found = refs(incoming.section().await?)?;
+        }
+        let mut bye = Vec::new();
+        packet::flush(&mut bye);
+        // The host may have ended it already.
+        incoming.send(bye).await.ok();
+        incoming.close().await;
+        Ok(Listing {
+            refs: found,
+            server: Arc::new(server),
+            kept,
+        })
+    }
+
+    /// Starts the server's side over SSH and reads what it can do; on the connection that was kept, or a new one.
+    pub(crate) async fn open_ssh(
+        &self,
+        remote: &Remote,
+        kept: &Kept,
+    ) -> Result<(Incoming, Advertised, Vec<Ref>, Kept), Error> {
+        let access = remote.ssh.as_ref().ok_or(SshError::NoCredentials)?;
+        let address = SshAddress::parse(&remote.url)?;
+        let command = address.command(COMMAND);
+        let reused = match &kept.0 {
+            // Some hosts serve one command a connection.
+            Some(connection) => connection.run(&command).await.ok(),
+            None => None,
+        };
+        let session = if let Some(session) = reused {
+            session
+        } else {
+            let fresh = Connection::open(&address, access, &self.algorithms).await?;
+            Arc::new(fresh).run(&command).await?
+        };
+        let kept = Kept(Some(session.connection()));
+        let mut incoming = self.listing_of(Source::Ssh(Box::new(session)));
+        let (server, refs) = advertisement(&mut incoming).await?;
+        Ok((incoming, server, refs, kept))
+    }
+
+    fn listing_of(&self, source: Source) -> Incoming {
+        Incoming::new(source, Phase::Listing, self.limits.max_listing_bytes)
+    }
+}
+
+fn with_protocol(request: Request) -> Request {
+    request.header(
+        HeaderName::from_static("git-protocol"),
+        HeaderValue::from_static("version=2"),
+    )
 }
 
 fn is_git(headers: &HeaderMap) -> bool {
@@ -78,161 +233,65 @@ fn is_git(headers: &HeaderMap) -> bool {
     content_type.is_some_and(|content_type| content_type.starts_with(ADVERTISEMENT))
 }
 
-fn parse(body: Bytes) -> Result<Listing, Error> {
-    let mut buffer = BytesMut::from(body);
-    let mut listing = Listing::default();
-    let mut first = true;
-    let mut ended = false;
-    while let Some(packet) = packet::take(&mut buffer).map_err(|_| malformed())? {
-        let text = packet.text();
-        match &packet {
-            Packet::Flush => ended = true,
-            Packet::Line(_) if text.starts_with(b"# service=") => {}
-            Packet::Line(_) if text.starts_with(b"ERR ") => {
-                return Err(Error::Remote(
-                    String::from_utf8_lossy(&text[4..]).into_owned(),
-                ));
-            }
-            Packet::Line(_) if text.starts_with(b"shallow ") => {}
-            Packet::Line(_) => {
-                let mut halves = text.splitn(2, |byte| *byte == 0);
-                let line = halves.next().unwrap_or_default();
-                if let Some(capabilities) = halves.next().filter(|_| first) {
-                    listing.capabilities = read_capabilities(capabilities);
-                }
-                first = false;
-                ended = false;
-                add(&mut listing, line)?;
-            }
-        }
-    }
-    if !ended || !buffer.is_empty() {
-        return Err(Error::NotGit("the list of references breaks off"));
-    }
-    match listing
-        .capabilities
-        .get("object-format")
-        .map(String::as_str)
+fn origin(url: &str) -> &str {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let end = url[start..].find('/').map_or(url.len(), |at| start + at);
+    &url[..end]
+}
+
+/// Reads what a server says first. Over HTTP, a section that names the service may come before it.
+async fn advertisement(incoming: &mut Incoming) -> Result<(Advertised, Vec<Ref>), Error> {
+    let mut lines = incoming.section().await?;
+    if lines
+        .first()
+        .is_some_and(|line| line.starts_with(b"# service="))
     {
-        None | Some("sha1") => Ok(listing),
-        Some(other) => Err(Error::ObjectFormat(other.to_owned())),
+        lines = incoming.section().await?;
     }
+    advertised::read(lines)
 }
 
-fn malformed() -> Error {
-    Error::NotGit("the list of references is malformed")
+/// Returns a request for references.
+fn list_refs(server: &Advertised, prefixes: &[String]) -> Vec<u8> {
+    let mut body = Vec::new();
+    packet::put(&mut body, "command=ls-refs\n");
+    if server.can("agent") {
+        packet::put(&mut body, AGENT);
+    }
+    if server.can("object-format") {
+        packet::put(&mut body, "object-format=sha1");
+    }
+    packet::delimiter(&mut body);
+    packet::put(&mut body, "peel\n");
+    for prefix in prefixes {
+        packet::put(&mut body, &format!("ref-prefix {prefix}\n"));
+    }
+    packet::flush(&mut body);
+    body
 }
 
-fn add(listing: &mut Listing, line: &[u8]) -> Result<(), Error> {
-    let line = String::from_utf8_lossy(line);
-    let (id, name) = line.split_once(' ').ok_or_else(malformed)?;
-    if !id.bytes().all(|byte| byte.is_ascii_hexdigit()) || !matches!(id.len(), 40 | 64) {
-        return Err(malformed());
-    }
-    if name == NO_REFS {
-        return Ok(());
-    }
-    if let Some(tag) = name.strip_suffix("^{}") {
-        if let Some(last) = listing.refs.last_mut().filter(|last| last.name == tag) {
-            last.peeled = Some(id.to_owned());
+/// Reads references as version 2 lists them.
+fn refs(lines: Vec<Bytes>) -> Result<Vec<Ref>, Error> {
+    let mut refs = Vec::new();
+    for line in lines {
+        let text = String::from_utf8_lossy(packet::trimmed(&line)).into_owned();
+        let mut words = text.split(' ');
+        let (Some(id), Some(name)) = (words.next(), words.next()) else {
+            return Err(malformed());
+        };
+        if id == "unborn" {
+            continue;
         }
-        return Ok(());
+        let mut found = ref_line(id, name)?;
+        for word in words {
+            if let Some(peeled) = word.strip_prefix("peeled:") {
+                found.peeled = Some(ref_line(peeled, name)?.object);
+            }
+        }
+        refs.push(found);
     }
-    listing.refs.push(Ref {
-        name: name.to_owned(),
-        object: id.to_owned(),
-        peeled: None,
-    });
-    Ok(())
-}
-
-fn read_capabilities(text: &[u8]) -> BTreeMap<String, String> {
-    String::from_utf8_lossy(text)
-        .split_ascii_whitespace()
-        .map(|each| each.split_once('=').unwrap_or((each, "")))
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect()
+    Ok(refs)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const A: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-    const B: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
-
-    fn body(lines: &[&str]) -> Bytes {
-        let mut out = Vec::new();
-        packet::put(&mut out, "# service=git-upload-pack\n");
-        packet::flush(&mut out);
-        for line in lines {
-            packet::put(&mut out, line);
-        }
-        packet::flush(&mut out);
-        out.into()
-    }
-
-    #[test]
-    fn references_tags_and_capabilities_are_read() {
-        let listing = parse(body(&[
-            &format!("{A} HEAD\0shallow allow-tip-sha1-in-want agent=git/2\n"),
-            &format!("{A} refs/heads/main\n"),
-            &format!("{B} refs/tags/v1\n"),
-            &format!("{A} refs/tags/v1^{{}}\n"),
-        ]))
-        .unwrap();
-        let names: Vec<_> = listing.refs.iter().map(|each| each.name.as_str()).collect();
-        assert_eq!(names, ["HEAD", "refs/heads/main", "refs/tags/v1"]);
-        assert_eq!(listing.refs[2].object, B);
-        assert_eq!(listing.refs[2].peeled.as_deref(), Some(A));
-        assert!(listing.can("shallow") && !listing.can("filter"));
-    }
-
-    #[test]
-    fn empty_repository_has_no_reference() {
-        let zero = "0".repeat(40);
-        let listing = parse(body(&[&format!("{zero} capabilities^{{}}\0shallow\n")])).unwrap();
-        assert_eq!(listing.refs, []);
-        assert!(listing.can("shallow"));
-        assert_eq!(parse(body(&[])).unwrap().refs, []);
-    }
-
-    #[test]
-    fn other_object_formats_are_refused_by_name() {
-        let line = format!("{} HEAD\0object-format=sha256\n", "a".repeat(64));
-        let error = parse(body(&[&line])).unwrap_err();
-        assert_eq!(error.to_string(), "object format 'sha256' is not supported");
-    }
-
-    #[test]
-    fn listings_that_break_off_or_are_malformed_are_refused() {
-        let whole = body(&[&format!("{A} HEAD\0shallow\n")]);
-        for cut in [whole.len() - 4, whole.len() - 1, whole.len() - 10] {
-            assert!(
-                matches!(parse(whole.slice(..cut)), Err(Error::NotGit(_))),
-                "{cut}"
-            );
-        }
-        for line in ["nonsense\n", "xyz HEAD\n"] {
-            assert!(
-                matches!(parse(body(&[line])), Err(Error::NotGit(_))),
-                "{line}"
-            );
-        }
-        let error = parse(body(&["ERR access denied\n"])).unwrap_err();
-        assert_eq!(error.to_string(), "remote error: access denied");
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn any_bytes_give_a_listing_or_an_error(bytes: Vec<u8>) {
-            drop(parse(bytes.into()));
-        }
-
-        #[test]
-        fn any_lines_give_a_listing_or_an_error(lines in proptest::collection::vec(".{0,60}", 0..6)) {
-            let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-            drop(parse(body(&lines)));
-        }
-    }
-}
+mod tests;

@@ -10,18 +10,20 @@ const MAX: usize = 65_520;
 /// One packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Packet {
-    /// `0000`: the end of a section.
+    /// `0000`: the end of what was asked for.
     Flush,
+    /// `0001`: the end of a section.
+    Delimiter,
     /// Anything else, without its length.
     Line(Bytes),
 }
 
 impl Packet {
-    /// Returns the payload without a line feed at its end; empty for a flush.
+    /// Returns the payload without a line feed at its end; empty for the others.
     pub(crate) fn text(&self) -> &[u8] {
         match self {
-            Self::Flush => &[],
-            Self::Line(line) => line.strip_suffix(b"\n").unwrap_or(line),
+            Self::Flush | Self::Delimiter => &[],
+            Self::Line(line) => trimmed(line),
         }
     }
 }
@@ -46,6 +48,10 @@ pub(crate) fn take(buffer: &mut BytesMut) -> Result<Option<Packet>, Malformed> {
             buffer.advance(4);
             Ok(Some(Packet::Flush))
         }
+        1 => {
+            buffer.advance(4);
+            Ok(Some(Packet::Delimiter))
+        }
         4..=MAX if buffer.len() < length => Ok(None),
         4..=MAX => {
             let mut packet = buffer.split_to(length);
@@ -56,6 +62,11 @@ pub(crate) fn take(buffer: &mut BytesMut) -> Result<Option<Packet>, Malformed> {
     }
 }
 
+/// Returns a line without a line feed at its end.
+pub(crate) fn trimmed(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\n").unwrap_or(line)
+}
+
 /// Appends a packet.
 pub(crate) fn put(out: &mut Vec<u8>, line: &str) {
     out.extend_from_slice(format!("{:04x}{line}", line.len() + 4).as_bytes());
@@ -64,6 +75,11 @@ pub(crate) fn put(out: &mut Vec<u8>, line: &str) {
 /// Appends a flush.
 pub(crate) fn flush(out: &mut Vec<u8>) {
     out.extend_from_slice(b"0000");
+}
+
+/// Appends the end of a section.
+pub(crate) fn delimiter(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"0001");
 }
 
 #[cfg(test)]
@@ -85,9 +101,10 @@ mod tests {
         put(&mut out, "want abc\n");
         flush(&mut out);
         put(&mut out, "");
-        assert_eq!(out, b"000dwant abc\n00000004");
+        delimiter(&mut out);
+        assert_eq!(out, b"000dwant abc\n000000040001");
         let packets = all(&out).unwrap();
-        assert_eq!(packets.len(), 3);
+        assert_eq!(packets[3..], [Packet::Delimiter]);
         assert_eq!(packets[0].text(), b"want abc");
         assert_eq!(packets[1], Packet::Flush);
         assert_eq!(packets[2], Packet::Line(Bytes::new()));
@@ -102,7 +119,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_packet_are_refused() {
-        for bytes in ["<html>", "0001", "0003", "ffff", "+00a"] {
+        for bytes in ["<html>", "0002", "0003", "ffff", "+00a"] {
             assert_eq!(all(bytes.as_bytes()), Err(Malformed), "{bytes}");
         }
     }

@@ -1,12 +1,15 @@
 //! The files of one fetched commit, read straight from its objects.
 
+use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 
 use git2::{ErrorCode, ObjectType, Oid, Repository, Tree};
 use select::{IGNORE_FILE, IgnoreRules};
-use tempfile::TempDir;
 
 use crate::Error;
+use crate::objects::Objects;
+use crate::signed::{Signed, Tag};
 
 const MODE_EXECUTABLE: i32 = 0o100_755;
 const MODE_SYMLINK: i32 = 0o120_000;
@@ -15,11 +18,14 @@ const MAX_DEPTH: usize = 2048;
 /// How much of one `.sourceignore` is read.
 const MAX_IGNORE_BYTES: usize = 1 << 20;
 
-/// One commit without its history, in a repository that is removed with it.
+/// One commit, and those of its submodules that were fetched too.
 pub struct Snapshot {
-    repository: Repository,
-    commit: Oid,
-    _directory: TempDir,
+    pub(crate) repository: Repository,
+    pub(crate) commit: Oid,
+    /// The submodules, by their paths.
+    pub(crate) modules: BTreeMap<String, Self>,
+    /// Stay for as long as they are read.
+    _objects: Arc<Objects>,
 }
 
 impl std::fmt::Debug for Snapshot {
@@ -72,8 +78,8 @@ pub enum WalkError {
 }
 
 impl Snapshot {
-    pub(crate) fn open(directory: TempDir, commit: &str) -> Result<Self, Error> {
-        let repository = Repository::open_bare(directory.path()).map_err(Error::Objects)?;
+    pub(crate) fn open(objects: Arc<Objects>, commit: &str) -> Result<Self, Error> {
+        let repository = Repository::open_bare(objects.path()).map_err(Error::Objects)?;
         let missing = || Error::CommitNotFound(commit.to_owned());
         let id = Oid::from_str(commit).map_err(|_| missing())?;
         let found = repository.find_commit(id).map(|_| ());
@@ -84,8 +90,47 @@ impl Snapshot {
         Ok(Self {
             repository,
             commit: id,
-            _directory: directory,
+            modules: BTreeMap::new(),
+            _objects: objects,
         })
+    }
+
+    /// Returns whether an object is here.
+    pub(crate) fn has(&self, object: &str) -> bool {
+        let found =
+            Oid::from_str(object).and_then(|id| self.repository.odb().map(|odb| odb.exists(id)));
+        found.unwrap_or_default()
+    }
+
+    /// Returns the commit as it was signed.
+    ///
+    /// # Errors
+    /// [`WalkError::Objects`].
+    pub fn signed_commit(&self) -> Result<Signed, WalkError> {
+        let database = self.repository.odb().map_err(WalkError::Objects)?;
+        let object = database.read(self.commit).map_err(WalkError::Objects)?;
+        Ok(Signed::commit(object.data()))
+    }
+
+    /// Returns the annotated tag with this id; `None` where the id names something else, as a lightweight tag does.
+    ///
+    /// # Errors
+    /// [`WalkError::Objects`].
+    pub fn tag(&self, id: &str) -> Result<Option<Tag>, WalkError> {
+        let id = Oid::from_str(id).map_err(WalkError::Objects)?;
+        let database = self.repository.odb().map_err(WalkError::Objects)?;
+        let object = database.read(id).map_err(WalkError::Objects)?;
+        if object.kind() != ObjectType::Tag {
+            return Ok(None);
+        }
+        // A tag may be of another tag. What counts is what the last one names.
+        let found = self.repository.find_tag(id).map_err(WalkError::Objects)?;
+        let target = found.into_object().peel_to_commit();
+        let is_of_commit = target.is_ok_and(|target| target.id() == self.commit);
+        Ok(Some(Tag {
+            signed: Signed::tag(object.data()),
+            is_of_commit,
+        }))
     }
 
     /// Returns the commit's message.
@@ -118,10 +163,10 @@ impl Snapshot {
     /// # Errors
     /// [`WalkError`].
     pub fn read_ignore_files(&self, rules: &mut IgnoreRules) -> Result<(), WalkError> {
-        self.find_ignore_files(&self.root()?, &mut String::new(), 0, rules)
+        self.find_ignore_files(&self.root()?, (0, &mut String::new()), 0, rules)
     }
 
-    fn root(&self) -> Result<Tree<'_>, WalkError> {
+    pub(crate) fn root(&self) -> Result<Tree<'_>, WalkError> {
         let commit = self
             .repository
             .find_commit(self.commit)
@@ -132,7 +177,7 @@ impl Snapshot {
     fn find_ignore_files(
         &self,
         tree: &Tree<'_>,
-        directory: &mut String,
+        (own, directory): (usize, &mut String),
         depth: usize,
         rules: &mut IgnoreRules,
     ) -> Result<(), WalkError> {
@@ -158,12 +203,21 @@ impl Snapshot {
                         .repository
                         .find_tree(entry.id())
                         .map_err(WalkError::Objects)?;
-                    let length = directory.len();
-                    if length > 0 {
-                        directory.push('/');
+                    let length = enter(directory, &name);
+                    self.find_ignore_files(&tree, (own, directory), depth + 1, rules)?;
+                    directory.truncate(length);
+                }
+                Some(ObjectType::Commit) => {
+                    let length = enter(directory, &name);
+                    if let Some(module) = self.modules.get(&directory[own..]) {
+                        let within = directory.len() + 1;
+                        module.find_ignore_files(
+                            &module.root()?,
+                            (within, directory),
+                            depth + 1,
+                            rules,
+                        )?;
                     }
-                    directory.push_str(&name);
-                    self.find_ignore_files(&tree, directory, depth + 1, rules)?;
                     directory.truncate(length);
                 }
                 _ => {}
@@ -176,8 +230,8 @@ impl Snapshot {
     /// directory before what it holds, the root first.
     ///
     /// `only` names the directories that are checked out, relative to the root; empty means everything. A directory
-    /// that is left out may still have entries handed out. Symbolic links are counted, submodules are empty
-    /// directories.
+    /// that is left out may still have entries handed out. Symbolic links are counted; submodules
+    /// that were not fetched are empty directories.
     ///
     /// # Errors
     /// [`WalkError`].
@@ -190,8 +244,7 @@ impl Snapshot {
         let root = self.root()?;
         let only: Vec<String> = only.iter().map(|path| clean(path)).collect();
         for path in only.iter().filter(|path| !path.is_empty()) {
-            let found = root.get_path(std::path::Path::new(path));
-            if !found.is_ok_and(|entry| entry.kind() == Some(ObjectType::Tree)) {
+            if !self.has_directory(&root, path)? {
                 return Err(WalkError::NoSuchDirectory(path.clone()));
             }
         }
@@ -202,16 +255,42 @@ impl Snapshot {
             only
         };
         let mut walk = Walk {
-            snapshot: self,
             rules,
             only,
             sink,
             skipped: Skipped::default(),
         };
         (walk.sink)(Entry::Directory(b"."))?;
-        walk.tree(&root, &mut Vec::new(), 0)?;
+        walk.tree((self, 0), &root, &mut Vec::new(), 0)?;
         Ok(walk.skipped)
     }
+}
+
+impl Snapshot {
+    /// Says whether there is a directory, be it of a submodule.
+    fn has_directory(&self, root: &Tree<'_>, path: &str) -> Result<bool, WalkError> {
+        if let Ok(entry) = root.get_path(std::path::Path::new(path)) {
+            return Ok(entry.kind() != Some(ObjectType::Blob));
+        }
+        let within = self.modules.iter().find_map(|(at, module)| {
+            let rest = path.strip_prefix(at.as_str())?.strip_prefix('/')?;
+            Some((module, rest))
+        });
+        match within {
+            Some((module, rest)) => module.has_directory(&module.root()?, rest),
+            None => Ok(false),
+        }
+    }
+}
+
+/// Appends a name to a path. Returns the length before.
+fn enter(directory: &mut String, name: &str) -> usize {
+    let length = directory.len();
+    if length > 0 {
+        directory.push('/');
+    }
+    directory.push_str(name);
+    length
 }
 
 /// Returns the path without `.` parts and slashes too many.
@@ -221,7 +300,6 @@ fn clean(path: &str) -> String {
 }
 
 struct Walk<'a> {
-    snapshot: &'a Snapshot,
     rules: &'a IgnoreRules,
     only: Vec<String>,
     sink: &'a mut dyn FnMut(Entry<'_>) -> io::Result<()>,
@@ -229,7 +307,14 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn tree(&mut self, tree: &Tree<'_>, path: &mut Vec<u8>, depth: usize) -> Result<(), WalkError> {
+    /// Walks a tree of a snapshot, whose own paths start at `own`.
+    fn tree(
+        &mut self,
+        (snapshot, own): (&Snapshot, usize),
+        tree: &Tree<'_>,
+        path: &mut Vec<u8>,
+        depth: usize,
+    ) -> Result<(), WalkError> {
         if depth > MAX_DEPTH {
             return Err(WalkError::TooDeep);
         }
@@ -242,7 +327,7 @@ impl Walk<'_> {
                 path.push(b'/');
             }
             path.extend_from_slice(entry.name_bytes());
-            self.entry(&entry, path, depth)?;
+            self.entry((snapshot, own), &entry, path, depth)?;
             path.truncate(length);
         }
         Ok(())
@@ -250,12 +335,13 @@ impl Walk<'_> {
 
     fn entry(
         &mut self,
+        (snapshot, own): (&Snapshot, usize),
         entry: &git2::TreeEntry<'_>,
         path: &mut Vec<u8>,
         depth: usize,
     ) -> Result<(), WalkError> {
         let text = String::from_utf8_lossy(path).into_owned();
-        let repository = &self.snapshot.repository;
+        let repository = &snapshot.repository;
         match entry.kind() {
             Some(ObjectType::Tree) if self.leads_somewhere(&text) => {
                 if !self.rules.excludes(&text, true) {
@@ -264,13 +350,20 @@ impl Walk<'_> {
                 let tree = repository
                     .find_tree(entry.id())
                     .map_err(WalkError::Objects)?;
-                self.tree(&tree, path, depth + 1)
+                self.tree((snapshot, own), &tree, path, depth + 1)
             }
-            Some(ObjectType::Commit) if self.is_inside(&text) => {
+            Some(ObjectType::Commit) if self.leads_somewhere(&text) => {
                 if !self.rules.excludes(&text, true) {
                     (self.sink)(Entry::Directory(path))?;
                 }
-                Ok(())
+                let own_path = String::from_utf8_lossy(&path[own..]);
+                match snapshot.modules.get(&*own_path) {
+                    Some(module) => {
+                        let within = path.len() + 1;
+                        self.tree((module, within), &module.root()?, path, depth + 1)
+                    }
+                    None => Ok(()),
+                }
             }
             Some(ObjectType::Blob) if self.is_inside(&text) => {
                 if self.rules.excludes(&text, false) {

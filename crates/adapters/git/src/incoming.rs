@@ -1,0 +1,128 @@
+//! The packets of one answer, while it arrives over HTTP or SSH.
+
+use bytes::{Bytes, BytesMut};
+use net_http::Response;
+
+use crate::packet::{self, Packet};
+use crate::ssh::Session;
+use crate::{Error, Phase};
+
+/// Where an answer comes from.
+#[derive(Debug)]
+pub(crate) enum Source {
+    Http(Box<Response>),
+    Ssh(Box<Session>),
+}
+
+impl Source {
+    async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
+        match self {
+            Self::Http(response) => response.chunk().await.map_err(Error::Http),
+            Self::Ssh(session) => session.chunk().await,
+        }
+    }
+}
+
+/// An answer that is read packet by packet.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    source: Source,
+    buffer: BytesMut,
+    received: u64,
+    max_bytes: u64,
+    phase: Phase,
+}
+
+impl Incoming {
+    pub(crate) fn new(source: Source, phase: Phase, max_bytes: u64) -> Self {
+        Self {
+            source,
+            buffer: BytesMut::new(),
+            received: 0,
+            max_bytes,
+            phase,
+        }
+    }
+
+    /// Says what comes from now on, and how much of it may.
+    pub(crate) fn expect(&mut self, phase: Phase, max_bytes: u64) {
+        self.phase = phase;
+        self.max_bytes = self.received.saturating_add(max_bytes);
+    }
+
+    /// Waits for the next packet; one in which the server refuses becomes its error.
+    pub(crate) async fn packet(&mut self) -> Result<Packet, Error> {
+        loop {
+            let taken = packet::take(&mut self.buffer);
+            match taken.map_err(|_| Error::NotGit(self.malformed()))? {
+                Some(Packet::Line(line)) if line.starts_with(b"ERR ") => {
+                    let text = String::from_utf8_lossy(&line[4..]);
+                    return Err(Error::Remote(text.trim().to_owned()));
+                }
+                Some(packet) => return Ok(packet),
+                None if self.more().await? => {}
+                None => return Err(Error::NotGit(self.broken_off())),
+            }
+        }
+    }
+
+    /// Waits for all lines up to the end of the section.
+    pub(crate) async fn section(&mut self) -> Result<Vec<Bytes>, Error> {
+        let mut lines = Vec::new();
+        loop {
+            match self.packet().await? {
+                Packet::Line(line) => lines.push(line),
+                Packet::Flush | Packet::Delimiter => return Ok(lines),
+            }
+        }
+    }
+
+    /// Waits for bytes that are in no packet; `None` at the end.
+    pub(crate) async fn piece(&mut self) -> Result<Option<Bytes>, Error> {
+        if self.buffer.is_empty() && !self.more().await? {
+            return Ok(None);
+        }
+        Ok(Some(self.buffer.split().freeze()))
+    }
+
+    /// Sends another request on a connection that stays open; nothing over HTTP.
+    pub(crate) async fn send(&mut self, request: Vec<u8>) -> Result<(), Error> {
+        match &mut self.source {
+            Source::Http(_) => Ok(()),
+            Source::Ssh(session) => session.send(request).await,
+        }
+    }
+
+    /// Says that nothing more will be asked.
+    pub(crate) async fn close(self) {
+        if let Source::Ssh(session) = self.source {
+            session.close().await;
+        }
+    }
+
+    async fn more(&mut self) -> Result<bool, Error> {
+        let Some(chunk) = self.source.chunk().await? else {
+            return Ok(false);
+        };
+        self.received += chunk.len() as u64;
+        if self.received > self.max_bytes {
+            return Err(Error::TooLarge(self.max_bytes));
+        }
+        self.buffer.extend_from_slice(&chunk);
+        Ok(true)
+    }
+
+    fn malformed(&self) -> &'static str {
+        match self.phase {
+            Phase::Fetching => "the answer is malformed",
+            Phase::Listing | Phase::Waiting => "the list of references is malformed",
+        }
+    }
+
+    fn broken_off(&self) -> &'static str {
+        match self.phase {
+            Phase::Fetching => "the answer breaks off",
+            Phase::Listing | Phase::Waiting => "the list of references breaks off",
+        }
+    }
+}
