@@ -11,6 +11,7 @@ mod include;
 mod interrupt;
 mod plan;
 mod report;
+mod verify;
 
 use std::sync::Arc;
 use std::time::Duration;

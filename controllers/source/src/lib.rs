@@ -11,7 +11,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow};
 use artifact::{Storage, gc::Retention, storage::advertised_address};
 use futures::FutureExt;
-use git::{Git, Workspace};
+use git::{Git, SshAlgorithms, Workspace};
 use net_http::{Clients, Environment};
 use runtime::{Kind, Server, run::Context, run::Controller, run::Parts};
 
@@ -41,7 +41,8 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
     let clients = Arc::new(Clients::new(user_agent, environment));
     let workspace = Workspace::open(&std::env::temp_dir())
         .context("failed to create temporary working directory")?;
-    let git = Git::new(clients, workspace.path(), git::Limits::default());
+    let git =
+        Git::new(clients, workspace.path(), git::Limits::default()).with_ssh(algorithms(&args)?);
     let repositories = GitRepositories::new(
         context.client.clone(),
         git,
@@ -54,6 +55,24 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
         kinds: vec![Kind::new(repositories)],
         servers: vec![file_server(&args, &storage).await?],
     })
+}
+
+/// Reads which algorithms SSH may use. One that is not known here is passed over where there is another.
+fn algorithms(args: &Args) -> anyhow::Result<SshAlgorithms> {
+    let algorithms = SshAlgorithms {
+        key_exchange: args.ssh_kex_algos.clone(),
+        host_keys: args.ssh_hostkey_algos.clone(),
+    };
+    let unknown = algorithms.unknown();
+    for list in [&algorithms.key_exchange, &algorithms.host_keys] {
+        if !list.is_empty() && list.iter().all(|name| unknown.contains(&name.as_str())) {
+            return Err(anyhow!("no SSH algorithm of {list:?} is supported"));
+        }
+    }
+    for name in unknown {
+        tracing::warn!(name, "SSH algorithm is not supported");
+    }
+    Ok(algorithms)
 }
 
 fn storage(args: &Args) -> anyhow::Result<Storage> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use git::{SocksProxy, SshAccess};
 use k8s_openapi::ByteString;
 use net_http::{Auth, ClientConfig, Identity, Proxy, Redactor};
 
@@ -38,6 +39,14 @@ pub(super) enum AccessError {
     },
     #[error("secret '{secret}': key '{key}' is not text")]
     NotText { secret: String, key: &'static str },
+    #[error("invalid 'ssh' auth option: '{0}' is required")]
+    Required(&'static str),
+    #[error(
+        "SSH identity key is encrypted but no 'password' field was provided in the secret '{0}'"
+    )]
+    Encrypted(String),
+    #[error("proxy: unknown scheme: {0}")]
+    SshProxy(String),
     #[error("secret '{0}': key 'address' not found")]
     NoProxyAddress(String),
     #[error("secret '{0}': proxy address is empty")]
@@ -126,6 +135,9 @@ impl Access {
     ) -> Result<Self, AccessError> {
         let empty = SecretData::new();
         let (name, data) = secret.unwrap_or(("", &empty));
+        if address.scheme == "ssh" {
+            return Self::over_ssh(address, name, data, &proxy);
+        }
         let auth = auth(address, name, data)?;
         let bytes = |key: &str| data.get(key).map(|value| value.0.clone());
         let identity = match (bytes("tls.crt"), bytes("tls.key")) {
@@ -166,6 +178,51 @@ impl Access {
                 url: address.url.clone(),
                 auth,
                 http,
+                ssh: None,
+            },
+            redactor,
+        })
+    }
+
+    /// Keys: `identity`, `known_hosts`, and `password` where the identity is encrypted.
+    fn over_ssh(
+        address: &Address,
+        name: &str,
+        data: &SecretData,
+        proxy: &Proxy,
+    ) -> Result<Self, AccessError> {
+        let required = |key| text(name, data, key)?.ok_or(AccessError::Required(key));
+        let ssh = SshAccess {
+            identity: required("identity")?,
+            known_hosts: required("known_hosts")?,
+            passphrase: text(name, data, "password")?,
+            proxy: socks(proxy)?,
+        };
+        if ssh.passphrase.is_none() && ssh.is_encrypted() {
+            return Err(AccessError::Encrypted(name.to_owned()));
+        }
+        let mut redactor = Redactor::default();
+        let through = ssh
+            .proxy
+            .as_ref()
+            .and_then(|proxy| proxy.credentials.as_ref());
+        let hidden = [
+            ssh.passphrase.as_ref(),
+            through.map(|(_, password)| password),
+        ];
+        for secret in hidden.into_iter().flatten() {
+            redactor.add(secret);
+        }
+        // The user is no secret, and the host has to be told.
+        let url = match &address.username {
+            Some(user) => address.url.replacen("://", &format!("://{user}@"), 1),
+            None => address.url.clone(),
+        };
+        Ok(Self {
+            remote: git::Remote {
+                url,
+                ssh: Some(ssh),
+                ..git::Remote::default()
             },
             redactor,
         })
@@ -174,6 +231,27 @@ impl Access {
     /// Returns a text without any of the credentials.
     pub(super) fn redact(&self, text: &str) -> String {
         self.redactor.redact(text)
+    }
+}
+
+/// Returns the proxy for SSH, which goes through SOCKS only.
+fn socks(proxy: &Proxy) -> Result<Option<SocksProxy>, AccessError> {
+    let Proxy::Explicit { url, credentials } = proxy else {
+        return Ok(None);
+    };
+    match url.split_once("://") {
+        Some(("socks5", address)) => {
+            let address = address.trim_end_matches('/');
+            let address = address.rsplit_once('@').map_or(address, |(_, host)| host);
+            Ok(Some(SocksProxy {
+                address: address.to_owned(),
+                credentials: credentials.clone(),
+            }))
+        }
+        other => {
+            let scheme = other.map_or("", |(scheme, _)| scheme);
+            Err(AccessError::SshProxy(scheme.to_owned()))
+        }
     }
 }
 
@@ -320,6 +398,48 @@ mod tests {
         assert_eq!(
             access("https://host/x", &[("tls.crt", "c")]).unwrap_err(),
             "invalid 'https' auth option: 'tls.crt' requires 'tls.key' to be set"
+        );
+    }
+
+    /// covers: SC-098
+    #[test]
+    fn ssh_needs_a_key_known_hosts_and_the_user_of_the_url() {
+        let both = [("identity", "key"), ("known_hosts", "host key")];
+        let url = |url: &str| access(url, &both).unwrap().remote.url;
+        assert_eq!(url("ssh://me@host/x"), "ssh://me@host/x");
+        assert_eq!(url("ssh://host/x"), "ssh://host/x");
+        assert_eq!(url("ssh://me:s3cret@host:22/x"), "ssh://me@host:22/x");
+        for (pairs, missing) in [
+            (&[][..], "identity"),
+            (&both[..1], "known_hosts"),
+            (&both[1..], "identity"),
+        ] {
+            let error = access("ssh://host/x", pairs).unwrap_err();
+            assert_eq!(
+                error,
+                format!("invalid 'ssh' auth option: '{missing}' is required")
+            );
+        }
+        let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\n";
+        let pairs = [("identity", encrypted), ("known_hosts", "x")];
+        assert_eq!(
+            access("ssh://host/x", &pairs).unwrap_err(),
+            "SSH identity key is encrypted but no 'password' field was provided in the secret 'ns/s'"
+        );
+        access("ssh://host/x", &[pairs[0], pairs[1], ("password", "p")]).unwrap();
+        let through = |url: &str| {
+            let proxy = Proxy::Explicit {
+                url: url.into(),
+                credentials: None,
+            };
+            let address = Address::parse("ssh://host/x").unwrap();
+            let access = Access::new(&address, Some(("ns/s", &data(&both))), proxy);
+            access.map(|access| access.remote.ssh.unwrap().proxy.unwrap().address)
+        };
+        assert_eq!(through("socks5://u:p@proxy:1080/").unwrap(), "proxy:1080");
+        assert_eq!(
+            through("http://proxy").unwrap_err().to_string(),
+            "proxy: unknown scheme: http"
         );
     }
 

@@ -1,5 +1,6 @@
 //! Fetches the commit and stores its files as the new artifact.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
@@ -9,12 +10,13 @@ use artifact::ArchiveWriter;
 use artifact::storage::{ArtifactPath, Stored, WriteError};
 use git::{Entry, Skipped, Snapshot, WalkError};
 use kube::ResourceExt;
-use runtime::{Change, Failure, Progress};
+use runtime::{Change, Failure, Note, Progress};
 use select::IgnoreRules;
 
-use super::failure::{GIT_FAILED, chain, checkout, fetch, storage};
+use super::failure::{GIT_FAILED, chain, checkout, fetch, storage, untrusted};
 use super::include::{Laid, Overlay};
 use super::plan::Plan;
+use super::verify::{Trust, Verified};
 use super::{ARTIFACT_OUTDATED, GitRepositories, KIND};
 
 /// What came of a run.
@@ -24,6 +26,8 @@ pub enum Outcome {
     Unchanged {
         /// The artifact, with today's address.
         artifact: Artifact,
+        /// What was verified in this run.
+        verified: Option<Verified>,
     },
     /// A new artifact is in the storage.
     Stored {
@@ -33,6 +37,8 @@ pub enum Outcome {
         message: String,
         /// The artifacts that it includes, in the order of `spec.include`.
         included: Vec<Artifact>,
+        /// What was verified in this run.
+        verified: Option<Verified>,
     },
 }
 
@@ -50,26 +56,16 @@ impl GitRepositories {
         plan: Plan,
         progress: &Progress,
     ) -> Result<Outcome, Failure> {
-        let Plan {
-            access,
-            listing,
-            want,
-            commit,
-            deadline,
-            ..
-        } = &plan;
-        let fetching = self.git.fetch(&access.remote, listing, want, *deadline);
-        let fetched = self.while_wanted(object, progress, fetching).await?;
-        let snapshot = fetched.map_err(|error| {
-            let cause = match &error {
-                git::Error::CommitNotFound(_) => chain(&error),
-                _ => format!("unable to clone '{}': {}", access.remote.url, chain(&error)),
-            };
-            checkout(&access.redact(&cause))
-        })?;
+        let snapshot = self.snapshot(object, &plan, progress).await?;
+        let (snapshot, verified) = verify(snapshot, &plan, progress).await?;
+        if let (true, Some(mut artifact)) = (plan.stays, plan.published.clone()) {
+            artifact.metadata = metadata(&plan);
+            artifact.revision = plan.revision;
+            return Ok(Outcome::Unchanged { artifact, verified });
+        }
         announce(object, &plan, progress).await?;
         let namespace = object.namespace().unwrap_or_default();
-        let file = format!("{commit}.tar.gz");
+        let file = format!("{}.tar.gz", plan.commit);
         let path = ArtifactPath::new(KIND, &namespace, &object.name_any(), &file)
             .map_err(|error| storage("InvalidPath", error.to_string()))?;
         let archived = self.archive(&path, snapshot, &plan).await?;
@@ -85,21 +81,58 @@ impl GitRepositories {
         let artifact = Artifact {
             path: path.as_str().to_owned(),
             url: self.storage.url(&path),
+            metadata: metadata(&plan),
             revision: plan.revision,
             digest: archived.stored.digest.to_string(),
             checksum: None,
             last_update_time: Time(runtime::conditions::whole_seconds(archived.stored.written)),
             size: i64::try_from(archived.stored.size).ok(),
-            metadata: std::collections::BTreeMap::new(),
         };
         Ok(Outcome::Stored {
             artifact,
             message: archived.message,
+            verified,
             included: plan
                 .included
                 .into_iter()
                 .map(|each| each.artifact)
                 .collect(),
+        })
+    }
+
+    /// Fetches the commit, and its submodules where the files are needed.
+    async fn snapshot(
+        &self,
+        object: &GitRepository,
+        plan: &Plan,
+        progress: &Progress,
+    ) -> Result<Snapshot, Failure> {
+        let Plan {
+            access,
+            listing,
+            want,
+            deadline,
+            ..
+        } = plan;
+        let fetching = async {
+            let snapshot = self
+                .git
+                .fetch(&access.remote, listing, want, *deadline)
+                .await?;
+            if !plan.submodules || plan.stays {
+                return Ok(snapshot);
+            }
+            self.git
+                .fetch_modules(&access.remote, snapshot, *deadline)
+                .await
+        };
+        let fetched = self.while_wanted(object, progress, fetching).await?;
+        fetched.map_err(|error| {
+            let cause = match &error {
+                git::Error::CommitNotFound(_) => chain(&error),
+                _ => format!("unable to clone '{}': {}", access.remote.url, chain(&error)),
+            };
+            checkout(&access.redact(&cause))
         })
     }
 
@@ -129,6 +162,35 @@ impl GitRepositories {
         let done = tokio::task::spawn_blocking(work).await;
         done.unwrap_or_else(|error| Err(storage("ArchiveOperationFailed", error.to_string())))
     }
+}
+
+/// Returns what the artifact's metadata says of those who vouched for it.
+fn metadata(plan: &Plan) -> BTreeMap<String, String> {
+    plan.trust.iter().map(Trust::mark).collect()
+}
+
+/// Checks the signatures where they have to be there.
+async fn verify(
+    snapshot: Snapshot,
+    plan: &Plan,
+    progress: &Progress,
+) -> Result<(Snapshot, Option<Verified>), Failure> {
+    let Some(trust) = plan.trust.clone() else {
+        return Ok((snapshot, None));
+    };
+    let tag = plan.tag.clone();
+    let commit = plan.commit.clone();
+    let work = move || {
+        let verified = trust.verify(&snapshot, &commit, tag.as_ref())?;
+        Ok((snapshot, Some(verified)))
+    };
+    let done = tokio::task::spawn_blocking(work).await;
+    let (snapshot, verified) =
+        done.unwrap_or_else(|error| Err(untrusted("VerificationError", error.to_string())))?;
+    if let Some(verified) = &verified {
+        progress.emit(Note::trace("Succeeded", verified.message.clone()));
+    }
+    Ok((snapshot, verified))
 }
 
 /// Says that there is something new to build, once it is known to be there.

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use runtime::{Change, Failure};
 
-use super::{FETCH_FAILED, STORAGE_OPERATION_FAILED};
+use super::{FETCH_FAILED, SOURCE_VERIFIED, STORAGE_OPERATION_FAILED};
 
 /// Git could not be reached or does not have what is asked for.
 pub(super) const GIT_FAILED: &str = "GitOperationFailed";
@@ -27,6 +27,15 @@ pub(super) fn stalled(reason: &str, message: impl Into<String>) -> Failure {
 pub(super) fn storage(reason: &str, message: impl Into<String>) -> Failure {
     let message = message.into();
     Failure::retry(reason, message.clone()).with(failed(STORAGE_OPERATION_FAILED, reason, message))
+}
+
+/// Returns a failure to trust the commit or its tag, with the condition SourceVerified.
+pub(super) fn untrusted(reason: &str, message: impl Into<String>) -> Failure {
+    let message = message.into();
+    let change = Change::default()
+        .condition(SOURCE_VERIFIED, "False", reason, message.clone())
+        .remove(FETCH_FAILED);
+    Failure::retry(reason, message).with(change)
 }
 
 /// Returns a failure to reach the commit.

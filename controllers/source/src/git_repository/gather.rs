@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::access::{Access, Address, SecretData, proxy};
 use super::failure::{AUTH_FAILED, chain, checkout, fetch, stalled, storage};
+use super::verify::Trust;
 use super::{ARTIFACT_IN_STORAGE, GitRepositories, plan};
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_mins(1);
@@ -33,6 +34,8 @@ pub struct Inputs {
     pub(super) artifact: Option<Artifact>,
     /// The artifacts to include, in the order of `spec.include`.
     pub(super) included: Vec<Artifact>,
+    /// Whose signatures count, where one has to be there.
+    pub(super) trust: Option<Trust>,
     /// What the server has; absent where the commit is fixed and already published.
     pub(super) listing: Option<Listing>,
     /// When the time for Git is over.
@@ -47,6 +50,7 @@ impl GitRepositories {
     ) -> Result<Inputs, Failure> {
         let artifact = self.stored(object, progress).await?;
         let access = self.access(object).await?;
+        let trust = self.trust(object).await?;
         let included = self.included(object).await?;
         let timeout = object.spec.timeout.map_or(DEFAULT_TIMEOUT, Into::into);
         let deadline = Instant::now() + timeout;
@@ -55,11 +59,13 @@ impl GitRepositories {
         let settled = wanted.is_pinned()
             && published.is_some_and(|revision| plan::pinned_is(&wanted, revision))
             && !plan::settings_changed(object)
-            && !plan::includes_changed(object, &included);
+            && !plan::includes_changed(object, &included)
+            && !plan::trust_changed(object, trust.as_ref());
         let listing = if settled {
             None
         } else {
-            let listing = self.git.list(&access.remote, deadline);
+            let prefixes = wanted.prefixes();
+            let listing = self.git.list(&access.remote, &prefixes, deadline);
             let listed = self.while_wanted(object, progress, listing).await?;
             let probing = artifact.is_some() && is_in_storage(object);
             Some(listed.map_err(|error| cannot_list(&error, &access, &wanted, probing))?)
@@ -69,6 +75,7 @@ impl GitRepositories {
             access,
             artifact,
             included,
+            trust,
             listing,
             deadline,
         })
@@ -208,7 +215,7 @@ impl GitRepositories {
     }
 
     /// Reads one Secret, never from a cache: the rights may allow no more than that.
-    async fn read_secret(
+    pub(super) async fn read_secret(
         &self,
         object: &GitRepository,
         name: &str,
@@ -299,20 +306,13 @@ fn refuse_unsupported(spec: &GitRepositorySpec, scheme: &str) -> Result<(), Fail
         GitProvider::Github => return refused("spec.provider 'github'"),
     }
     match scheme {
-        "http" | "https" => {}
-        "ssh" => return refused("an ssh URL"),
+        "http" | "https" | "ssh" => {}
         other => {
             return Err(stalled(
                 "URLInvalid",
                 format!("unknown transport '{other}'"),
             ));
         }
-    }
-    if spec.verify.is_some() {
-        return refused("spec.verify");
-    }
-    if spec.recurse_submodules == Some(true) {
-        return refused("spec.recurseSubmodules");
     }
     Ok(())
 }
@@ -335,7 +335,6 @@ pub(super) fn is_same(stored: &str, revision: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use api::source::GitVerification;
     use runtime::Class;
 
     use super::*;
@@ -351,20 +350,8 @@ mod tests {
     fn what_is_not_supported_is_refused_by_name() {
         let spec = GitRepositorySpec::default();
         refuse_unsupported(&spec, "https").unwrap();
-        assert_eq!(refusal(&spec, "ssh"), "an ssh URL is not supported");
-        let verify = GitRepositorySpec {
-            verify: Some(GitVerification::default()),
-            ..spec.clone()
-        };
-        assert_eq!(refusal(&verify, "https"), "spec.verify is not supported");
-        let modules = GitRepositorySpec {
-            recurse_submodules: Some(true),
-            ..spec.clone()
-        };
-        assert_eq!(
-            refusal(&modules, "https"),
-            "spec.recurseSubmodules is not supported"
-        );
+        refuse_unsupported(&spec, "ssh").unwrap();
+        assert_eq!(refusal(&spec, "ftp"), "unknown transport 'ftp'");
         let github = GitRepositorySpec {
             provider: Some(GitProvider::Github),
             ..spec

@@ -12,6 +12,7 @@ use super::act::Outcome;
 use super::failure::{chain, checkout, fetch};
 use super::gather::{Inputs, is_same};
 use super::include::{self, Included};
+use super::verify::{TagRef, Trust};
 
 /// What is to be fetched and stored.
 #[derive(Clone, Debug)]
@@ -21,11 +22,18 @@ pub struct Plan {
     pub(super) want: Want,
     pub(super) commit: String,
     pub(super) revision: String,
+    /// The tag that was chosen, where it was one.
+    pub(super) tag: Option<TagRef>,
+    /// Whose signatures count, where one has to be there.
+    pub(super) trust: Option<Trust>,
     pub(super) published: Option<Artifact>,
+    /// Whether the published artifact is what is asked for, and only its signatures are to be checked.
+    pub(super) stays: bool,
     pub(super) included: Vec<Included>,
     pub(super) includes_changed: bool,
     pub(super) ignore: Option<String>,
     pub(super) directories: Vec<String>,
+    pub(super) submodules: bool,
     pub(super) deadline: Instant,
 }
 
@@ -36,29 +44,34 @@ pub(super) fn plan(object: &GitRepository, inputs: Inputs) -> Result<Next<Plan, 
         access,
         artifact,
         included,
+        trust,
         listing,
         deadline,
     } = inputs;
     let includes_changed = includes_changed(object, &included);
+    let trust_changed = trust_changed(object, trust.as_ref());
     let (choice, listing) = match (listing, wanted.pinned()) {
         (Some(listing), _) => (choice(&wanted, &listing, &access)?, listing),
         (None, Some(pinned)) => (Choice::Pinned(pinned), Listing::default()),
         (None, None) => return Err(checkout("the remote was not asked for its references")),
     };
     let revision = choice.revision();
+    let stays = artifact.as_ref().is_some_and(|artifact| {
+        is_same(&artifact.revision, &revision) && !settings_changed(object) && !includes_changed
+    });
     match artifact {
-        Some(mut artifact)
-            if is_same(&artifact.revision, &revision)
-                && !settings_changed(object)
-                && !includes_changed =>
-        {
+        Some(mut artifact) if stays && !trust_changed => {
             artifact.revision = revision;
-            Ok(Next::Done(Outcome::Unchanged { artifact }))
+            let verified = None;
+            Ok(Next::Done(Outcome::Unchanged { artifact, verified }))
         }
         published => Ok(Next::Last(Plan {
             access,
             listing,
             commit: choice.commit().to_owned(),
+            tag: tag(&choice),
+            trust,
+            stays,
             want: want(choice),
             revision,
             published,
@@ -66,9 +79,27 @@ pub(super) fn plan(object: &GitRepository, inputs: Inputs) -> Result<Next<Plan, 
             includes_changed,
             ignore: object.spec.ignore.clone(),
             directories: object.spec.sparse_checkout.clone(),
+            submodules: object.spec.recurse_submodules.unwrap_or_default(),
             deadline,
         })),
     }
+}
+
+fn tag(choice: &Choice) -> Option<TagRef> {
+    match choice {
+        Choice::Tip(tip) => tip.tag.as_ref().map(|name| TagRef {
+            name: name.clone(),
+            object: tip.object.clone(),
+        }),
+        Choice::Pinned(_) => None,
+    }
+}
+
+/// Says whether the artifact was verified with other keys than count now, or not in the way that is asked for now.
+pub(super) fn trust_changed(object: &GitRepository, trust: Option<&Trust>) -> bool {
+    let status = object.status.as_ref();
+    let artifact = status.and_then(|status| status.artifact.as_ref());
+    trust.is_some_and(|trust| !artifact.is_some_and(|artifact| trust.vouched_for(artifact)))
 }
 
 fn want(choice: Choice) -> Want {

@@ -5,8 +5,9 @@ use api::source::GitRepository;
 use runtime::{Change, Note, Report, conditions};
 
 use super::act::Outcome;
+use super::verify::Verified;
 use super::{
-    ARTIFACT_IN_STORAGE, ARTIFACT_OUTDATED, FETCH_FAILED, INCLUDE_UNAVAILABLE,
+    ARTIFACT_IN_STORAGE, ARTIFACT_OUTDATED, FETCH_FAILED, INCLUDE_UNAVAILABLE, SOURCE_VERIFIED,
     STORAGE_OPERATION_FAILED,
 };
 
@@ -18,13 +19,16 @@ const SHOWN: usize = 50;
 
 /// Maps an outcome to the status and the events.
 pub(super) fn report(object: &GitRepository, outcome: &Outcome) -> Report {
-    let (artifact, words) = match outcome {
-        Outcome::Unchanged { artifact } => (artifact, artifact.revision.clone()),
+    let (artifact, words, verified) = match outcome {
+        Outcome::Unchanged { artifact, verified } => {
+            (artifact, artifact.revision.clone(), verified)
+        }
         Outcome::Stored {
             artifact,
             message,
             included: _,
-        } => (artifact, short(message)),
+            verified,
+        } => (artifact, short(message), verified),
     };
     let mut change = Change::default()
         .remove(FETCH_FAILED)
@@ -38,6 +42,15 @@ pub(super) fn report(object: &GitRepository, outcome: &Outcome) -> Report {
             format!("stored artifact for revision '{}'", artifact.revision),
         )
         .set("artifact", artifact);
+    if let Some(Verified { message, mode }) = verified {
+        change = change
+            .condition(SOURCE_VERIFIED, "True", "Succeeded", message.clone())
+            .set("sourceVerificationMode", mode);
+    } else if object.spec.verify.is_none() {
+        change = change
+            .remove(SOURCE_VERIFIED)
+            .unset("sourceVerificationMode");
+    }
     if let Outcome::Stored { included, .. } = outcome {
         change = change.and(observed(object, included));
     }
@@ -83,8 +96,7 @@ fn observed(object: &GitRepository, included: &[Artifact]) -> Change {
         .set_or_unset(
             "includedArtifacts",
             filled(!included.is_empty()).map(|()| included),
-        )
-        .unset("sourceVerificationMode");
+        );
     change
 }
 

@@ -221,6 +221,9 @@ async fn server_that_hangs_or_cuts_off_is_bounded_and_forgiven() {
         "{message}"
     );
     bench.server.fail(Some(Fault::CutPack(30)));
+    // From here on the machine may be as slow as it likes.
+    let patch = serde_json::json!({ "spec": { "timeout": "1m" } });
+    bench.patch("app", patch).await;
     bench
         .wait("app", "a cut pack", |object| {
             condition(object, "FetchFailed")
@@ -312,10 +315,12 @@ async fn authority_and_client_certificate_come_from_the_secret() {
 #[tokio::test]
 async fn unsupported_settings_stall_with_their_name() {
     let bench = Bench::start(testkit::control_plane().await).await;
-    bench.create("app", spec("ssh://git@host/app.git")).await;
+    let mut spec = spec("https://git-codecommit.us-east-1.amazonaws.com/v1/repos/x");
+    spec.provider = Some(api::source::GitProvider::Aws);
+    bench.create("app", spec).await;
     assert_eq!(
         bench.fails("app", "UnsupportedFeature").await,
-        "an ssh URL is not supported"
+        "spec.provider 'aws' is not supported"
     );
     let object = bench.objects().get("app").await.unwrap();
     assert_eq!(condition(&object, "Stalled").unwrap().status, "True");

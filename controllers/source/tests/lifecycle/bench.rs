@@ -87,10 +87,13 @@ impl Bench {
             serde_json::from_value(json!({ "metadata": { "name": name }, "stringData": data }))
                 .unwrap();
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), self.namespace.name());
-        secrets
-            .create(&PostParams::default(), &secret)
-            .await
-            .unwrap();
+        let params = PostParams::default();
+        match secrets.create(&params, &secret).await {
+            Err(kube::Error::Api(status)) if status.code == 409 => {
+                secrets.replace(name, &params, &secret).await.unwrap();
+            }
+            created => drop(created.unwrap()),
+        }
     }
 
     pub(crate) async fn patch(&self, name: &str, patch: serde_json::Value) {

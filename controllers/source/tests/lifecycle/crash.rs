@@ -72,7 +72,7 @@ async fn walk(bench: &Bench, proxy: &ApiProxy, at: (Moment, usize)) -> bool {
         .delete("app", &DeleteParams::default())
         .await
         .unwrap();
-    tokio::time::timeout(Duration::from_secs(60), async {
+    tokio::time::timeout(Duration::from_mins(1), async {
         while bench.objects().get_opt("app").await.unwrap().is_some() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

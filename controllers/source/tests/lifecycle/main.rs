@@ -10,6 +10,8 @@ mod bad_input;
 mod bench;
 mod crash;
 mod include;
+mod secure_shell;
+mod signatures;
 mod storage;
 
 use std::collections::BTreeSet;
@@ -74,8 +76,8 @@ async fn commits_become_artifacts_that_can_be_fetched() {
     let requests = bench.server.requests();
     assert_eq!(
         requests.len(),
-        4,
-        "one listing and one fetch each: {requests:#?}"
+        5,
+        "what the server can once, one listing and one fetch each: {requests:#?}"
     );
 }
 
@@ -125,7 +127,7 @@ async fn poll_without_a_change_is_one_listing_and_no_write() {
     assert!(
         asked
             .iter()
-            .all(|each| each.target.ends_with("service=git-upload-pack")),
+            .all(|each| each.protocol.as_deref() == Some("version=2") && each.method == "POST"),
         "{asked:#?}"
     );
 }

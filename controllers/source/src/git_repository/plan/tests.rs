@@ -54,6 +54,7 @@ fn inputs(wanted: Wanted, listing: Option<Listing>, artifact: Option<Artifact>) 
         access,
         artifact,
         included: Vec::new(),
+        trust: None,
         listing,
         deadline,
     }
@@ -82,7 +83,7 @@ fn fetches(next: Next<Plan, Outcome>) -> Plan {
 
 fn unchanged(next: Next<Plan, Outcome>) -> Artifact {
     match next {
-        Next::Done(Outcome::Unchanged { artifact }) => artifact,
+        Next::Done(Outcome::Unchanged { artifact, .. }) => artifact,
         other => panic!("{other:?}"),
     }
 }

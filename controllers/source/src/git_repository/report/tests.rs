@@ -45,6 +45,7 @@ fn stored(message: &str) -> Outcome {
         artifact: artifact("sha256:new"),
         message: message.into(),
         included: Vec::new(),
+        verified: None,
     }
 }
 
@@ -113,6 +114,7 @@ fn events_tell_of_new_artifacts_and_of_recovery() {
     assert_eq!(events(&object(Some("sha256:new"), None), &outcome), []);
     let unchanged = Outcome::Unchanged {
         artifact: artifact("sha256:new"),
+        verified: None,
     };
     let words = format!("stored artifact for commit '{REVISION_TEXT}'");
     let recovered = event("Succeeded", &words);
@@ -138,6 +140,7 @@ fn events_tell_of_new_artifacts_and_of_recovery() {
 fn run_without_change_is_told_only_where_someone_asked() {
     let unchanged = Outcome::Unchanged {
         artifact: artifact("sha256:new"),
+        verified: None,
     };
     let mut object = object(Some("sha256:new"), None);
     assert_eq!(events(&object, &unchanged), []);
