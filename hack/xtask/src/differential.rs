@@ -1,5 +1,7 @@
-//! Builds random kustomizations with our engine and with upstream's library, and compares.
+//! Feeds random input to our engines and to upstream's libraries, and compares: kustomizations
+//! here, templates and charts in [`helm`].
 
+mod helm;
 #[expect(
     clippy::format_push_string,
     clippy::too_many_lines,
@@ -47,6 +49,7 @@ pub(crate) struct Args {
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum Engine {
     Kustomize,
+    Helm,
 }
 
 /// One build, as the oracle reads it.
@@ -78,8 +81,14 @@ impl Answer {
 /// # Errors
 /// Where the oracle cannot be built or run, or a case differs.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let Engine::Kustomize = args.engine;
-    let oracle = build_oracle()?;
+    match args.engine {
+        Engine::Kustomize => kustomizations(args),
+        Engine::Helm => helm::run(args),
+    }
+}
+
+fn kustomizations(args: &Args) -> anyhow::Result<()> {
+    let oracle = build_oracle("kustomize", "kustomize-cases")?;
     let requests: Vec<Request> = (0..args.cases)
         .map(|number| Request {
             files: input::generate(&mut Random::new(args.seed, number)),
@@ -131,13 +140,13 @@ fn say(text: &str) {
 }
 
 /// Builds the oracle into the cache, where Go finds it fresh the next time.
-fn build_oracle() -> anyhow::Result<PathBuf> {
+fn build_oracle(name: &str, program: &str) -> anyhow::Result<PathBuf> {
     let cache = match std::env::var_os("XDG_CACHE_HOME") {
         Some(cache) => PathBuf::from(cache),
         None => PathBuf::from(std::env::var_os("HOME").context("HOME is not set")?).join(".cache"),
     };
-    let binary = cache.join("lockgate/oracles/kustomize-cases");
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../oracles/kustomize");
+    let binary = cache.join("lockgate/oracles").join(program);
+    let source = format!("{}/../oracles/{name}", env!("CARGO_MANIFEST_DIR"));
     let status = Command::new("go")
         .args(["build", "-o"])
         .arg(&binary)

@@ -1,7 +1,7 @@
 //! A set of templates and the state that a rendering shares: functions, budgets, randomness.
 
 use std::any::Any;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -12,7 +12,8 @@ use crate::error::{Fault, FaultKind};
 use crate::exec;
 use crate::funcs::Functions;
 use crate::random::Random;
-use crate::value::Value;
+use crate::text::Str;
+use crate::value::{Map, Value, WeakMap};
 
 /// What a missing map key gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -45,7 +46,10 @@ impl Default for Limits {
     }
 }
 
-/// What the whole rendering shares.
+/// About what an element of a list takes.
+const ITEM_BYTES: usize = 32;
+
+/// What the whole rendering shares. Once it is dropped, the maps that templates changed are empty.
 #[derive(Debug)]
 pub struct Shared {
     /// The functions templates can call.
@@ -62,6 +66,16 @@ pub struct Shared {
     steps: Cell<u64>,
     output: Cell<u64>,
     depth: Cell<usize>,
+    changed: RefCell<Vec<WeakMap>>,
+}
+
+impl Drop for Shared {
+    /// Empties the maps that templates changed: one put into itself would never be freed.
+    fn drop(&mut self) {
+        for map in self.changed.take() {
+            map.clear();
+        }
+    }
 }
 
 impl Shared {
@@ -77,6 +91,7 @@ impl Shared {
             steps: Cell::new(0),
             output: Cell::new(0),
             depth: Cell::new(0),
+            changed: RefCell::default(),
         }
     }
 
@@ -103,6 +118,20 @@ impl Shared {
             return Err(Fault::of(FaultKind::Budget, text));
         }
         Ok(())
+    }
+
+    /// Counts the elements of a list that is made: the work, and the memory they take.
+    pub(crate) fn spend_items(&self, count: usize) -> Result<(), Fault> {
+        self.spend_steps(count as u64)?;
+        self.spend_bytes(count.saturating_mul(ITEM_BYTES))
+    }
+
+    /// Puts a value into a map for a template, as long as the rendering lasts.
+    pub(crate) fn put(&self, map: &Map, key: Str, value: Value) {
+        if matches!(value, Value::Map(_) | Value::List(_)) {
+            self.changed.borrow_mut().push(WeakMap::of(map));
+        }
+        map.insert(key, value);
     }
 
     pub(crate) fn enter(&self) -> Result<(), Fault> {

@@ -4,11 +4,13 @@
 //! `.Values` included. Lists are shared and never change.
 
 mod compare;
+mod dismantle;
 mod json;
 mod print;
 mod types;
 
 pub use compare::{deep_equal, truth};
+pub(crate) use dismantle::WeakMap;
 pub use types::{Kind, Method, NamedType, StructType, Type};
 pub(crate) use types::{is_no_value, methods_of, no_value};
 
@@ -106,8 +108,9 @@ impl List {
 
     /// The same slice with another element type.
     #[must_use]
-    pub fn of_type(self, element: &'static str) -> Self {
-        Self { element, ..self }
+    pub fn of_type(mut self, element: &'static str) -> Self {
+        self.element = element;
+        self
     }
 
     /// A `[]string`.
@@ -137,8 +140,9 @@ impl List {
     #[must_use]
     pub fn with_items(&self, items: Vec<Value>) -> Self {
         Self {
+            element: self.element,
+            named: self.named,
             items: Some(Rc::new(items)),
-            ..self.clone()
         }
     }
 

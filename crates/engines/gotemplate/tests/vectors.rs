@@ -567,7 +567,7 @@ fn budgets_stop_runaway_templates() {
     for (text, expect) in [
         (
             "{{ range until 1000000000 }}{{ end }}",
-            "more than 10000 steps",
+            "more than 10000 bytes",
         ),
         ("{{ range 1000000000 }}{{ end }}", "more than 10000 steps"),
         ("{{ repeat 100000000 \"abc\" }}", "more than 10000 bytes"),

@@ -19,6 +19,9 @@ pub enum TemplateError {
     /// The values cannot be joined.
     #[error(transparent)]
     Values(#[from] ValuesError),
+    /// Subcharts cannot be enabled or disabled by the values.
+    #[error("chart dependencies processing failed: {0}")]
+    Dependencies(ValuesError),
     /// The values do not fit a schema.
     #[error(transparent)]
     Schema(#[from] SchemaError),
@@ -126,7 +129,8 @@ pub fn template_with(
     post: Option<&dyn PostRender>,
 ) -> Result<Output, TemplateError> {
     on_large_stack(move || {
-        values::process_dependencies(&mut chart, &request.values)?;
+        values::process_dependencies(&mut chart, &request.values)
+            .map_err(TemplateError::Dependencies)?;
         let (rendered, joined) = execute(&chart, request)?;
         let (notes, mut files) = take_notes(&chart, rendered, request.sub_notes);
         if let Some(post) = post {
@@ -148,7 +152,8 @@ pub fn template_with(
 /// Renders all files of a chart without looking at what comes out.
 pub fn render_files(mut chart: Chart, request: &Request) -> Result<Vec<Rendered>, TemplateError> {
     on_large_stack(move || {
-        values::process_dependencies(&mut chart, &request.values)?;
+        values::process_dependencies(&mut chart, &request.values)
+            .map_err(TemplateError::Dependencies)?;
         execute(&chart, request).map(|(rendered, _)| rendered)
     })?
 }

@@ -156,7 +156,11 @@ impl Printer {
                 self.out.extend_from_slice(gap);
             }
             if !self.text(key, verb) {
-                self.complain(verb, b"string=");
+                self.out.extend_from_slice(b"%!");
+                self.push_char(verb);
+                self.out.extend_from_slice(b"(string=");
+                self.text(key, 'v');
+                self.out.push(b')');
             }
             self.out.push(b':');
             self.value(item, verb, depth + 1);

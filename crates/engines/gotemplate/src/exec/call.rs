@@ -40,7 +40,15 @@ impl<'t> State<'t, '_> {
             templates: self.templates,
             shared: self.shared,
         };
-        match body(&call, &values) {
+        let made = body(&call, &values).and_then(|value| {
+            // Functions whose texts can be much larger than their arguments have counted them before
+            // they made them; the others count here.
+            if let Value::Str(text) = &value {
+                self.shared.spend_bytes(text.len())?;
+            }
+            Ok(value)
+        });
+        match made {
             Ok(value) => Ok(Evaluated::concrete(value)),
             Err(fault) => {
                 self.at(site);

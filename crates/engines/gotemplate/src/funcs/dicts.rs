@@ -96,11 +96,11 @@ fn shown_type(value: &Value) -> String {
     }
 }
 
-fn set(_: &Call<'_>, args: &[Value]) -> Result {
+fn set(call: &Call<'_>, args: &[Value]) -> Result {
     let dict = args
         .dict(0)
         .ok_or_else(|| Fault::new("assignment to entry in nil map"))?;
-    dict.insert(args.string(1), args.any(2));
+    call.shared.put(&dict, args.string(1), args.any(2));
     Ok(args.any(0))
 }
 

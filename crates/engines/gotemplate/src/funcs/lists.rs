@@ -56,7 +56,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
 
 fn push(call: &Call<'_>, args: &[Value]) -> Result {
     let mut items = args.slice(0, "Cannot push on type")?.items().to_vec();
-    call.shared.spend_steps(items.len() as u64)?;
+    call.shared.spend_items(items.len())?;
     items.push(args.any(1));
     Ok(Value::list(items))
 }
@@ -64,7 +64,7 @@ fn push(call: &Call<'_>, args: &[Value]) -> Result {
 fn prepend(call: &Call<'_>, args: &[Value]) -> Result {
     let mut items = vec![args.any(1)];
     items.extend_from_slice(args.slice(0, "Cannot prepend on type")?.items());
-    call.shared.spend_steps(items.len() as u64)?;
+    call.shared.spend_items(items.len())?;
     Ok(Value::list(items))
 }
 
@@ -111,7 +111,7 @@ fn concat(call: &Call<'_>, args: &[Value]) -> Result {
             }
         }
     }
-    call.shared.spend_steps(items.len() as u64)?;
+    call.shared.spend_items(items.len())?;
     if items.is_empty() {
         return Ok(Value::List(List::nil()));
     }

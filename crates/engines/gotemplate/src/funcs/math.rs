@@ -151,7 +151,7 @@ fn steps(
         return Ok(out);
     }
     while if falling { at > stop } else { at < stop } {
-        call.shared.spend_steps(1)?;
+        call.shared.spend_items(1)?;
         out.push(at);
         match at.checked_add(step) {
             Some(next) => at = next,

@@ -57,7 +57,7 @@ fn merge_into(
         let present = target.get(key.as_bytes());
         if value.is_nil() {
             if rule == Rule::Overwrite {
-                target.insert(key, value);
+                call.shared.put(target, key, value);
             }
             continue;
         }
@@ -68,7 +68,7 @@ fn merge_into(
             }
         }
         if rule == Rule::Overwrite || !present.as_ref().is_some_and(truth) {
-            target.insert(key, value);
+            call.shared.put(target, key, value);
         }
     }
     Ok(())

@@ -83,12 +83,30 @@ fn find_all(re: &Regexp, args: &[Value]) -> Value {
 }
 
 fn replace(call: &Call<'_>, re: &Regexp, args: &[Value]) -> Result<Value, Fault> {
+    spend_growth(call, re, args)?;
     let out = re.replace_all(args.string(1).as_bytes(), args.string(2).as_bytes());
     call.shared.spend_bytes(out.len())?;
     Ok(Value::str(out))
 }
 
+/// Counts what a replacement may write before it is written: a small text can ask for a lot.
+fn spend_growth(call: &Call<'_>, re: &Regexp, args: &[Value]) -> Result<(), Fault> {
+    const HARMLESS_BYTES: usize = 1 << 20;
+    let (text, template) = (args.string(1), args.string(2));
+    let groups = template.as_bytes().split(|b| *b == b'$').count() - 1;
+    let most = |places: usize| {
+        let copies = groups.saturating_mul(text.len());
+        places.saturating_mul(template.len()).saturating_add(copies)
+    };
+    if most(text.len() + 1) <= HARMLESS_BYTES {
+        return Ok(());
+    }
+    call.shared
+        .spend_bytes(most(re.find_all(text.as_bytes(), -1).len()))
+}
+
 fn replace_literal(call: &Call<'_>, re: &Regexp, args: &[Value]) -> Result<Value, Fault> {
+    spend_growth(call, re, args)?;
     let out = re.replace_all_literal(args.string(1).as_bytes(), args.string(2).as_bytes());
     call.shared.spend_bytes(out.len())?;
     Ok(Value::str(out))

@@ -366,8 +366,18 @@ fn repeat(call: &Call<'_>, args: &[Value]) -> Result {
 
 fn replace(call: &Call<'_>, args: &[Value]) -> Result {
     let (old, new, text) = (args.string(0), args.string(1), args.string(2));
-    let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
+    // Counted before anything is written: a small text can ask for a lot.
+    let places = if old.is_empty() {
+        rest.len() + 1
+    } else {
+        rest.len() / old.len()
+    };
+    if places.saturating_mul(new.len()) > rest.len() {
+        call.shared
+            .spend_bytes(growth(rest, old.as_bytes(), new.len()))?;
+    }
+    let mut out = Vec::with_capacity(text.len());
     if old.is_empty() {
         out.extend_from_slice(new.as_bytes());
         while let Some((_, width)) = strconv::decode_rune(rest) {
@@ -383,8 +393,23 @@ fn replace(call: &Call<'_>, args: &[Value]) -> Result {
         }
         out.extend_from_slice(rest);
     }
-    call.shared.spend_bytes(out.len())?;
+    call.shared.spend_bytes(text.len())?;
     Ok(Value::str(out))
+}
+
+/// How many bytes a replacement writes in the places that it finds.
+fn growth(text: &[u8], old: &[u8], new_bytes: usize) -> usize {
+    let places = if old.is_empty() {
+        text.len() + 1
+    } else {
+        let (mut rest, mut count) = (text, 0);
+        while let Some(at) = find(rest, old) {
+            count += 1;
+            rest = &rest[at + old.len()..];
+        }
+        count
+    };
+    new_bytes.saturating_mul(places)
 }
 
 /// `strings.SplitN`: at most `limit` pieces, all for a negative limit.

@@ -110,11 +110,17 @@ pub fn chart_json(chart: &Chart) -> Json {
         let one = |f: &File| json!({ "name": f.name, "data": BASE64.encode(&f.data) });
         Json::Array(files.iter().map(one).collect())
     };
+    let has_values = chart.raw.iter().any(|f| f.name == "values.yaml");
+    let values = if chart.values.is_empty() && !has_values {
+        Json::Null
+    } else {
+        Json::Object(chart.values.clone())
+    };
     json!({
         "metadata": metadata_json(&chart.metadata),
         "lock": chart.lock,
         "templates": files(&chart.templates),
-        "values": chart.values,
+        "values": values,
         "schema": chart.schema.as_ref().map(|s| BASE64.encode(s)),
         "schemamodtime": ZERO_TIME,
         "files": files(&chart.files),

@@ -113,20 +113,6 @@ static CAPABILITIES: StructType = StructType {
     methods: &[],
 };
 
-static MAINTAINER: StructType = StructType {
-    name: "v2.Maintainer",
-    pointer: true,
-    text: None,
-    methods: &[],
-};
-
-static DEPENDENCY: StructType = StructType {
-    name: "v2.Dependency",
-    pointer: true,
-    text: None,
-    methods: &[],
-};
-
 fn shown_version(version: &Struct) -> String {
     version
         .field("normalizedVersion")
@@ -310,24 +296,22 @@ fn capability(capabilities: &Capabilities) -> Value {
 }
 
 fn strings(items: &[String]) -> Value {
-    if items.is_empty() {
-        return Value::List(List::nil().of_strings());
-    }
-    Value::List(List::strings(items.iter().map(String::as_str)))
+    Value::list(
+        items
+            .iter()
+            .map(|item| Value::from(item.as_str()))
+            .collect(),
+    )
 }
 
-/// `.Chart`: a map with Go's field names.
+/// `.Chart`: maps with Go's field names, all lists of interfaces.
+///
+/// Source: helm v4.2.1, `pkg/chart/common.go`.
 fn metadata(metadata: &Metadata, root: bool) -> Table {
     let text = |t: &str| Value::from(t);
     let maintainers = metadata.maintainers.iter().flatten().map(|m| {
-        Value::structure(
-            &MAINTAINER,
-            vec![
-                ("Name", text(&m.name)),
-                ("Email", text(&m.email)),
-                ("URL", text(&m.url)),
-            ],
-        )
+        let fields = [("Name", &m.name), ("Email", &m.email), ("URL", &m.url)];
+        Value::Map(fields.into_iter().map(|(n, t)| (n, text(t))).collect())
     });
     let maintainers: Vec<Value> = maintainers.collect();
     let dependencies = metadata.dependencies.as_deref().unwrap_or_default();
@@ -345,7 +329,7 @@ fn metadata(metadata: &Metadata, root: bool) -> Table {
         ("Version", text(&metadata.version)),
         ("Description", text(&metadata.description)),
         ("Keywords", strings(&metadata.keywords)),
-        ("Maintainers", typed("*v2.Maintainer", maintainers)),
+        ("Maintainers", Value::list(maintainers)),
         ("Icon", text(&metadata.icon)),
         ("APIVersion", text(&metadata.api_version)),
         ("Condition", text(&metadata.condition)),
@@ -359,23 +343,13 @@ fn metadata(metadata: &Metadata, root: bool) -> Table {
         ("KubeVersion", text(&metadata.kube_version)),
         (
             "Dependencies",
-            typed(
-                "*v2.Dependency",
-                dependencies.iter().map(dependency).collect(),
-            ),
+            Value::list(dependencies.iter().map(dependency).collect()),
         ),
         ("Type", text(&metadata.kind)),
         ("IsRoot", Value::Bool(root)),
     ]
     .into_iter()
     .collect()
-}
-
-fn typed(element: &'static str, items: Vec<Value>) -> Value {
-    if items.is_empty() {
-        return Value::List(List::nil().of_type(element));
-    }
-    Value::List(List::typed(element, items))
 }
 
 fn dependency(dependency: &Dependency) -> Value {
@@ -392,25 +366,19 @@ fn dependency(dependency: &Dependency) -> Value {
         Value::Map(Table::of(MapKind::Strings, entries))
     });
     let imports: Vec<Value> = imports.collect();
-    Value::structure(
-        &DEPENDENCY,
-        vec![
+    Value::Map(
+        [
             ("Name", text(&dependency.name)),
             ("Version", text(&dependency.version)),
             ("Repository", text(&dependency.repository)),
             ("Condition", text(&dependency.condition)),
             ("Tags", strings(&dependency.tags)),
             ("Enabled", Value::Bool(dependency.enabled)),
-            (
-                "ImportValues",
-                if imports.is_empty() {
-                    Value::List(List::nil())
-                } else {
-                    Value::list(imports)
-                },
-            ),
+            ("ImportValues", Value::list(imports)),
             ("Alias", text(&dependency.alias)),
-        ],
+        ]
+        .into_iter()
+        .collect(),
     )
 }
 

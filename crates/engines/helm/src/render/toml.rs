@@ -5,6 +5,9 @@ use std::fmt::Write as _;
 use gotemplate::value::Value;
 use gotemplate::{Map as Table, Str};
 
+/// How deep tables may nest. Headers repeat the whole path, so the text grows with its square.
+const MAX_DEPTH: usize = 200;
+
 /// Writes a value; tables are indented by their depth.
 ///
 /// # Errors
@@ -20,7 +23,7 @@ pub(super) fn encode(value: &Value) -> Result<String, String> {
             return Err("toml: top-level values must be Go maps or structs".to_owned());
         }
         Value::Nil => return Err("reflect: call of reflect.Value.Type on zero Value".to_owned()),
-        other => encoder.element(other)?,
+        other => encoder.element(other, 0)?,
     }
     Ok(encoder.out)
 }
@@ -33,6 +36,9 @@ struct Encoder {
 impl Encoder {
     /// Simple keys first, then tables, each group by name.
     fn table(&mut self, path: &[String], map: &Table) -> Result<(), String> {
+        if path.len() > MAX_DEPTH {
+            return Err("toml: tables nest too deep".to_owned());
+        }
         let entries = map.entries();
         let (tables, simple): (Vec<_>, Vec<_>) = entries
             .into_iter()
@@ -48,7 +54,7 @@ impl Encoder {
             self.out.push_str(&indent);
             self.out.push_str(&key_text(&key));
             self.out.push_str(" = ");
-            self.element(&value)?;
+            self.element(&value, 0)?;
             self.out.push('\n');
             self.written = true;
         }
@@ -86,7 +92,10 @@ impl Encoder {
         self.written = true;
     }
 
-    fn element(&mut self, value: &Value) -> Result<(), String> {
+    fn element(&mut self, value: &Value, depth: usize) -> Result<(), String> {
+        if depth > MAX_DEPTH {
+            return Err("toml: values nest too deep".to_owned());
+        }
         match value {
             Value::Bool(b) => self.out.push_str(if *b { "true" } else { "false" }),
             Value::Int(n) | Value::Int64(n) => self.out.push_str(&n.to_string()),
@@ -108,7 +117,7 @@ impl Encoder {
                     if item.is_nil() {
                         return Err("toml: cannot encode array with nil element".to_owned());
                     }
-                    self.element(item)?;
+                    self.element(item, depth + 1)?;
                 }
                 self.out.push(']');
             }
@@ -121,7 +130,7 @@ impl Encoder {
                     }
                     self.out.push_str(&key_text(key));
                     self.out.push_str(" = ");
-                    self.element(item)?;
+                    self.element(item, depth + 1)?;
                 }
                 self.out.push('}');
             }
