@@ -12,7 +12,9 @@ pub use self::{
         AccessFrom, CrossNamespaceReference, DependencyReference, KubeConfigReference,
         LocalReference, NamespaceSelector, NamespacedReference, SecretKeyReference, Selector,
     },
+    request::{is_asked_for, requested_at},
     revision::Revision,
+    selector::{SelectorError, is_selected, selector_text},
 };
 
 pub mod annotation;
@@ -21,4 +23,6 @@ mod digest;
 mod duration;
 mod inventory;
 mod reference;
+mod request;
 mod revision;
+mod selector;

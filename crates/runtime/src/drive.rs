@@ -38,10 +38,7 @@ use crate::{
 
 pub use self::running::{Running, wishes};
 
-/// The annotation by which a user asks for a run; any change of its value does.
-pub const REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
-/// The finalizer that all Flux kinds share.
-pub const FINALIZER: &str = "finalizers.fluxcd.io";
+pub use api::meta::{FINALIZER, RECONCILE_REQUEST as REQUESTED_AT};
 
 /// How often a write of finalizers is computed anew when someone else wrote in between.
 const MAX_CONFLICTS: usize = 5;

@@ -126,22 +126,13 @@ impl ImagePolicies {
             let cause = runtime::failure::chain(&error);
             Failure::retry("Failure", format!("{LOOKUP}: {cause}"))
         })?;
-        let granted = is_granted(rules, found.labels());
+        let granted = rules.grants(found.labels());
         Ok((!granted).then(|| {
             format!(
                 "access denied: '{namespace}/{name}' can't be accessed due to ACL labels mismatch on namespace '{own}'"
             )
         }))
     }
-}
-
-/// Returns true where one selector matches the labels of a namespace.
-fn is_granted(rules: &AccessFrom, labels: &std::collections::BTreeMap<String, String>) -> bool {
-    let matches = |(key, value): (&String, &String)| labels.get(key) == Some(value);
-    rules
-        .namespace_selectors
-        .iter()
-        .any(|selector| selector.match_labels.iter().all(matches))
 }
 
 #[cfg(test)]
@@ -160,7 +151,7 @@ mod tests {
             ("env".to_owned(), "dev".to_owned()),
         ]
         .into();
-        let granted = |selectors| is_granted(&rules(selectors), &labels);
+        let granted = |selectors| rules(selectors).grants(&labels);
         assert!(granted(json!([{ "matchLabels": { "tenant": "b" } }])));
         assert!(granted(
             json!([{ "matchLabels": { "tenant": "a" } }, { "matchLabels": {} }])

@@ -5,7 +5,7 @@ use std::time::Duration;
 use api::Reconciled;
 use kube::{Resource, runtime::controller::Action, runtime::reflector::ObjectRef};
 
-use super::{Book, Driver, REQUESTED_AT};
+use super::{Book, Driver};
 use crate::{
     Change, Class, Failure, Moment, Progress, Reconciler, Report, Summary,
     conditions::{self, PROGRESSING, READY, RECONCILING, STALLED},
@@ -173,12 +173,7 @@ pub(super) fn announcement<K: Reconciled>(object: &K) -> String {
 }
 
 fn requested<K: Resource>(object: &K) -> Option<String> {
-    object
-        .meta()
-        .annotations
-        .as_ref()?
-        .get(REQUESTED_AT)
-        .cloned()
+    api::meta::requested_at(object.meta()).map(str::to_owned)
 }
 
 /// Returns true where the user wishes something that no run has answered yet.

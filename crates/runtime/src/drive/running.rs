@@ -9,8 +9,6 @@ use api::Reconciled;
 use kube::{Resource, ResourceExt, runtime::reflector::ObjectRef};
 use tokio::sync::watch;
 
-use super::REQUESTED_AT;
-
 /// The runs that go on, so that they can be told that they became pointless.
 #[derive(Debug)]
 pub struct Running<K: Reconciled>(Mutex<HashMap<ObjectRef<K>, Run>>);
@@ -137,10 +135,7 @@ pub fn wishes<K: Resource>(object: &K) -> u64 {
     let mut hasher = DefaultHasher::new();
     meta.uid.hash(&mut hasher);
     meta.generation.hash(&mut hasher);
-    meta.annotations
-        .as_ref()
-        .and_then(|a| a.get(REQUESTED_AT))
-        .hash(&mut hasher);
+    api::meta::requested_at(meta).hash(&mut hasher);
     meta.deletion_timestamp.is_some().hash(&mut hasher);
     hasher.finish()
 }
