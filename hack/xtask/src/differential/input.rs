@@ -378,20 +378,26 @@ fn replacements(r: &mut Random, k: &mut String, known: &[Known]) {
     if r.chance(20) {
         *k += "    reject:\n    - name: db\n";
     }
-    // KE-C14: names set to what is no name, such as null.
+    // KE-C14: names and images set to what is none, such as null.
     if !is_name || r.chance(80) {
         *k += &format!(
             "    fieldPaths:\n    - {}\n",
-            r.pick(&[
-                "metadata.labels.app",
-                "metadata.annotations.repl",
-                "spec.template.spec.containers.[name=c].image",
-                "spec.template.spec.containers.0.image",
-                "data.a",
-                "spec.list.*.value",
-                "spec.template.spec.containers.*.name",
-                "metadata.annotations.[x.io/y]"
-            ])
+            r.pick(if is_name {
+                &[
+                    "metadata.labels.app",
+                    "spec.template.spec.containers.[name=c].image",
+                    "spec.template.spec.containers.0.image",
+                ][..]
+            } else {
+                &[
+                    "metadata.labels.app",
+                    "metadata.annotations.repl",
+                    "data.a",
+                    "spec.list.*.value",
+                    "spec.template.spec.containers.*.name",
+                    "metadata.annotations.[x.io/y]",
+                ]
+            })
         );
     }
     if r.chance(60) {
