@@ -131,6 +131,13 @@ impl Functions {
         }
     }
 
+    /// Takes functions out.
+    pub fn remove(&mut self, names: &[&'static str]) {
+        for name in names {
+            self.0.remove(name);
+        }
+    }
+
     /// Looks a function up.
     pub fn get(&self, name: &str) -> Option<Function> {
         self.0.get(name).copied()

@@ -241,6 +241,14 @@ impl Map {
         self.entries.borrow().keys().cloned().collect()
     }
 
+    /// What a key stands for.
+    pub fn key_value(&self, key: &Str) -> Value {
+        match self.kind {
+            MapKind::Named(NamedType { key: Some(of), .. }) => of(key),
+            _ => Value::Str(key.clone()),
+        }
+    }
+
     /// Removes all keys. Frees maps that hold themselves.
     pub fn clear(&self) {
         let entries = std::mem::take(&mut *self.entries.borrow_mut());

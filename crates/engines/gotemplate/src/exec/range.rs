@@ -64,7 +64,7 @@ impl<'t> State<'t, '_> {
                     // The body may have removed the key meanwhile.
                     let value = map.get(key.as_bytes()).unwrap_or_default();
                     let element = Evaluated { value, boxed };
-                    if self.turn(branch, Value::Str(key.clone()), &element, mark)? == Flow::Break {
+                    if self.turn(branch, map.key_value(key), &element, mark)? == Flow::Break {
                         break;
                     }
                 }

@@ -25,7 +25,7 @@ impl Operand for Value {
             Self::Map(map) => View::Map(Some(
                 map.entries()
                     .into_iter()
-                    .map(|(k, v)| (k.as_bytes().to_vec(), v))
+                    .map(|(k, v)| (map.key_value(&k).printed(), v))
                     .collect(),
             )),
             Self::Time(time) => View::Int(time.unix()),

@@ -1,6 +1,7 @@
 //! Descriptions of Go types: kinds, parameters, methods, named types.
 
 use super::{Struct, Value};
+use crate::Str;
 use crate::error::Fault;
 
 /// Go's reflection kinds, as far as values here have them.
@@ -158,6 +159,8 @@ pub struct NamedType {
     pub element: &'static str,
     /// The methods.
     pub methods: &'static [Method],
+    /// Of a map type whose keys are no strings: what a key stands for.
+    pub key: Option<fn(&Str) -> Value>,
 }
 
 /// A struct type.

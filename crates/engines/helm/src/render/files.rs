@@ -71,6 +71,7 @@ pub(super) static FILES: NamedType = NamedType {
             call: lines,
         },
     ],
+    key: None,
 };
 
 fn entries(files: &Value) -> BTreeMap<Str, Value> {

@@ -49,6 +49,7 @@ static VALUES: NamedType = NamedType {
             },
         },
     ],
+    key: None,
 };
 
 static VERSION_SET: NamedType = NamedType {
@@ -67,6 +68,7 @@ static VERSION_SET: NamedType = NamedType {
             ))
         },
     }],
+    key: None,
 };
 
 static KUBE_VERSION: StructType = StructType {
