@@ -19,6 +19,8 @@ pub enum Phase {
     Listing,
     /// Waiting for objects.
     Fetching,
+    /// Waiting for the server to take a push.
+    Pushing,
 }
 
 impl fmt::Display for Phase {
@@ -27,6 +29,7 @@ impl fmt::Display for Phase {
             Self::Waiting => "waiting for other fetches",
             Self::Listing => "listing references",
             Self::Fetching => "fetching objects",
+            Self::Pushing => "pushing",
         })
     }
 }
@@ -85,6 +88,25 @@ pub enum Error {
     /// The server refused in Git's own way.
     #[error("remote error: {0}")]
     Remote(String),
+    /// A branch is not where a commit to push begins: somebody else was faster.
+    #[error("non-fast-forward update: {reference} is at {at}")]
+    Moved {
+        /// Its full name.
+        reference: String,
+        /// Where it is.
+        at: String,
+    },
+    /// The server did not set a reference.
+    #[error("command error on {reference}: {reason}")]
+    Rejected {
+        /// Its full name.
+        reference: String,
+        /// What the server says.
+        reason: String,
+    },
+    /// What else is to be pushed cannot be read, or its source is not there.
+    #[error("refspec '{0}' is not <source>:<destination> with a source that exists")]
+    Refspec(String),
     /// The repository uses an object format that is not supported.
     #[error("object format '{0}' is not supported")]
     ObjectFormat(String),

@@ -115,6 +115,7 @@ impl Incoming {
     fn malformed(&self) -> &'static str {
         match self.phase {
             Phase::Fetching => "the answer is malformed",
+            Phase::Pushing => "the report on the push is malformed",
             Phase::Listing | Phase::Waiting => "the list of references is malformed",
         }
     }
@@ -122,6 +123,7 @@ impl Incoming {
     fn broken_off(&self) -> &'static str {
         match self.phase {
             Phase::Fetching => "the answer breaks off",
+            Phase::Pushing => "the report on the push breaks off",
             Phase::Listing | Phase::Waiting => "the list of references breaks off",
         }
     }

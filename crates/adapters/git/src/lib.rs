@@ -9,6 +9,7 @@
 //! of that commit into the objects kept for that remote; [`Git::fetch_modules`] adds submodules; [`Snapshot::walk`]
 //! streams the files.
 
+mod change;
 mod error;
 mod fetch;
 mod hosts;
@@ -17,14 +18,17 @@ mod list;
 mod modules;
 mod objects;
 mod packet;
+mod push;
 mod signed;
 mod snapshot;
 mod ssh;
 mod workspace;
 
+pub use change::{Author, CommitError, NewCommit, NewContent, Sign};
 pub use error::{Error, Phase};
 pub use fetch::Want;
 pub use list::Listing;
+pub use push::PushPlan;
 pub use signed::{Signed, Tag};
 pub use snapshot::{Entry, Skipped, Snapshot, WalkError};
 pub use ssh::{SocksProxy, SshAccess, SshAddress, SshAlgorithms, SshError};

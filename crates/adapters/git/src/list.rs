@@ -233,14 +233,16 @@ fn is_git(headers: &HeaderMap) -> bool {
     content_type.is_some_and(|content_type| content_type.starts_with(ADVERTISEMENT))
 }
 
-fn origin(url: &str) -> &str {
+pub(crate) fn origin(url: &str) -> &str {
     let start = url.find("://").map_or(0, |at| at + 3);
     let end = url[start..].find('/').map_or(url.len(), |at| start + at);
     &url[..end]
 }
 
 /// Reads what a server says first. Over HTTP, a section that names the service may come before it.
-async fn advertisement(incoming: &mut Incoming) -> Result<(Advertised, Vec<Ref>), Error> {
+pub(crate) async fn advertisement(
+    incoming: &mut Incoming,
+) -> Result<(Advertised, Vec<Ref>), Error> {
     let mut lines = incoming.section().await?;
     if lines
         .first()
