@@ -1,9 +1,11 @@
 //! Signatures of Git commits and tags: OpenPGP and SSH. Verification is pure; keys come as text.
 
 mod pgp;
+mod sign;
 mod ssh;
 
 pub use self::pgp::{PgpError, verify_pgp};
+pub use self::sign::{PgpKey, SigningKey, SigningKeyError};
 pub use self::ssh::{SshError, verify_ssh};
 
 /// The kind of an armoured signature.
