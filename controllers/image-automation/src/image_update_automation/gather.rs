@@ -1,0 +1,317 @@
+//! The policies, the source and the Secrets of an automation.
+
+use std::time::Duration;
+
+use api::image::{ImagePolicy, ImageUpdateAutomation, PullRequest, SigningKeyKind};
+use api::source::{GitProvider, GitRepository};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::{Api, ResourceExt, api::ListParams};
+use net_http::{Auth, ClientConfig};
+use runtime::{Failure, secrets};
+use signature::{SigningKey, SigningKeyError};
+
+use super::{
+    Automations,
+    access::Access,
+    pull_request::{Forge, ForgeError},
+};
+use crate::setters::Chosen;
+
+/// How long a checkout and a push may each take where the GitRepository does not say.
+const TIMEOUT: Duration = Duration::from_mins(1);
+
+/// What was read.
+#[derive(Debug)]
+pub(crate) struct Inputs {
+    pub(super) chosen: Chosen,
+    pub(super) source: GitRepository,
+    pub(super) access: Access,
+    pub(super) key: Option<SigningKey>,
+    pub(super) timeout: Duration,
+    pub(super) switches: (bool, bool),
+    pub(super) forge: Option<ForgeAccess>,
+}
+
+/// The API to open a pull request with.
+#[derive(Debug)]
+pub(super) struct ForgeAccess {
+    pub(super) forge: Forge,
+    pub(super) request: PullRequest,
+    pub(super) http: ClientConfig,
+}
+
+/// A failure of what leads to the Git server.
+fn source_failed(words: impl std::fmt::Display) -> Failure {
+    Failure::retry(
+        "SourceManagerFailed",
+        format!("failed configuring source manager: {words}"),
+    )
+}
+
+impl Automations {
+    pub(super) async fn read(&self, object: &ImageUpdateAutomation) -> Result<Inputs, Failure> {
+        let chosen = self.chosen(object).await?;
+        let Some(settings) = &object.spec.git else {
+            let words = "source kind 'GitRepository' necessitates field .spec.git: invalid source configuration";
+            return Err(Failure::stall("InvalidSourceConfiguration", words));
+        };
+        let source = self.source(object).await?;
+        let access = self.reach(&source).await?;
+        let key = match &settings.commit.signing_key {
+            Some(key) => {
+                let kind = key.kind.unwrap_or_default();
+                Some(self.signing_key(object, &key.secret_ref.name, kind).await?)
+            }
+            None => None,
+        };
+        let forge = self.forge(object, &source, &access).await?;
+        Ok(Inputs {
+            chosen,
+            access,
+            forge,
+            key,
+            timeout: source.spec.timeout.map_or(TIMEOUT, Into::into),
+            switches: (self.force_push_branch, self.continue_push_branch),
+            source,
+        })
+    }
+
+    /// What the policies of the automation's namespace chose.
+    async fn chosen(&self, object: &ImageUpdateAutomation) -> Result<Chosen, Failure> {
+        let mut params = ListParams::default();
+        if let Some(selector) = &object.spec.policy_selector {
+            let text = labels(selector).map_err(|words| {
+                let words = format!("failed to parse policy selector: {words}");
+                Failure::stall("InvalidPolicySelector", words)
+            })?;
+            params.label_selector = Some(text).filter(|text| !text.is_empty());
+        }
+        let namespace = object.namespace().unwrap_or_default();
+        let policies = Api::<ImagePolicy>::namespaced(self.client.clone(), &namespace);
+        let policies = policies.list(&params).await.map_err(|error| {
+            let cause = runtime::failure::chain(&error);
+            Failure::retry("UpdateFailed", format!("failed to get policies: {cause}"))
+        })?;
+        let chosen = policies.into_iter().filter_map(|policy| {
+            let latest = policy.status.as_ref()?.latest()?;
+            Some((policy.name_any(), latest))
+        });
+        Ok(chosen.collect())
+    }
+
+    async fn source(&self, object: &ImageUpdateAutomation) -> Result<GitRepository, Failure> {
+        let own = object.namespace().unwrap_or_default();
+        let reference = &object.spec.source_ref;
+        let namespace = reference.namespace.clone().filter(|n| !n.is_empty());
+        let namespace = namespace.unwrap_or_else(|| own.clone());
+        self.access
+            .check(&own, "GitRepository", &namespace, &reference.name)
+            .map_err(|denied| Failure::stall("AccessDenied", denied.to_string()))?;
+        let sources = Api::<GitRepository>::namespaced(self.client.clone(), &namespace);
+        let found = sources.get_opt(&reference.name).await.map_err(|error| {
+            let cause = runtime::failure::chain(&error);
+            source_failed(format!("failed to get referenced git repository: {cause}"))
+        })?;
+        found.ok_or_else(|| {
+            source_failed(format!(
+                "referenced git repository does not exist: GitRepository.source.toolkit.fluxcd.io \"{}\" not found",
+                reference.name
+            ))
+        })
+    }
+
+    async fn reach(&self, source: &GitRepository) -> Result<Access, Failure> {
+        let namespace = source.namespace().unwrap_or_default();
+        if let Some(provider) = source.spec.provider.filter(|p| *p != GitProvider::Generic) {
+            let words = format!(
+                "provider '{provider:?}' is not supported for pushes: use a Secret with credentials that may push"
+            );
+            return Err(source_failed(words.to_lowercase()));
+        }
+        let read = async |name: Option<&String>| match name {
+            Some(name) => match secrets::secret(&self.client, &namespace, name).await {
+                Ok(secret) => Ok(Some(secret)),
+                Err(error) => {
+                    let cause = match &error {
+                        secrets::SecretError::Secret { source, .. } => {
+                            runtime::failure::chain(&**source)
+                        }
+                        other => runtime::failure::chain(other),
+                    };
+                    Err(source_failed(format!(
+                        "failed to get auth secret '{namespace}/{name}': {cause}"
+                    )))
+                }
+            },
+            None => Ok(None),
+        };
+        let secret = read(source.spec.secret_ref.as_ref().map(|r| &r.name)).await?;
+        let proxy = read(source.spec.proxy_secret_ref.as_ref().map(|r| &r.name)).await?;
+        Access::new(&source.spec.url, secret.as_ref(), proxy.as_ref()).map_err(source_failed)
+    }
+
+    /// The API for a pull request, where one is wished for.
+    async fn forge(
+        &self,
+        object: &ImageUpdateAutomation,
+        source: &GitRepository,
+        access: &Access,
+    ) -> Result<Option<ForgeAccess>, Failure> {
+        let request = object.pull_request().map_err(|error| {
+            Failure::stall("InvalidPullRequest", runtime::failure::chain(&error))
+        })?;
+        let Some(request) = request else {
+            return Ok(None);
+        };
+        let mut http = access.remote.http.clone();
+        let token = if let Some(reference) = &request.secret_ref {
+            let namespace = object.namespace().unwrap_or_default();
+            let secret = secrets::secret(&self.client, &namespace, &reference.name).await;
+            let secret = secret.map_err(|error| source_failed(runtime::failure::chain(&error)))?;
+            if let Some(authority) = secret.bytes("ca.crt") {
+                http.certificate_authority = Some(authority.to_vec());
+            }
+            secret.text("token").map(|token| token.trim().to_owned())
+        } else {
+            match &access.remote.auth {
+                Some(Auth::Bearer(token)) => Some(token.clone()),
+                Some(Auth::Basic { password, .. }) => Some(password.clone()),
+                _ => None,
+            }
+        };
+        let token = token.filter(|token| !token.is_empty());
+        let forge = token.ok_or(ForgeError::NoToken).and_then(|token| {
+            Forge::of(
+                request.provider,
+                request.address.as_deref(),
+                &source.spec.url,
+                token,
+            )
+        });
+        let forge = forge.map_err(|error| source_failed(runtime::failure::chain(&error)))?;
+        Ok(Some(ForgeAccess {
+            forge,
+            request,
+            http,
+        }))
+    }
+
+    async fn signing_key(
+        &self,
+        object: &ImageUpdateAutomation,
+        name: &str,
+        kind: SigningKeyKind,
+    ) -> Result<SigningKey, Failure> {
+        let namespace = object.namespace().unwrap_or_default();
+        let full = format!("{namespace}/{name}");
+        let secret = secrets::secret(&self.client, &namespace, name)
+            .await
+            .map_err(|error| {
+                let cause = runtime::failure::chain(&error);
+                source_failed(format!(
+                    "could not find signing key secret '{full}': {cause}"
+                ))
+            })?;
+        let (key, passphrase) = match kind {
+            SigningKeyKind::Gpg => ("git.asc", "passphrase"),
+            SigningKeyKind::Ssh => ("identity", "password"),
+        };
+        let text = secret.text(key).ok_or_else(|| {
+            let article = if kind == SigningKeyKind::Gpg {
+                "a"
+            } else {
+                "an"
+            };
+            source_failed(format!(
+                "signing key secret '{full}' does not contain {article} '{key}' key"
+            ))
+        })?;
+        let given = secret
+            .text(passphrase)
+            .map(|text| text.trim_end_matches('\n'));
+        let given = given.filter(|text| !text.is_empty());
+        let read = match kind {
+            SigningKeyKind::Gpg => SigningKey::pgp(text, given),
+            SigningKeyKind::Ssh => SigningKey::ssh(text, given),
+        };
+        read.map_err(|error| source_failed(unusable(&error, kind, &full, passphrase)))
+    }
+}
+
+/// Why a signing key cannot be used, in upstream's words.
+fn unusable(error: &SigningKeyError, kind: SigningKeyKind, secret: &str, field: &str) -> String {
+    match (error, kind) {
+        (SigningKeyError::Several, _) => format!(
+            "multiple entities read from secret '{secret}', could not determine which signing key to use"
+        ),
+        (SigningKeyError::NoPassphrase, _) => format!(
+            "can not use passphrase protected signing key without '{field}' field present in secret {secret}"
+        ),
+        (SigningKeyError::Passphrase(cause), _) => format!(
+            "could not decrypt private key of the signing key present in secret {secret}: {cause}"
+        ),
+        (other, SigningKeyKind::Gpg) => {
+            format!("could not read signing key from secret '{secret}': {other}")
+        }
+        (other, SigningKeyKind::Ssh) => {
+            format!("could not parse SSH signing key from secret '{secret}': {other}")
+        }
+    }
+}
+
+/// Writes a selector as the API server takes it.
+///
+/// # Errors
+/// An operator that is none, in upstream's words.
+fn labels(selector: &LabelSelector) -> Result<String, String> {
+    let mut parts = Vec::new();
+    for (key, value) in selector.match_labels.iter().flatten() {
+        parts.push(format!("{key}={value}"));
+    }
+    for rule in selector.match_expressions.iter().flatten() {
+        let (key, values) = (&rule.key, rule.values.clone().unwrap_or_default());
+        let set = |word: &str| {
+            if values.is_empty() {
+                Err("values: Invalid value: []: for 'in', 'notin' operators, values set can't be empty".to_owned())
+            } else {
+                Ok(format!("{key} {word} ({})", values.join(",")))
+            }
+        };
+        parts.push(match rule.operator.as_str() {
+            "In" => set("in")?,
+            "NotIn" => set("notin")?,
+            "Exists" => key.clone(),
+            "DoesNotExist" => format!("!{key}"),
+            other => {
+                return Err(format!(
+                    "\"{other}\" is not a valid label selector operator"
+                ));
+            }
+        });
+    }
+    Ok(parts.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// covers: IA-109
+    #[test]
+    fn selector_is_written_as_the_api_server_takes_it() {
+        let read = |json: serde_json::Value| labels(&serde_json::from_value(json).unwrap());
+        assert_eq!(
+            read(
+                serde_json::json!({ "matchLabels": { "a": "b" }, "matchExpressions": [
+                { "key": "c", "operator": "In", "values": ["d", "e"] },
+                { "key": "f", "operator": "NotIn", "values": ["g"] },
+                { "key": "h", "operator": "Exists" }, { "key": "i", "operator": "DoesNotExist" }] })
+            ),
+            Ok("a=b,c in (d,e),f notin (g),h,!i".to_owned())
+        );
+        assert_eq!(
+            read(serde_json::json!({ "matchExpressions": [{ "key": "a", "operator": "Wrong" }] })),
+            Err("\"Wrong\" is not a valid label selector operator".to_owned())
+        );
+    }
+}
