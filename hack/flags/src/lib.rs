@@ -24,6 +24,12 @@ pub struct Controller {
 /// Every controller.
 pub const CONTROLLERS: &[Controller] = &[
     Controller {
+        name: "image-automation-controller",
+        folder: "image",
+        command: image_automation::automation::Args::command,
+        upstream: include_str!("../upstream/image-automation-controller.tsv"),
+    },
+    Controller {
         name: "image-reflector-controller",
         folder: "image",
         command: image_automation::reflector::Args::command,
