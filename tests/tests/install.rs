@@ -103,6 +103,20 @@ async fn start(plane: &ControlPlane, name: &str, folder: &Path) -> Program {
     program.start().await.unwrap()
 }
 
+/// Applies object `app` of a kind: group, kind, plural.
+async fn put(plane: &ControlPlane, namespace: &str, of: (&str, &str, &str), spec: Value) {
+    let (group, kind, plural) = of;
+    let gvk = GroupVersionKind::gvk(group, "v1", kind);
+    let resource = ApiResource::from_gvk_with_plural(&gvk, plural);
+    let api = Api::<DynamicObject>::namespaced_with(plane.client(), namespace, &resource);
+    let object = json!({ "apiVersion": format!("{group}/v1"), "kind": kind,
+        "metadata": { "name": "app" }, "spec": spec });
+    let params = PatchParams::apply("test").force();
+    api.patch("app", &params, &Patch::Apply(object))
+        .await
+        .unwrap();
+}
+
 #[tokio::test]
 async fn shipped_manifests_run_the_main_job_with_least_rights() {
     let plane = ControlPlane::start().await.unwrap();
@@ -124,17 +138,8 @@ async fn shipped_manifests_run_the_main_job_with_least_rights() {
         .push()
         .unwrap();
     let namespace = plane.namespace("tenant").await;
-    let put = async |group: &str, kind: &str, plural: &str, spec: Value| {
-        let gvk = GroupVersionKind::gvk(group, "v1", kind);
-        let resource = ApiResource::from_gvk_with_plural(&gvk, plural);
-        let api =
-            Api::<DynamicObject>::namespaced_with(plane.client(), namespace.name(), &resource);
-        let object = json!({ "apiVersion": format!("{group}/v1"), "kind": kind,
-            "metadata": { "name": "app" }, "spec": spec });
-        let params = PatchParams::apply("test").force();
-        api.patch("app", &params, &Patch::Apply(object))
-            .await
-            .unwrap();
+    let put = async |group, kind, plural, spec| {
+        put(&plane, namespace.name(), (group, kind, plural), spec).await;
     };
     let source = json!({ "interval": "10m", "url": repository.url(), "ref": { "branch": "main" } });
     put(

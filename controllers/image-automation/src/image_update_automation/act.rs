@@ -1,6 +1,10 @@
 //! A run at the Git server: look, fetch, edit, commit, push.
 
-use api::{Reconciled as _, image::ImageUpdateAutomation, meta::Time};
+use api::{
+    Reconciled as _,
+    image::{GitSettings, ImageUpdateAutomation},
+    meta::Time,
+};
 use git::{Author, Error, NewCommit, NewContent, Snapshot, Want};
 use kube::ResourceExt;
 use runtime::{Change, Failure, conditions};
@@ -295,16 +299,7 @@ async fn edit(
     let template = settings.commit.message_template.as_deref();
     let message = message::render(template, &facts, plan.now, seed(plan));
     let message = message.map_err(|error| failed(format!("failed to update source: {error}")))?;
-    let author = Author {
-        name: settings.commit.author.name.clone().unwrap_or_default(),
-        email: settings.commit.author.email.clone(),
-        seconds: plan.now.as_second(),
-    };
-    let contents = files.iter().map(|file| NewContent {
-        path: file.path.clone(),
-        content: file.text.clone().into_bytes(),
-    });
-    let contents: Vec<_> = contents.collect();
+    let (author, contents) = (author(plan, settings), contents(&files));
     let commit = tokio::task::block_in_place(|| {
         let sign = plan
             .key
@@ -325,6 +320,23 @@ async fn edit(
         message,
     };
     Ok((Some(ready), unresolved))
+}
+
+fn author(plan: &Plan, settings: &GitSettings) -> Author {
+    let author = &settings.commit.author;
+    Author {
+        name: author.name.clone().unwrap_or_default(),
+        email: author.email.clone(),
+        seconds: plan.now.as_second(),
+    }
+}
+
+fn contents(files: &[Changed]) -> Vec<NewContent> {
+    let contents = files.iter().map(|file| NewContent {
+        path: file.path.clone(),
+        content: file.text.clone().into_bytes(),
+    });
+    contents.collect()
 }
 
 /// Title and text of the pull request: from templates of their own, or else from the message.

@@ -88,16 +88,13 @@ impl Git {
         };
         let updates = updates(&gate.refs, commit, plan)?;
         let body = body(&gate.server, &updates, plan, &commit.pack)?;
-        let mut incoming = match gate.incoming.take() {
-            Some(mut incoming) => {
-                incoming.send(body).await?;
-                incoming.expect(Phase::Pushing, MAX_REPORT_BYTES);
-                incoming
-            }
-            None => {
-                let source = self.send_pack(remote, &gate.server, body).await?;
-                Incoming::new(source, Phase::Pushing, MAX_REPORT_BYTES)
-            }
+        let mut incoming = if let Some(mut incoming) = gate.incoming.take() {
+            incoming.send(body).await?;
+            incoming.expect(Phase::Pushing, MAX_REPORT_BYTES);
+            incoming
+        } else {
+            let source = self.send_pack(remote, &gate.server, body).await?;
+            Incoming::new(source, Phase::Pushing, MAX_REPORT_BYTES)
         };
         let report = report(&mut incoming, &gate.server).await?;
         incoming.close().await;
