@@ -80,6 +80,10 @@ const ENGINES: &[Layer] = &[
         may_use: &["crates/engines/yaml", "crates/engines/go"],
     },
     Layer {
+        folder: "crates/engines/sops",
+        may_use: &["crates/engines/yaml"],
+    },
+    Layer {
         folder: "crates/engines/select",
         may_use: &["crates/engines/semver", "crates/engines/go"],
     },
