@@ -11,6 +11,9 @@ pub(crate) const EXTERNAL_ARTIFACT: &str = "ExternalArtifact";
 /// A failed object does not end a health check early.
 pub(crate) const NO_FAIL_FAST: &str = "DisableFailFastBehavior";
 
+/// An expression adds to the built-in check of a dependency instead of taking its place.
+pub(crate) const ADDITIVE_CHECK: &str = "AdditiveCELDependencyCheck";
+
 /// The gates that mean something here.
 pub(crate) const GATES: &[Gate] = &[
     Gate {
@@ -25,6 +28,10 @@ pub(crate) const GATES: &[Gate] = &[
         name: NO_FAIL_FAST,
         default: false,
     },
+    Gate {
+        name: ADDITIVE_CHECK,
+        default: false,
+    },
 ];
 
 /// Gates of upstream whose effect this controller has anyway or does not need.
@@ -32,7 +39,6 @@ pub(crate) const WITHOUT_EFFECT: &[&str] = &[
     "CacheSecretsAndConfigMaps",
     "DisableStatusPollerCache",
     "GroupChangeLog",
-    "AdditiveCELDependencyCheck",
     "CancelHealthCheckOnNewRevision",
     "DisableConfigWatchers",
     "DirectSourceFetch",

@@ -26,7 +26,9 @@ use crate::features;
 
 mod act;
 mod cleanup;
+mod depend;
 mod dependencies;
+mod expressions;
 mod gather;
 mod health;
 mod localhost;

@@ -1,9 +1,15 @@
 //! Applies what was built, deletes what left, waits until it is healthy.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use api::kustomize::Kustomization;
-use cluster::{ApplyOptions, ApplyPlan, Cluster, PlanError, PruneOptions, WaitOptions};
+use cluster::{
+    ApplyOptions, ApplyPlan, Cluster, HealthRule, PlanError, PruneOptions, WaitOptions,
+};
+use expression::health::Rules;
 use jiff::Timestamp;
 use manifest::{ChangeSet, Inventory, change_set::Action, ignore::IgnoreRule};
 use runtime::{Change, Failure, Note, Parked, Progress};
@@ -27,6 +33,7 @@ struct Run<'a> {
     object: &'a Kustomization,
     revision: Revision,
     digest: String,
+    rules: Option<Arc<Rules>>,
     started: Timestamp,
     progress: &'a Progress,
 }
@@ -42,6 +49,11 @@ impl Run<'_> {
         let entry = report::attempt(&self.revision, &self.digest, reason, now, took);
         let history = Change::default().set("history", report::history(self.object, entry));
         report::failed(&self.revision, reason, message).with(history)
+    }
+
+    fn rules(&self) -> Option<Arc<dyn HealthRule>> {
+        let rules = self.rules.clone()?;
+        Some(rules)
     }
 
     fn tell(&self, message: String) {
@@ -72,12 +84,14 @@ impl Reconciler {
             revision,
             objects,
             digest,
+            rules,
             is_new_revision,
         } = plan;
         let run = Run {
             object,
             revision,
             digest,
+            rules: (!rules.is_empty()).then_some(rules),
             started: Timestamp::now(),
             progress,
         };
@@ -158,6 +172,7 @@ impl Reconciler {
                     }
                     let options = WaitOptions {
                         fail_fast: false,
+                        rules: run.rules(),
                         ..WaitOptions::new(STAGE_TIMEOUT)
                     };
                     let ready = cluster.wait_from(&stage.await_ready, &options);
@@ -248,6 +263,7 @@ impl Reconciler {
         let fail_fast = !self.features.enabled(features::NO_FAIL_FAST);
         let options = WaitOptions {
             fail_fast,
+            rules: run.rules(),
             ..WaitOptions::new(limit)
         };
         let checked = run

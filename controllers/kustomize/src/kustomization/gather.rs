@@ -7,11 +7,11 @@ use api::{
     meta::Artifact,
 };
 use artifact::fetch::{ArtifactTree, FetchError};
-use kube::{Api, ResourceExt};
-use runtime::{Change, Failure, Note, Progress};
+use kube::ResourceExt;
+use runtime::{Change, Failure, Progress};
 
 use super::{
-    Reconciler, dependencies,
+    Reconciler, expressions,
     report::{self, Revision},
     source::{self, Reference},
     timeout,
@@ -32,6 +32,8 @@ pub struct Inputs {
     pub substitution: Result<Substitution, String>,
     /// How to build.
     pub build: BuildSettings,
+    /// The Kustomization's own rules of health.
+    pub rules: Arc<expression::health::Rules>,
     /// Whether this run has a revision, generation or request that no run has answered yet.
     pub is_new_revision: bool,
 }
@@ -51,13 +53,14 @@ impl Reconciler {
         progress: &Progress,
     ) -> Result<Inputs, Failure> {
         refuse_unsupported(object)?;
+        let rules = expressions::health_rules(object)?;
         let reference = Reference::of(object);
         let artifact = self.artifact(object, &reference).await?;
         let revision = Revision {
             name: artifact.revision.clone(),
             origin: source::origin_revision(&artifact),
         };
-        self.await_dependencies(object, &revision).await?;
+        self.await_dependencies(object, &revision, progress).await?;
         let attempted = object
             .status
             .as_ref()
@@ -96,6 +99,7 @@ impl Reconciler {
             path,
             substitution,
             build,
+            rules,
             is_new_revision,
         })
     }
@@ -137,44 +141,6 @@ impl Reconciler {
             let message = format!("Source artifact not found, retrying in {text}");
             Failure::wait(delay, "ArtifactFailed", message)
         })
-    }
-
-    /// Checks the dependencies, one after the other; the first that is not ready is told.
-    async fn await_dependencies(
-        &self,
-        object: &Kustomization,
-        revision: &Revision,
-    ) -> Result<(), Failure> {
-        for dependency in &object.spec.depends_on {
-            let own = object.namespace().unwrap_or_default();
-            let namespace = dependency.namespace.clone().unwrap_or(own);
-            let api = Api::<Kustomization>::namespaced(self.client.clone(), &namespace);
-            let verdict = match api.get(&dependency.name).await {
-                Ok(found) => dependencies::check(object, &found, &revision.name),
-                Err(error) => {
-                    let cause = runtime::failure::chain(&error);
-                    Err(format!(
-                        "dependency '{namespace}/{}' not found: {cause}",
-                        dependency.name
-                    ))
-                }
-            };
-            if let Err(message) = verdict {
-                return Err(self.not_ready(revision, message));
-            }
-        }
-        if !object.spec.depends_on.is_empty() {
-            tracing::info!("All dependencies are ready, proceeding with reconciliation");
-        }
-        Ok(())
-    }
-
-    fn not_ready(&self, revision: &Revision, message: String) -> Failure {
-        let delay = self.requeue_dependency;
-        let text = api::meta::Duration::from(delay);
-        let words = format!("Dependencies do not meet ready condition, retrying in {text}");
-        let note = revision.annotate(Note::info("DependencyNotReady", words));
-        Failure::wait(delay, "DependencyNotReady", message).note(note)
     }
 
     /// Downloads the artifact, or takes it from the cache.
@@ -220,7 +186,6 @@ impl Reconciler {
 /// Refuses by name what this controller does not do, so that nothing is skipped in silence.
 fn refuse_unsupported(object: &Kustomization) -> Result<(), Failure> {
     let spec = &object.spec;
-    let expression = spec.depends_on.iter().any(|d| d.ready_expr.is_some());
     let used = [
         (spec.decryption.is_some(), "spec.decryption"),
         (
@@ -229,8 +194,6 @@ fn refuse_unsupported(object: &Kustomization) -> Result<(), Failure> {
                 .is_some_and(|k| k.config_map_ref.is_some()),
             "spec.kubeConfig.configMapRef",
         ),
-        (!spec.health_check_exprs.is_empty(), "spec.healthCheckExprs"),
-        (expression, "spec.dependsOn[].readyExpr"),
         (
             !spec.patches_strategic_merge.is_empty(),
             "spec.patchesStrategicMerge",

@@ -1,5 +1,7 @@
 //! Builds the objects of a Kustomization. Pure.
 
+use std::sync::Arc;
+
 use api::{
     kustomize::{BuildMetadata, Kustomization},
     meta::Selector,
@@ -30,6 +32,8 @@ pub struct Plan {
     pub objects: Vec<Value>,
     /// `sha256:<hex>` of the YAML that the build printed.
     pub digest: String,
+    /// The Kustomization's own rules of health.
+    pub rules: Arc<expression::health::Rules>,
     /// Whether the revision was not attempted before.
     pub is_new_revision: bool,
 }
@@ -42,6 +46,7 @@ pub(super) fn build(object: &Kustomization, inputs: Inputs) -> Result<Plan, Fail
         path,
         substitution,
         build: settings,
+        rules,
         is_new_revision,
     } = inputs;
     let failed = |cause: String| report::failed(&revision, "BuildFailed", cause);
@@ -87,6 +92,7 @@ pub(super) fn build(object: &Kustomization, inputs: Inputs) -> Result<Plan, Fail
         revision,
         objects,
         digest,
+        rules,
         is_new_revision,
     })
 }

@@ -126,10 +126,11 @@ pub(super) fn in_order(mut objects: Vec<Arc<Kustomization>>) -> Vec<Arc<Kustomiz
     sorted
 }
 
-fn needs(object: &Kustomization) -> Vec<(String, String)> {
+pub(super) fn needs(object: &Kustomization) -> Vec<(String, String)> {
     let own = object.namespace().unwrap_or_default();
     let depends = object.spec.depends_on.iter();
     depends
+        .filter(|d| d.kind.as_deref().is_none_or(|k| k.is_empty() || k == "Kustomization"))
         .map(|d| {
             (
                 d.namespace.clone().unwrap_or_else(|| own.clone()),
@@ -139,7 +140,8 @@ fn needs(object: &Kustomization) -> Vec<(String, String)> {
         .collect()
 }
 
-/// A dependency became ready: those that wait for it need not poll.
+/// A dependency became ready: those that wait for it need not poll. A dependency that another asks
+/// by expression wakes it with every change, and one whose spec changed those in a circle.
 fn dependants(triggers: &Triggers<Kustomization>) -> Woken {
     let store = triggers.store();
     let scope = watch::Scope {
@@ -147,22 +149,36 @@ fn dependants(triggers: &Triggers<Kustomization>) -> Woken {
         ..triggers.scope().clone()
     };
     let mut told: HashMap<(String, String), Option<String>> = HashMap::new();
+    let mut generations: HashMap<(String, String), Option<i64>> = HashMap::new();
     watch::applied::<Kustomization>(triggers.client(), &scope)
-        .filter(move |object| std::future::ready(is_news(&mut told, object)))
-        .flat_map(move |ready| {
-            let id = (ready.namespace().unwrap_or_default(), ready.name_any());
-            let is_ready = ready
-                .conditions()
-                .iter()
-                .any(|c| c.type_ == "Ready" && c.status == "True");
-            let hits = if is_ready {
-                store.state_filter(|o| needs(o).contains(&id) && waits(o))
-            } else {
-                Vec::new()
-            };
+        .flat_map(move |object| {
+            let id = (object.namespace().unwrap_or_default(), object.name_any());
+            let is_news = is_news(&mut told, &object);
+            let generation = object.metadata.generation;
+            let is_changed = generations.insert(id.clone(), generation) != Some(generation);
+            let hits = store.state_filter(|o| {
+                let waits = waits(o) && needs(o).contains(&id);
+                (waits && (is_news || asks_by_expression(o, &id)))
+                    || (is_changed && is_in_circle(o))
+            });
             futures::stream::iter(hits.into_iter().map(|o| ObjectRef::from_obj(&*o)))
         })
         .boxed()
+}
+
+/// Whether an object asks a dependency by an expression, which may look at anything in it.
+fn asks_by_expression(object: &Kustomization, (namespace, name): &(String, String)) -> bool {
+    let own = object.namespace().unwrap_or_default();
+    object.spec.depends_on.iter().any(|d| {
+        d.ready_expr.is_some()
+            && d.name == *name
+            && d.namespace.as_ref().unwrap_or(&own) == namespace
+    })
+}
+
+fn is_in_circle(object: &Kustomization) -> bool {
+    let circle = |c: &api::meta::Condition| c.type_ == "Ready" && c.reason == super::depend::CIRCLE;
+    object.conditions().iter().any(circle)
 }
 
 /// Whether an object became ready, or ready with another revision, since it was last seen.

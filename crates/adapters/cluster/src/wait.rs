@@ -6,6 +6,7 @@
 
 mod error;
 mod observe;
+mod rules;
 mod watch;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
