@@ -50,11 +50,11 @@ pub struct IgnoreRule {
 #[serde(rename_all = "camelCase")]
 pub struct PruneGuard {
     /// How many objects.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(schema_with = "crate::schema::count"))]
     pub max_count: Option<u32>,
     /// Which share of the inventory, in percent.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(schema_with = "crate::schema::percent"))]
     pub max_percent: Option<u32>,
 }

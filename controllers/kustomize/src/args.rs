@@ -39,6 +39,9 @@ pub struct Args {
     /// The service account to impersonate where a Kustomization names none.
     #[arg(long, default_value = "", value_name = "NAME")]
     pub default_service_account: String,
+    /// A Secret in the controller's namespace with age keys for Kustomizations that name none.
+    #[arg(long, default_value = "", value_name = "NAME")]
+    pub sops_age_secret: String,
     /// A field manager whose fields are taken over; may be given several times.
     #[arg(long = "override-manager", value_name = "NAME")]
     pub override_managers: Vec<String>,

@@ -14,6 +14,11 @@ pub(crate) const NO_FAIL_FAST: &str = "DisableFailFastBehavior";
 /// An expression adds to the built-in check of a dependency instead of taking its place.
 pub(crate) const ADDITIVE_CHECK: &str = "AdditiveCELDependencyCheck";
 
+/// Fields that the API server does not know fail an apply instead of being left out.
+pub(crate) const STRICT_FIELDS: &str = "StrictFields";
+/// Managed fields are moved to the API version that is applied.
+pub(crate) const MIGRATE_API_VERSION: &str = "MigrateAPIVersion";
+
 /// The gates that mean something here.
 pub(crate) const GATES: &[Gate] = &[
     Gate {
@@ -26,6 +31,14 @@ pub(crate) const GATES: &[Gate] = &[
     },
     Gate {
         name: NO_FAIL_FAST,
+        default: false,
+    },
+    Gate {
+        name: STRICT_FIELDS,
+        default: false,
+    },
+    Gate {
+        name: MIGRATE_API_VERSION,
         default: false,
     },
     Gate {
@@ -42,6 +55,5 @@ pub(crate) const WITHOUT_EFFECT: &[&str] = &[
     "CancelHealthCheckOnNewRevision",
     "DisableConfigWatchers",
     "DirectSourceFetch",
-    "MigrateAPIVersion",
     "ObjectLevelWorkloadIdentity",
 ];

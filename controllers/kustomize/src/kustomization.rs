@@ -26,10 +26,13 @@ use crate::features;
 
 mod act;
 mod cleanup;
+mod decrypt;
 mod depend;
 mod dependencies;
+mod drift;
 mod expressions;
 mod gather;
+mod guard;
 mod health;
 mod localhost;
 mod plan;
@@ -58,6 +61,19 @@ pub struct Reconciler {
     pub(crate) custom_stage_kinds: Vec<GroupKind>,
     pub(crate) config_selector: String,
     pub(crate) kubeconfig: KubeconfigOptions,
+    pub(crate) sops: SopsSettings,
+    pub(crate) drift: Arc<drift::Book>,
+}
+
+/// What the controller itself has for decryption.
+#[derive(Clone, Debug)]
+pub(crate) struct SopsSettings {
+    pub(crate) client: net_http::Client,
+    pub(crate) endpoints: keys::Endpoints,
+    /// Namespace and name of the Secret with age keys for those that name none.
+    pub(crate) age_secret: Option<(String, String)>,
+    pub(crate) vault_token: Option<String>,
+    pub(crate) aws: Option<keys::AwsCredentials>,
 }
 
 impl std::fmt::Debug for Reconciler {
@@ -134,7 +150,14 @@ impl runtime::Reconciler for Reconciler {
         triggers: &Triggers<Kustomization>,
     ) -> Vec<futures::stream::BoxStream<'static, ObjectRef<Kustomization>>> {
         let external = self.features.enabled(features::EXTERNAL_ARTIFACT);
-        triggers::all(triggers, external, &self.config_selector)
+        let mut all = triggers::all(triggers, external, &self.config_selector);
+        let book = Arc::clone(&self.drift);
+        all.push(drift::watch(triggers, self.cluster.clone(), book));
+        all
+    }
+
+    fn forget(&self, object: &ObjectRef<Kustomization>) {
+        self.drift.forget(object);
     }
 }
 

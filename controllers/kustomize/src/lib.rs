@@ -53,11 +53,36 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
             allow_exec: args.insecure_kubeconfig_exec,
             allow_insecure_tls: args.insecure_kubeconfig_tls,
         },
+        sops: sops(args.sops_age_secret)?,
+        drift: Arc::default(),
         config_selector: context.shared.watching.watch_configs_label_selector.clone(),
     };
     Ok(Parts {
         kinds: vec![Kind::new(reconciler)],
         servers: Vec::new(),
+    })
+}
+
+/// What the controller itself has for decryption: key services are reached as the environment says.
+fn sops(age_secret: String) -> anyhow::Result<kustomization::SopsSettings> {
+    let environment = Environment::from_variables(env::variable);
+    let clients = Clients::new(CONTROLLER.name, environment);
+    let aws = env::variable("AWS_ACCESS_KEY_ID").map(|id| keys::AwsCredentials {
+        aws_access_key_id: id,
+        aws_secret_access_key: env::variable("AWS_SECRET_ACCESS_KEY").unwrap_or_default(),
+        aws_session_token: env::variable("AWS_SESSION_TOKEN").unwrap_or_default(),
+    });
+    Ok(kustomization::SopsSettings {
+        client: clients.get(&ClientConfig::default())?,
+        endpoints: keys::Endpoints {
+            aws_kms: env::variable("AWS_ENDPOINT_URL_KMS"),
+            gcp_kms: None,
+        },
+        age_secret: Some(age_secret)
+            .filter(|name| !name.is_empty())
+            .map(|name| (env::runtime_namespace(), name)),
+        vault_token: env::variable("VAULT_TOKEN"),
+        aws,
     })
 }
 

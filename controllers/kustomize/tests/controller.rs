@@ -4,6 +4,8 @@
 
 #[path = "controller/bad_input.rs"]
 mod bad_input;
+#[path = "controller/beyond.rs"]
+mod beyond;
 #[path = "controller/crash.rs"]
 mod crash;
 #[path = "controller/lifecycle.rs"]

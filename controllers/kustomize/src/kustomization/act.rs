@@ -1,13 +1,10 @@
 //! Applies what was built, deletes what left, waits until it is healthy.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use api::kustomize::Kustomization;
 use cluster::{
-    ApplyOptions, ApplyPlan, Cluster, HealthRule, PlanError, PruneOptions, WaitOptions,
+    ApplyOptions, ApplyPlan, Cluster, Drift, DroppedFields, HealthRule, PlanError, WaitOptions,
 };
 use expression::health::Rules;
 use jiff::Timestamp;
@@ -15,18 +12,31 @@ use manifest::{ChangeSet, Inventory, change_set::Action, ignore::IgnoreRule};
 use runtime::{Change, Failure, Note, Parked, Progress};
 
 use super::{
-    Reconciler,
-    health::{self, Health},
-    plan::Plan,
+    Reconciler, guard, health,
+    plan::{Content, Objects, Plan, Sealed},
     report::{self, Outcome, Revision},
     timeout,
 };
 use crate::{FIELD_MANAGER, features};
 
+mod drifted;
+mod prune;
+mod wait;
+
 /// How long an early stage (definitions, classes) may take to become ready.
 const STAGE_TIMEOUT: Duration = Duration::from_mins(1);
 /// A wait ends by itself; this much later it is cut off.
 const SLACK: Duration = Duration::from_secs(10);
+/// The most objects with unknown fields that an event names.
+const MAX_DROPPED: usize = 20;
+
+/// What an apply did.
+#[derive(Debug, Default)]
+struct Written {
+    changes: ChangeSet,
+    drifts: Vec<Drift>,
+    dropped: Vec<DroppedFields>,
+}
 
 /// A run in its writing part: what every step needs to report a failure.
 struct Run<'a> {
@@ -82,11 +92,18 @@ impl Reconciler {
     ) -> Result<Outcome, Failure> {
         let Plan {
             revision,
-            objects,
-            digest,
+            content,
             rules,
             is_new_revision,
         } = plan;
+        let Objects {
+            list: objects,
+            digest,
+            origins,
+        } = match content {
+            Content::Open(objects) => objects,
+            Content::Sealed(sealed) => self.open(object, &revision, *sealed).await?,
+        };
         let run = Run {
             object,
             revision,
@@ -97,47 +114,72 @@ impl Reconciler {
         };
         let cluster = self.cluster_of(object).await;
         let cluster = cluster.map_err(|cause| out_of_reach(&run, cause))?;
-        let old =
-            report::owned(object).map_err(|cause| run.failed("ReconciliationFailed", cause))?;
-        let options = self
-            .apply_options(object)
-            .map_err(|c| run.failed("ReconciliationFailed", c))?;
         let health = health::choose(object, &objects);
         run.note("Detecting drift").await?;
-        let plan = cluster
-            .plan_apply(objects, options)
-            .await
-            .map_err(|error| match error {
-                PlanError::Objects(error) => run.failed("ReconciliationFailed", error.to_string()),
-                PlanError::Resolve(error) => {
-                    run.failed("ReconciliationFailed", runtime::failure::chain(&error))
-                }
-            })?;
-        remember_all(&run, &old, &plan).await?;
-        let changes = self.write(&run, &cluster, &plan).await?;
+        let (old, plan) = self.prepare(&run, &cluster, objects).await?;
+        guarded(&run, &old, &plan.inventory())?;
+        let (written, drift) = self.bring(&run, &cluster, &plan, &old).await?;
+        if is_new_revision {
+            tell_dropped(&run, &written.dropped, &origins);
+        }
+        let changes = written.changes;
         let inventory = changes.inventory();
         let inventory = self.prune(&run, &cluster, &old, inventory).await?;
-        let drifted = !changes.modified().is_empty();
+        let fresh = is_new_revision && !changes.modified().is_empty();
+        let applied = (&changes, &inventory);
         let health = match health {
-            Some(health) => {
-                let fresh = is_new_revision && drifted;
-                Some(
-                    self.await_health(&run, &cluster, health, (&changes, &inventory), fresh)
-                        .await?,
-                )
-            }
+            Some(health) => Some(
+                self.await_health(&run, &cluster, health, applied, fresh)
+                    .await?,
+            ),
             None => None,
         };
+        self.drift.verified(object, &run.digest);
         Ok(Outcome {
             revision: run.revision,
             digest: run.digest,
             inventory,
             health,
+            drift,
         })
     }
 
+    /// Reads what is owned, and finds where each object goes.
+    async fn prepare(
+        &self,
+        run: &Run<'_>,
+        cluster: &Cluster,
+        objects: Vec<serde_json::Value>,
+    ) -> Result<(Inventory, ApplyPlan), Failure> {
+        let refused = |cause: String| run.failed("ReconciliationFailed", cause);
+        let old = report::owned(run.object).map_err(refused)?;
+        let options = self.apply_options(run.object).map_err(refused)?;
+        let plan = cluster.plan_apply(objects, options).await;
+        let plan = plan.map_err(|error| match error {
+            PlanError::Objects(error) => refused(error.to_string()),
+            PlanError::Resolve(error) => refused(runtime::failure::chain(&error)),
+        })?;
+        Ok((old, plan))
+    }
+
+    /// Decrypts the objects of a build and finishes them.
+    async fn open(
+        &self,
+        object: &Kustomization,
+        revision: &Revision,
+        mut sealed: Sealed,
+    ) -> Result<Objects, Failure> {
+        let keyring = sealed.keyring.clone();
+        let opened = self.unseal(&keyring, &mut sealed.built).await;
+        opened.map_err(|cause| report::failed(revision, "BuildFailed", cause))?;
+        sealed.finish(object, revision)
+    }
+
     fn apply_options(&self, object: &Kustomization) -> Result<ApplyOptions, String> {
-        let rules = object.spec.ignore.iter().map(|rule| {
+        let drift = object.drift_detection();
+        let drift = drift.map_err(|error| runtime::failure::chain(&error))?;
+        let further = drift.iter().flat_map(|drift| &drift.ignore);
+        let rules = object.spec.ignore.iter().chain(further).map(|rule| {
             let target = rule
                 .target
                 .as_ref()
@@ -148,6 +190,8 @@ impl Reconciler {
         Ok(ApplyOptions {
             force: object.spec.force.unwrap_or(false),
             ignore: rules.collect::<Result<_, _>>()?,
+            strict_fields: self.features.enabled(features::STRICT_FIELDS),
+            migrate_api_version: self.features.enabled(features::MIGRATE_API_VERSION),
             override_managers: self.override_managers.clone(),
             custom_stage_kinds: self.custom_stage_kinds.clone(),
             concurrency: self.concurrent_ssa,
@@ -161,12 +205,15 @@ impl Reconciler {
         run: &Run<'_>,
         cluster: &Cluster,
         plan: &ApplyPlan,
-    ) -> Result<ChangeSet, Failure> {
+    ) -> Result<Written, Failure> {
         let mut changes = ChangeSet::default();
+        let (mut drifts, mut dropped) = (Vec::new(), Vec::new());
         for stage in plan.stages() {
             match cluster.apply_stage(plan, stage).await {
                 Ok(stage) => {
                     changes.append(stage.applied.changes);
+                    drifts.extend(stage.applied.drifts);
+                    dropped.extend(stage.applied.dropped);
                     if stage.await_ready.is_empty() {
                         continue;
                     }
@@ -199,100 +246,24 @@ impl Reconciler {
             tracing::info!(revision = %run.revision.name, output = %modified, "server-side apply completed");
             run.tell(modified.to_string());
         }
-        Ok(changes)
+        Ok(Written {
+            changes,
+            drifts,
+            dropped,
+        })
     }
+}
 
-    /// Deletes what was owned and is no longer wanted. Returns what is owned then.
-    async fn prune(
-        &self,
-        run: &Run<'_>,
-        cluster: &Cluster,
-        old: &Inventory,
-        new: Inventory,
-    ) -> Result<Inventory, Failure> {
-        let stale = old.stale(&new);
-        if stale.is_empty() || !run.object.spec.prune {
-            return Ok(new);
-        }
-        let owner = super::owner(run.object);
-        let options = PruneOptions {
-            owner,
-            concurrency: self.concurrent_ssa,
-        };
-        match cluster.prune(&stale, &options).await {
-            Ok(pruned) => {
-                tracing::info!(revision = %run.revision.name, output = %pruned.changes, "garbage collection completed");
-                run.tell(pruned.changes.to_string());
-                Ok(new)
-            }
-            Err(error) => {
-                let left = new.union(&error.changes.survivors(&stale));
-                let owned = Change::default().set("inventory", report::stored(&left));
-                Err(run.failed("PruneFailed", error.to_string()).with(owned))
-            }
-        }
+/// Refuses to delete too much, and tells of a build that is empty.
+fn guarded(run: &Run<'_>, old: &Inventory, new: &Inventory) -> Result<(), Failure> {
+    let stale = old.stale(new);
+    guard::check(run.object, old, &stale, &run.revision)
+        .map_err(|cause| run.failed("PruneFailed", cause))?;
+    if let Some(words) = guard::emptied(run.object, old, new.len()) {
+        let note = Note::error("EmptyBuild", words);
+        run.progress.emit(run.revision.annotate(note));
     }
-
-    async fn await_health(
-        &self,
-        run: &Run<'_>,
-        cluster: &Cluster,
-        health: Health,
-        (changes, inventory): (&ChangeSet, &Inventory),
-        fresh: bool,
-    ) -> Result<Duration, Failure> {
-        run.note("Running health checks").await?;
-        let was_healthy =
-            runtime::conditions::is_true(api::Reconciled::conditions(run.object), "Healthy");
-        let limit = timeout(run.object);
-        let doing = format!(
-            "Running health checks for revision {} with a timeout of {}",
-            run.revision.name,
-            api::meta::Duration::from(limit)
-        );
-        // From here on the new objects are owned and the removed ones are gone.
-        let owned = Change::default().set("inventory", report::stored(inventory));
-        let unknown = if was_healthy && !fresh {
-            owned
-        } else {
-            owned.condition("Healthy", "Unknown", "Progressing", doing)
-        };
-        run.progress.checkpoint(unknown).await?;
-        let started = Instant::now();
-        let targets = health::targets(&health, changes);
-        let fail_fast = !self.features.enabled(features::NO_FAIL_FAST);
-        let options = WaitOptions {
-            fail_fast,
-            rules: run.rules(),
-            ..WaitOptions::new(limit)
-        };
-        let checked = run
-            .progress
-            .park(limit + SLACK, cluster.wait(&targets, &options))
-            .await;
-        let took = started.elapsed();
-        let verdict = match checked {
-            Parked::Done(Ok(())) => Ok(()),
-            Parked::Done(Err(error)) => Err(error.to_string()),
-            Parked::Expired => Err("timeout waiting for the API server".into()),
-            Parked::Superseded(by) => return Err(superseded(run, &by)),
-        };
-        let text = api::meta::Duration::from(took);
-        match verdict {
-            Ok(()) => {
-                if !was_healthy || fresh {
-                    run.tell(format!("Health check passed in {text}"));
-                }
-                Ok(took)
-            }
-            Err(cause) => {
-                let message = format!("health check failed after {text}: {cause}");
-                let sick =
-                    Change::default().condition("Healthy", "False", "HealthCheckFailed", cause);
-                Err(run.failed("HealthCheckFailed", message).with(sick))
-            }
-        }
-    }
+    Ok(())
 }
 
 /// The cluster to apply to cannot be had: nothing was built for it, the history says nothing.
@@ -304,6 +275,26 @@ fn out_of_reach(run: &Run<'_>, cause: String) -> Failure {
     let mut failure = report::failed(&run.revision, "ReconciliationFailed", cause);
     failure.notes = vec![note];
     failure
+}
+
+/// Tells of fields that the API server does not know, with the file that they stand in.
+fn tell_dropped(run: &Run<'_>, dropped: &[DroppedFields], origins: &BTreeMap<String, String>) {
+    if dropped.is_empty() {
+        return;
+    }
+    let line = |each: &DroppedFields| {
+        let id = each.id.to_string();
+        let place = origins
+            .get(&id)
+            .map(|p| format!(" ({p})"))
+            .unwrap_or_default();
+        format!("{id}{place}: {}", each.paths.join(", "))
+    };
+    let lines: Vec<_> = dropped.iter().take(MAX_DROPPED).map(line).collect();
+    let words = format!("unknown fields were left out:\n{}", lines.join("\n"));
+    tracing::warn!(revision = %run.revision.name, "{words}");
+    let note = Note::error("UnknownFields", words);
+    run.progress.emit(run.revision.annotate(note));
 }
 
 /// Stores the union of what was owned and what will be, before anything is written: whatever

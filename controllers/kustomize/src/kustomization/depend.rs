@@ -95,7 +95,11 @@ impl Reconciler {
         let resource = cluster.resolve_any_version(&gvk).await;
         let resource = resource.map_err(|error| missing(runtime::failure::chain(&error)))?;
         let at = Location {
-            namespace: if resource.namespaced { &dependency.namespace } else { "" },
+            namespace: if resource.namespaced {
+                &dependency.namespace
+            } else {
+                ""
+            },
             name: &dependency.name,
             resource: &resource,
         };
@@ -135,7 +139,9 @@ impl Reconciler {
         }
         let blocked = Change::default().condition("Ready", "False", "DependencyNotReady", cause);
         progress.checkpoint(blocked).await?;
-        let cluster = self.home(object).map_err(|cause| self.not_ready(revision, cause))?;
+        let cluster = self
+            .home(object)
+            .map_err(|cause| self.not_ready(revision, cause))?;
         let (group, version) = version.split_once('/').unwrap_or(("", version));
         let entry = Entry {
             id: ObjectId {
@@ -223,7 +229,11 @@ impl Reconciler {
 pub(super) const CIRCLE: &str = "DependencyCycle";
 
 fn id_of(object: &Kustomization) -> String {
-    format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any())
+    format!(
+        "{}/{}",
+        object.namespace().unwrap_or_default(),
+        object.name_any()
+    )
 }
 
 /// Whether a Kustomization itself waits for others.
@@ -232,16 +242,23 @@ fn is_blocked(object: &Kustomization) -> bool {
     ready.is_none_or(|c| c.reason == "DependencyNotReady" || c.reason == CIRCLE)
 }
 
-fn reference_of(
-    object: &Kustomization,
-    dependency: &Dependency,
-) -> api::meta::DependencyReference {
+fn reference_of(object: &Kustomization, dependency: &Dependency) -> api::meta::DependencyReference {
     let own = object.namespace().unwrap_or_default();
     let same = |r: &&api::meta::DependencyReference| {
-        let namespace = r.namespace.as_deref().filter(|n| !n.is_empty()).unwrap_or(&own);
+        let namespace = r
+            .namespace
+            .as_deref()
+            .filter(|n| !n.is_empty())
+            .unwrap_or(&own);
         r.name == dependency.name && namespace == dependency.namespace && r.kind.is_some()
     };
-    object.spec.depends_on.iter().find(same).cloned().unwrap_or_default()
+    object
+        .spec
+        .depends_on
+        .iter()
+        .find(same)
+        .cloned()
+        .unwrap_or_default()
 }
 
 /// Judges an object as the Kustomization that waits for it does.

@@ -72,8 +72,8 @@ impl Dependency {
     ) -> Result<(), Blocked> {
         let id = self.id();
         if let Some(expression) = &self.ready {
-            let own = serde_json::to_value(object)
-                .map_err(|error| Blocked::Failed(error.to_string()))?;
+            let own =
+                serde_json::to_value(object).map_err(|error| Blocked::Failed(error.to_string()))?;
             let is_ready = expression
                 .evaluate_bool(&[("self", &own), ("dep", found)])
                 .map_err(|error| Blocked::Failed(format!("dependency '{id}' {error}")))?;
@@ -114,7 +114,10 @@ fn foreign(reference: &DependencyReference) -> Option<(String, String)> {
 fn foreign_is_ready(id: &str, found: &Value) -> Result<(), String> {
     match health::evaluate(found, jiff::Timestamp::now()) {
         Ok(health) if health.status == Status::Current => Ok(()),
-        Ok(health) => Err(format!("dependency '{id}' is not ready: {}", health.message)),
+        Ok(health) => Err(format!(
+            "dependency '{id}' is not ready: {}",
+            health.message
+        )),
         Err(error) => Err(format!("dependency '{id}' is not ready: {error}")),
     }
 }
@@ -179,7 +182,12 @@ mod tests {
     ) -> Result<(), Blocked> {
         let reference: DependencyReference = serde_json::from_value(reference.clone()).unwrap();
         let dependency = Dependency::new(object, &reference).unwrap();
-        dependency.check(object, &serde_json::to_value(found).unwrap(), revision, false)
+        dependency.check(
+            object,
+            &serde_json::to_value(found).unwrap(),
+            revision,
+            false,
+        )
     }
 
     fn not_ready(message: &str) -> Result<(), Blocked> {

@@ -1,17 +1,18 @@
 //! Reads what a build needs: the source's artifact, dependencies, variables.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use api::{
     kustomize::{Kustomization, SourceKind},
     meta::Artifact,
 };
 use artifact::fetch::{ArtifactTree, FetchError};
+use keys::Keyring;
 use kube::ResourceExt;
 use runtime::{Change, Failure, Progress};
 
 use super::{
-    Reconciler, expressions,
+    Reconciler, decrypt, expressions,
     report::{self, Revision},
     source::{self, Reference},
     timeout,
@@ -32,10 +33,21 @@ pub struct Inputs {
     pub substitution: Result<Substitution, String>,
     /// How to build.
     pub build: BuildSettings,
+    /// How to decrypt, where something is to be.
+    pub decryption: Option<Decryption>,
     /// The Kustomization's own rules of health.
     pub rules: Arc<expression::health::Rules>,
     /// Whether this run has a revision, generation or request that no run has answered yet.
     pub is_new_revision: bool,
+}
+
+/// What decrypts a build.
+#[derive(Debug)]
+pub struct Decryption {
+    /// The keys.
+    pub keyring: Keyring,
+    /// Files that are decrypted already, by path.
+    pub files: BTreeMap<String, Vec<u8>>,
 }
 
 /// Settings of the controller that matter to a build.
@@ -54,6 +66,7 @@ impl Reconciler {
     ) -> Result<Inputs, Failure> {
         refuse_unsupported(object)?;
         let rules = expressions::health_rules(object)?;
+        decrypt::check(object)?;
         let reference = Reference::of(object);
         let artifact = self.artifact(object, &reference).await?;
         let revision = Revision {
@@ -88,6 +101,9 @@ impl Reconciler {
         } else {
             progress.note(note).await?;
         }
+        let decryption = self.decryption(object, &tree, &path).await;
+        let decryption =
+            decryption.map_err(|cause| report::failed(&revision, "BuildFailed", cause))?;
         let substitution = variables::read(&self.client, object).await;
         let strict_substitution = self.features.enabled(features::STRICT_SUBSTITUTION);
         let build = BuildSettings {
@@ -99,9 +115,24 @@ impl Reconciler {
             path,
             substitution,
             build,
+            decryption,
             rules,
             is_new_revision,
         })
+    }
+
+    /// Gathers keys and decrypts the files that the build reads.
+    async fn decryption(
+        &self,
+        object: &Kustomization,
+        tree: &ArtifactTree,
+        path: &str,
+    ) -> Result<Option<Decryption>, String> {
+        let Some(keyring) = self.keyring(object).await? else {
+            return Ok(None);
+        };
+        let files = self.decrypt_files(&keyring, tree, path).await?;
+        Ok(Some(Decryption { keyring, files }))
     }
 
     /// Reads the artifact of the source.
@@ -186,20 +217,12 @@ impl Reconciler {
 /// Refuses by name what this controller does not do, so that nothing is skipped in silence.
 fn refuse_unsupported(object: &Kustomization) -> Result<(), Failure> {
     let spec = &object.spec;
-    let used = [
-        (spec.decryption.is_some(), "spec.decryption"),
-        (
-            spec.kube_config
-                .as_ref()
-                .is_some_and(|k| k.config_map_ref.is_some()),
-            "spec.kubeConfig.configMapRef",
-        ),
-        (
-            !spec.patches_strategic_merge.is_empty(),
-            "spec.patchesStrategicMerge",
-        ),
-        (!spec.patches_json6902.is_empty(), "spec.patchesJson6902"),
-    ];
+    let used = [(
+        spec.kube_config
+            .as_ref()
+            .is_some_and(|k| k.config_map_ref.is_some()),
+        "spec.kubeConfig.configMapRef",
+    )];
     match used.iter().find(|(used, _)| *used) {
         Some((_, field)) => {
             let message = format!("{field} is not supported by this version of the controller");

@@ -1,16 +1,18 @@
 //! Builds the objects of a Kustomization. Pure.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use api::{
     kustomize::{BuildMetadata, Kustomization},
     meta::Selector,
 };
+use keys::Keyring;
 use kustomize::{
-    Build, Options,
+    Build, Options, OverlayTree,
     generate::{self, Injection},
 };
 use manifest::{
+    ObjectId,
     metadata::{set_annotations, set_labels},
     substitute::substitute_all,
 };
@@ -28,14 +30,43 @@ use super::{
 pub struct Plan {
     /// The revision that the objects were built from.
     pub revision: Revision,
-    /// The objects in the order that they were built.
-    pub objects: Vec<Value>,
-    /// `sha256:<hex>` of the YAML that the build printed.
-    pub digest: String,
+    /// What was built.
+    pub content: Content,
     /// The Kustomization's own rules of health.
     pub rules: Arc<expression::health::Rules>,
     /// Whether the revision was not attempted before.
     pub is_new_revision: bool,
+}
+
+/// What a build came to.
+#[derive(Debug)]
+pub enum Content {
+    /// Objects that are ready to be applied.
+    Open(Objects),
+    /// Objects that have to be decrypted first, with what is done to them then.
+    Sealed(Box<Sealed>),
+}
+
+/// Objects that are ready to be applied.
+#[derive(Debug)]
+pub struct Objects {
+    /// The objects in the order that they were built.
+    pub list: Vec<Value>,
+    /// `sha256:<hex>` of the YAML that the build printed.
+    pub digest: String,
+    /// Where each object was written, by its printed id.
+    pub origins: BTreeMap<String, String>,
+}
+
+/// A build whose objects may be encrypted.
+#[derive(Debug)]
+pub struct Sealed {
+    /// The objects.
+    pub built: Build,
+    /// Opens them.
+    pub keyring: Keyring,
+    substitution: Result<Substitution, String>,
+    strict: bool,
 }
 
 /// Builds, substitutes and marks the objects.
@@ -47,10 +78,17 @@ pub(super) fn build(object: &Kustomization, inputs: Inputs) -> Result<Plan, Fail
         substitution,
         build: settings,
         rules,
+        decryption,
         is_new_revision,
     } = inputs;
     let failed = |cause: String| report::failed(&revision, "BuildFailed", cause);
-    let overlay = generate::overlay(tree.as_ref(), &path, &injection(object))
+    let (keyring, opened) =
+        decryption.map_or_else(Default::default, |d| (Some(d.keyring), d.files));
+    let mut files = OverlayTree::new(tree.as_ref());
+    for (file, content) in opened {
+        files.insert(&file, content);
+    }
+    let overlay = generate::overlay(&files, &path, &injection(object))
         .map_err(|error| failed(error.to_string()))?;
     let options = Options {
         load_restrictions: kustomize::LoadRestrictions::None,
@@ -63,23 +101,63 @@ pub(super) fn build(object: &Kustomization, inputs: Inputs) -> Result<Plan, Fail
         tracing::info!(warning, "kustomize build");
     }
     let built = check_identity(built).map_err(&failed)?;
-    let mut built = built;
+    let strict = settings.strict_substitution;
+    let content = match keyring {
+        Some(keyring) => Content::Sealed(Box::new(Sealed {
+            built,
+            keyring,
+            substitution,
+            strict,
+        })),
+        None => Content::Open(finish(object, &revision, built, substitution, strict)?),
+    };
+    Ok(Plan {
+        revision,
+        content,
+        rules,
+        is_new_revision,
+    })
+}
+
+impl Sealed {
+    /// Substitutes and marks objects that were decrypted.
+    pub(super) fn finish(
+        self,
+        object: &Kustomization,
+        revision: &Revision,
+    ) -> Result<Objects, Failure> {
+        let Self {
+            built,
+            substitution,
+            strict,
+            ..
+        } = self;
+        finish(object, revision, built, substitution, strict)
+    }
+}
+
+fn finish(
+    object: &Kustomization,
+    revision: &Revision,
+    mut built: Build,
+    substitution: Result<Substitution, String>,
+    strict: bool,
+) -> Result<Objects, Failure> {
+    let failed = |cause: String| report::failed(revision, "BuildFailed", cause);
     let substitution = substitution.map_err(|cause| failed(blame_first(&built, &cause)))?;
     if substitution.applies() {
-        substitute(
-            object,
-            &mut built,
-            &substitution,
-            settings.strict_substitution,
-        )
-        .map_err(failed)?;
+        substitute(object, &mut built, &substitution, strict).map_err(failed)?;
     }
     let yaml = built
         .to_yaml()
         .map_err(|error| failed(format!("kustomize build failed: {error}")))?;
     let digest = digest(&yaml);
     let mut objects = Vec::with_capacity(built.resources.len());
+    let mut origins = BTreeMap::new();
     for resource in built.resources {
+        let id = ObjectId::of(&resource.object).to_string();
+        let place = resource.origin;
+        origins.insert(id, format!("{}:{}", place.file, place.line));
         expand(resource.object, &mut objects);
     }
     if let Some(common) = &object.spec.common_metadata {
@@ -88,12 +166,10 @@ pub(super) fn build(object: &Kustomization, inputs: Inputs) -> Result<Plan, Fail
             set_annotations(each, &common.annotations);
         }
     }
-    Ok(Plan {
-        revision,
-        objects,
+    Ok(Objects {
+        list: objects,
         digest,
-        rules,
-        is_new_revision,
+        origins,
     })
 }
 
@@ -186,7 +262,7 @@ fn injection(object: &Kustomization) -> Injection {
         name_prefix: spec.name_prefix.clone(),
         name_suffix: spec.name_suffix.clone(),
         patches: spec
-            .patches
+            .all_patches()
             .iter()
             .map(|p| generate::Patch {
                 patch: p.patch.clone(),

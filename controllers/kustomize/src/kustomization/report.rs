@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use api::{
-    kustomize::{HistoryEntry, Kustomization},
+    kustomize::{DriftStatus, HistoryEntry, Kustomization},
     meta::{Inventory as Stored, InventoryEntry, Time},
 };
 use jiff::Timestamp;
@@ -61,6 +61,8 @@ pub struct Outcome {
     pub inventory: Inventory,
     /// How long the health check took, where there was one.
     pub health: Option<Duration>,
+    /// What others changed, where that is looked for.
+    pub drift: Option<DriftStatus>,
 }
 
 /// The status of what is owned.
@@ -91,6 +93,7 @@ pub(super) fn succeeded(object: &Kustomization, outcome: &Outcome, moment: Momen
         digest,
         inventory,
         health,
+        drift,
     } = outcome;
     let entry = attempt(
         revision,
@@ -104,6 +107,10 @@ pub(super) fn succeeded(object: &Kustomization, outcome: &Outcome, moment: Momen
         .set("lastAppliedRevision", &revision.name)
         .set("lastAttemptedRevision", &revision.name)
         .set("history", history(object, entry));
+    change = match drift.as_ref().filter(|drift| !drift.objects.is_empty()) {
+        Some(drift) => change.set("drift", drift),
+        None => change.unset("drift"),
+    };
     change = match &revision.origin {
         Some(origin) => change.set("lastAppliedOriginRevision", origin),
         None => change.unset("lastAppliedOriginRevision"),
@@ -262,6 +269,7 @@ mod tests {
             digest: "sha256:1".into(),
             inventory: Inventory::default(),
             health: None,
+            drift: None,
         };
         let moment = Moment {
             started: at(1),

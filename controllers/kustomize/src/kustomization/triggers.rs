@@ -19,7 +19,7 @@ use runtime::{Triggers, watch};
 use super::source::{self, Reference, same_revision};
 
 /// A stream of Kustomizations to reconcile.
-pub(super) type Woken = BoxStream<'static, ObjectRef<Kustomization>>;
+pub(in crate::kustomization) type Woken = BoxStream<'static, ObjectRef<Kustomization>>;
 
 const KINDS: [SourceKind; 4] = [
     SourceKind::GitRepository,
@@ -130,7 +130,11 @@ pub(super) fn needs(object: &Kustomization) -> Vec<(String, String)> {
     let own = object.namespace().unwrap_or_default();
     let depends = object.spec.depends_on.iter();
     depends
-        .filter(|d| d.kind.as_deref().is_none_or(|k| k.is_empty() || k == "Kustomization"))
+        .filter(|d| {
+            d.kind
+                .as_deref()
+                .is_none_or(|k| k.is_empty() || k == "Kustomization")
+        })
         .map(|d| {
             (
                 d.namespace.clone().unwrap_or_else(|| own.clone()),
@@ -242,7 +246,20 @@ where
             let (namespace, name) = (config.namespace(), config.name_any());
             let names = |o: &Kustomization| {
                 let from = o.spec.post_build.iter().flat_map(|p| &p.substitute_from);
+                let decryption = o
+                    .spec
+                    .decryption
+                    .iter()
+                    .filter_map(|d| d.secret_ref.as_ref());
+                let access = o
+                    .spec
+                    .kube_config
+                    .iter()
+                    .filter_map(|k| k.secret_ref.as_ref());
+                let is_secret = kind == SubstituteKind::Secret;
                 from.into_iter().any(|r| r.kind == kind && r.name == name)
+                    || (is_secret && decryption.into_iter().any(|r| r.name == name))
+                    || (is_secret && access.into_iter().any(|r| r.name == name))
             };
             let hits = store.state_filter(|o| o.namespace() == namespace && names(o));
             futures::stream::iter(hits.into_iter().map(|o| ObjectRef::from_obj(&*o)))

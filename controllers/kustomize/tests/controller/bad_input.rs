@@ -202,11 +202,11 @@ async fn empty_source_prunes_everything_and_is_ready() {
 async fn field_that_is_not_supported_is_refused_by_name() {
     let (world, _) = started().await;
     world
-        .apply(json!({ "path": "deploy", "decryption": { "provider": "sops" } }))
+        .apply(json!({ "path": "deploy", "kubeConfig": { "configMapRef": { "name": "c" } } }))
         .await;
     let object = world.failed("app", "UnsupportedField").await;
     assert!(
-        message(&object, "Ready").starts_with("spec.decryption"),
+        message(&object, "Ready").starts_with("spec.kubeConfig.configMapRef"),
         "{}",
         message(&object, "Ready")
     );

@@ -4,6 +4,7 @@
 //! them are they written. A write happens only where the dry run differs from the live object.
 
 mod check;
+mod detect;
 mod dry_run;
 mod error;
 mod plan;

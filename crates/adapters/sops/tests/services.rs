@@ -1,0 +1,139 @@
+//! Key services: the requests are those of their documentation.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
+use keys::{Endpoints, Keyring};
+use net_http::{ClientConfig, Clients, Environment};
+use serde_json::{Value, json};
+use sops::Metadata;
+use testkit::{Answer, HttpSink};
+
+/// Thirty-two bytes and their Base64.
+const KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+
+fn keyring(endpoints: Endpoints) -> Keyring {
+    let clients = Clients::new("test", Environment::default());
+    let client = clients.get(&ClientConfig::default()).unwrap();
+    Keyring::new(client, endpoints)
+}
+
+fn metadata(service: &str, entry: &Value) -> Metadata {
+    Metadata::read(&json!({ service: [entry], "mac": "x", "lastmodified": "2026-01-01T00:00:00Z" }))
+        .unwrap()
+}
+
+#[tokio::test]
+async fn vault_is_asked_with_its_token() {
+    let sink = HttpSink::start().unwrap();
+    sink.answer(Answer::body(
+        json!({ "data": { "plaintext": KEY } }).to_string(),
+    ));
+    let mut keyring = keyring(Endpoints::default());
+    keyring.import("sops.vault-token", b"s.token\n").unwrap();
+    let entry = json!({ "vault_address": sink.url(), "engine_path": "transit", "key_name": "k",
+        "enc": "vault:v1:abc" });
+    keyring
+        .data_key(&metadata("hc_vault", &entry))
+        .await
+        .unwrap();
+    let requests = sink.requests();
+    assert_eq!(requests[0].method, "POST");
+    assert_eq!(requests[0].target, "/v1/transit/decrypt/k");
+    assert_eq!(requests[0].header("x-vault-token"), Some("s.token"));
+    assert_eq!(
+        requests[0].json::<Value>().unwrap(),
+        json!({ "ciphertext": "vault:v1:abc" })
+    );
+}
+
+#[tokio::test]
+async fn aws_is_asked_with_a_signature() {
+    let sink = HttpSink::start().unwrap();
+    sink.answer(Answer::body(json!({ "Plaintext": KEY }).to_string()));
+    let mut keyring = keyring(Endpoints {
+        aws_kms: Some(sink.url()),
+        ..Endpoints::default()
+    });
+    let credentials =
+        b"aws_access_key_id: AKID\naws_secret_access_key: hidden\naws_session_token: session\n";
+    keyring.import("sops.aws-kms", credentials).unwrap();
+    let arn = "arn:aws:kms:eu-west-1:111122223333:key/1234";
+    let entry = json!({ "arn": arn, "enc": "Y2lwaGVy", "context": { "app": "x" } });
+    keyring.data_key(&metadata("kms", &entry)).await.unwrap();
+    let requests = sink.requests();
+    assert_eq!(
+        requests[0].header("x-amz-target"),
+        Some("TrentService.Decrypt")
+    );
+    assert_eq!(requests[0].header("x-amz-security-token"), Some("session"));
+    let authorization = requests[0].header("authorization").unwrap();
+    assert!(
+        authorization.starts_with("AWS4-HMAC-SHA256 Credential=AKID/"),
+        "{authorization}"
+    );
+    assert!(
+        authorization.contains("/eu-west-1/kms/aws4_request"),
+        "{authorization}"
+    );
+    assert!(!authorization.contains("hidden"));
+    let body =
+        json!({ "CiphertextBlob": "Y2lwaGVy", "KeyId": arn, "EncryptionContext": { "app": "x" } });
+    assert_eq!(requests[0].json::<Value>().unwrap(), body);
+}
+
+#[tokio::test]
+async fn azure_gives_a_token_and_then_the_key() {
+    let sink = HttpSink::start().unwrap();
+    sink.answer_once(Answer::body(json!({ "access_token": "t" }).to_string()));
+    let value = KEY.trim_end_matches('=');
+    sink.answer_once(Answer::body(json!({ "value": value }).to_string()));
+    let mut keyring = keyring(Endpoints::default());
+    let credentials = json!({ "tenantId": "tenant", "clientId": "id", "clientSecret": "a&b",
+        "authorityHost": sink.url() });
+    keyring
+        .import("sops.azure-kv", credentials.to_string().as_bytes())
+        .unwrap();
+    let entry = json!({ "vault_url": sink.url(), "name": "k", "version": "7", "enc": "abc" });
+    keyring
+        .data_key(&metadata("azure_kv", &entry))
+        .await
+        .unwrap();
+    let requests = sink.requests();
+    assert_eq!(requests[0].target, "/tenant/oauth2/v2.0/token");
+    let form = String::from_utf8(requests[0].body.to_vec()).unwrap();
+    assert!(
+        form.contains("grant_type=client_credentials&client_id=id&client_secret=a%26b"),
+        "{form}"
+    );
+    assert_eq!(requests[1].target, "/keys/k/7/decrypt?api-version=7.4");
+    assert_eq!(requests[1].header("authorization"), Some("Bearer t"));
+    let body = json!({ "alg": "RSA-OAEP-256", "value": "abc" });
+    assert_eq!(requests[1].json::<Value>().unwrap(), body);
+}
+
+#[tokio::test]
+async fn refusals_are_told_without_secrets() {
+    let sink = HttpSink::start().unwrap();
+    sink.answer(Answer::status(403));
+    let mut keyring = keyring(Endpoints::default());
+    keyring
+        .import("sops.vault-token", b"marked-secret")
+        .unwrap();
+    let entry = json!({ "vault_address": sink.url(), "engine_path": "transit", "key_name": "k",
+        "enc": "vault:v1:abc" });
+    let error = keyring
+        .data_key(&metadata("hc_vault", &entry))
+        .await
+        .unwrap_err();
+    let text = format!("{error} {error:?}");
+    assert!(text.contains("the service answered 403"), "{text}");
+    assert!(!text.contains("marked-secret"), "{text}");
+    let none = self::keyring(Endpoints::default());
+    let error = none
+        .data_key(&metadata("hc_vault", &entry))
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("no key or credential for it"),
+        "{error}"
+    );
+}
