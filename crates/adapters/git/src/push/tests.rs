@@ -23,7 +23,7 @@ fn remote(repository: &Repository) -> Remote {
 }
 
 fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(60)
+    Instant::now() + Duration::from_mins(1)
 }
 
 /// Commits `content` as `path` on top of a branch, without pushing it.
