@@ -24,6 +24,12 @@ pub struct Controller {
 /// Every controller.
 pub const CONTROLLERS: &[Controller] = &[
     Controller {
+        name: "helm-controller",
+        folder: "helm",
+        command: helm_controller::Args::command,
+        upstream: include_str!("../upstream/helm-controller.tsv"),
+    },
+    Controller {
         name: "image-automation-controller",
         folder: "image",
         command: image_automation::automation::Args::command,
@@ -197,7 +203,6 @@ mod tests {
     const UNBUILT: &[(&str, &str)] = &[
         ("kustomize-controller", "default-decryption-service-account"),
         ("kustomize-controller", "default-kubeconfig-service-account"),
-        ("kustomize-controller", "sops-age-secret"),
         ("kustomize-controller", "sops-vault-configmap"),
     ];
 
