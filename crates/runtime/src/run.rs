@@ -80,6 +80,8 @@ pub struct Context {
     pub processors: Arc<Semaphore>,
     /// What has to be there before the process is ready; servers add their own conditions.
     pub readiness: Readiness,
+    /// Takes the events of servers; kinds have theirs emitted by what they report.
+    pub recorder: Recorder,
 }
 
 impl std::fmt::Debug for Context {
@@ -136,20 +138,21 @@ where
     };
     let metrics = Metrics::new();
     let client = client::connect(rate, &metrics).await?;
+    let (recorder, events) = Recorder::start(
+        client.clone(),
+        controller.name,
+        env::hostname(),
+        Some(shared.addresses.events_addr.clone()),
+    );
     let context = Context {
-        client: client.clone(),
+        client,
         metrics: metrics.clone(),
         namespace: env::runtime_namespace(),
         shared: Arc::new(shared),
         processors: Arc::new(Semaphore::new(processors())),
         readiness: Readiness::default(),
+        recorder,
     };
-    let (recorder, events) = Recorder::start(
-        client.clone(),
-        controller.name,
-        env::hostname(),
-        Some(context.shared.addresses.events_addr.clone()),
-    );
     let parts = parts(context.clone()).await?;
     let mut tasks = JoinSet::new();
     // Probes and metrics outlive the reconcilers, so that a slow end can be watched.
@@ -157,11 +160,12 @@ where
     let started = context.readiness.condition("start");
     open(&context, &metrics, &last, &mut tasks).await?;
     let working = (&stop, started);
-    let result = work(controller, &context, parts, recorder, working, &mut tasks).await;
+    let result = work(controller, &context, parts, working, &mut tasks).await;
     stop.cancel();
     last.cancel();
     let ended = async { while tasks.join_next().await.is_some() {} };
     drop(tokio::time::timeout(FLUSH, ended).await);
+    drop(context);
     drop(tokio::time::timeout(FLUSH, events).await);
     result
 }
@@ -193,7 +197,6 @@ async fn work(
     controller: Controller,
     context: &Context,
     parts: Parts,
-    recorder: Recorder,
     (stop, started): (&CancellationToken, Condition),
     tasks: &mut JoinSet<anyhow::Result<()>>,
 ) -> anyhow::Result<()> {
@@ -219,14 +222,13 @@ async fn work(
         context.metrics.lead(candidate.lease(), true);
     }
     serve(tasks, leading);
-    let _migration = migration(context, &recorder, &parts.kinds);
+    let _migration = migration(context, &context.recorder, &parts.kinds);
     let mut kinds = JoinSet::new();
     for kind in parts.kinds {
         tracing::info!(logger = "setup", kind = kind.name(), "Starting Controller");
-        kinds.spawn(kind.run(surroundings(controller, context, &recorder, stop)));
+        kinds.spawn(kind.run(surroundings(controller, context, stop)));
     }
     started.meet();
-    drop(recorder);
     let reconciling = reconcile(kinds, tasks, stop);
     let Some(candidate) = &mut candidate else {
         return reconciling.await;
@@ -305,14 +307,13 @@ fn early(ended: Option<Result<anyhow::Result<()>, tokio::task::JoinError>>) -> a
 fn surroundings(
     controller: Controller,
     context: &Context,
-    recorder: &Recorder,
     stop: &CancellationToken,
 ) -> Surroundings {
     let (pace, watching) = (&context.shared.pace, &context.shared.watching);
     let all = watching.watch_all_namespaces;
     Surroundings {
         client: context.client.clone(),
-        recorder: recorder.clone(),
+        recorder: context.recorder.clone(),
         metrics: context.metrics.clone(),
         scope: Scope {
             namespace: (!all).then(|| context.namespace.clone()),

@@ -172,6 +172,7 @@ impl Access {
             certificate_authority,
             identity,
             proxy,
+            ..ClientConfig::default()
         };
         Ok(Self {
             remote: git::Remote {

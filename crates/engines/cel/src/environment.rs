@@ -6,7 +6,7 @@ use cel::{
     DeclarationError, Env, ExecutionError,
     common::{
         traits::Iterable,
-        types::{self, CelBool, CelString},
+        types::{self, CelBool, CelOptional, CelString},
         value::{CowVal, Val},
     },
     extensions,
@@ -62,6 +62,13 @@ fn build() -> Result<Env, DeclarationError> {
             Ok(bool(any(a, &mut |value| holds(b, value))))
         },
     )?;
+    // Of the optional types' library, from its second version on.
+    let list = types::LIST_TYPE;
+    env.add_member_overload("first", "list_first", list, vec![], |args| {
+        end(&args, false)
+    })?;
+    let list = types::LIST_TYPE;
+    env.add_member_overload("last", "list_last", list, vec![], |args| end(&args, true))?;
     let strings = || vec![types::STRING_TYPE, types::STRING_TYPE];
     env.add_overload("matches", "matches", strings(), |args| matches(&args))?;
     env.add_member_overload(
@@ -76,6 +83,25 @@ fn build() -> Result<Env, DeclarationError> {
 
 fn bool<'b, 'v>(value: bool) -> CowVal<'b, 'v> {
     CowVal::owned(CelBool::from(value))
+}
+
+/// Returns the first or the last element of a list, as an optional.
+fn end<'b, 'v>(args: &[CowVal<'_, 'v>], last: bool) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    let list = args
+        .first()
+        .and_then(|value| value.as_iterable())
+        .ok_or_else(ExecutionError::missing_argument_or_target)?;
+    let mut found = None;
+    let mut elements = list.iter();
+    while let Some(element) = elements.next() {
+        found = Some(element.clone_as_boxed());
+        if !last {
+            break;
+        }
+    }
+    Ok(CowVal::owned(
+        found.map_or_else(CelOptional::none, CelOptional::of),
+    ))
 }
 
 fn pair<'a>(

@@ -38,6 +38,9 @@ pub enum CompileError {
     /// It can never be a truth value.
     #[error("CEL expression output type mismatch: expected bool, got {0}")]
     NotBool(&'static str),
+    /// It can never be text.
+    #[error("CEL expression output type mismatch: expected string, got {0}")]
+    NotString(&'static str),
 }
 
 /// An evaluation that came to no result.
@@ -65,6 +68,14 @@ pub enum EvaluateError {
     TooCostly(String),
 }
 
+/// What an expression has to make.
+#[derive(Clone, Copy, Debug)]
+enum Output {
+    Bool,
+    Text,
+    Any,
+}
+
 /// A compiled expression.
 #[derive(Debug)]
 pub struct Expression {
@@ -88,10 +99,28 @@ impl Expression {
     /// # Errors
     /// [`CompileError`].
     pub fn condition(source: &str, variables: &[&str]) -> Result<Self, CompileError> {
-        Self::compile(source, Some(variables))
+        Self::compile(source, Some((variables, Output::Bool)))
     }
 
-    fn compile(source: &str, variables: Option<&[&str]>) -> Result<Self, CompileError> {
+    /// Compiles an expression over the variables named that makes text. Unlike [`Self::parse`] it
+    /// refuses names that nothing declares, and results that can be no text.
+    ///
+    /// # Errors
+    /// [`CompileError`].
+    pub fn text(source: &str, variables: &[&str]) -> Result<Self, CompileError> {
+        Self::compile(source, Some((variables, Output::Text)))
+    }
+
+    /// Compiles an expression over the variables named that makes anything. Unlike [`Self::parse`]
+    /// it refuses names that nothing declares.
+    ///
+    /// # Errors
+    /// [`CompileError`].
+    pub fn value(source: &str, variables: &[&str]) -> Result<Self, CompileError> {
+        Self::compile(source, Some((variables, Output::Any)))
+    }
+
+    fn compile(source: &str, checks: Option<(&[&str], Output)>) -> Result<Self, CompileError> {
         let marks = count_marks(source);
         if source.len() > MAX_LENGTH || marks > MAX_MARKS {
             return Err(CompileError::TooLarge);
@@ -107,23 +136,27 @@ impl Expression {
                 marks,
                 program,
             };
-            match variables {
-                Some(variables) => expression.checked(variables),
+            match checks {
+                Some((variables, output)) => expression.checked(variables, output),
                 None => Ok(expression),
             }
         };
         stack::with_room(marks, work).unwrap_or(Err(CompileError::TooLarge))
     }
 
-    fn checked(self, variables: &[&str]) -> Result<Self, CompileError> {
+    fn checked(self, variables: &[&str], output: Output) -> Result<Self, CompileError> {
         let root = self.program.expression();
         if let Some(found) = names::undeclared(root, variables) {
             let what = format!("undeclared reference to '{}' (in container '')", found.name);
             return Err(syntax(&self.source, self.point_at(found.node, &what)));
         }
-        match static_type(root) {
-            None | Some("bool") => Ok(self),
-            Some(other) => Err(CompileError::NotBool(other)),
+        match (static_type(root), output) {
+            (None, _)
+            | (_, Output::Any)
+            | (Some("bool"), Output::Bool)
+            | (Some("string"), Output::Text) => Ok(self),
+            (Some(other), Output::Bool) => Err(CompileError::NotBool(other)),
+            (Some(other), Output::Text) => Err(CompileError::NotString(other)),
         }
     }
 
@@ -153,6 +186,15 @@ impl Expression {
             CelValue::String(value) => Ok(value.to_string()),
             _ => Err(self.wrong_type("string")),
         }
+    }
+
+    /// Evaluates to anything that JSON can hold.
+    ///
+    /// # Errors
+    /// [`EvaluateError`].
+    pub fn evaluate_value(&self, variables: &[(&str, &Value)]) -> Result<Value, EvaluateError> {
+        let value = self.run(variables)?;
+        value.json().map_err(|_| self.wrong_type("JSON"))
     }
 
     fn run(&self, variables: &[(&str, &Value)]) -> Result<CelValue, EvaluateError> {

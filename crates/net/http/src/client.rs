@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::destination;
 use crate::exchange::{Request, Response};
 use crate::tls::Trust;
-use crate::{ConfigError, Environment, Error, Identity, Proxy, proxy, tls};
+use crate::{ConfigError, Destinations, Environment, Error, Identity, Proxy, proxy, tls};
 
 /// How many clients are kept. Each holds its connections and a TLS configuration.
 const KEPT: usize = 32;
@@ -25,6 +26,21 @@ pub struct ClientConfig {
     pub identity: Option<Identity>,
     /// The proxy.
     pub proxy: Proxy,
+    /// Which redirects are followed.
+    pub redirects: Redirects,
+    /// Where requests may go.
+    pub destinations: Destinations,
+}
+
+/// Which redirects a client follows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Redirects {
+    /// Up to ten, none of them from https to http. Credentials go only to the same scheme, host and port.
+    #[default]
+    Follow,
+    /// Those to the same host and port that keep the method (307 and 308). Any other one is an answer like others: what
+    /// was sent, which may be secret in itself, goes nowhere else.
+    SameHost,
 }
 
 /// Makes clients and keeps the ones used last.
@@ -94,28 +110,40 @@ impl Clients {
             .read_timeout(READ_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(IDLE_PER_HOST)
-            .redirect(redirects());
+            .redirect(redirects(config.redirects));
+        let builder = match config.destinations {
+            Destinations::Any => builder,
+            Destinations::NoMetadata => builder.dns_resolver(destination::Careful),
+        };
         let inner = proxy::apply(builder, &config.proxy, &self.environment)?
             .build()
             .map_err(ConfigError::Build)?;
         Ok(Client {
             inner: Arc::new(inner),
+            destinations: config.destinations,
         })
     }
 }
 
-/// Follows up to ten redirects, none of them from https to http. Credentials go only to the same scheme, host and
-/// port: reqwest drops them on any other hop.
-fn redirects() -> reqwest::redirect::Policy {
-    reqwest::redirect::Policy::custom(|attempt| {
-        let came_from = attempt.previous().last().map_or("", |url| url.scheme());
-        if came_from == "https" && attempt.url().scheme() != "https" {
-            return attempt.error("it leads from https to http");
+/// Makes the policy. reqwest drops the usual headers with credentials on any hop to another scheme, host or port.
+fn redirects(kind: Redirects) -> reqwest::redirect::Policy {
+    reqwest::redirect::Policy::custom(move |attempt| {
+        let came_from = attempt.previous().last();
+        let leaves_tls = came_from.is_some_and(|from| from.scheme() == "https")
+            && attempt.url().scheme() != "https";
+        let too_many = attempt.previous().len() > MAX_REDIRECTS;
+        let stays = came_from.is_some_and(|from| {
+            from.host() == attempt.url().host()
+                && from.port_or_known_default() == attempt.url().port_or_known_default()
+        });
+        let repeats = matches!(attempt.status().as_u16(), 307 | 308);
+        match kind {
+            Redirects::Follow if leaves_tls => attempt.error("it leads from https to http"),
+            Redirects::Follow if too_many => attempt.error("too many redirects"),
+            Redirects::Follow => attempt.follow(),
+            Redirects::SameHost if stays && repeats && !leaves_tls && !too_many => attempt.follow(),
+            Redirects::SameHost => attempt.stop(),
         }
-        if attempt.previous().len() > MAX_REDIRECTS {
-            return attempt.error("too many redirects");
-        }
-        attempt.follow()
     })
 }
 
@@ -123,14 +151,19 @@ fn redirects() -> reqwest::redirect::Policy {
 #[derive(Clone, Debug)]
 pub struct Client {
     inner: Arc<reqwest::Client>,
+    destinations: Destinations,
 }
 
 impl Client {
     /// Sends a request and waits for the head of the answer. Any status is an answer.
     ///
     /// # Errors
-    /// [`Error::Url`], [`Error::Connect`], [`Error::Timeout`], [`Error::Redirect`], [`Error::Exchange`].
+    /// [`Error::Url`], [`Error::Forbidden`], [`Error::Connect`], [`Error::Timeout`], [`Error::Redirect`],
+    /// [`Error::Exchange`].
     pub async fn send(&self, request: Request) -> Result<Response, Error> {
+        if self.destinations == Destinations::NoMetadata {
+            destination::check(request.url())?;
+        }
         let (host, request) = request.into_parts(&self.inner)?;
         match request.send().await {
             Ok(response) => Ok(Response::new(host, response)),

@@ -34,6 +34,9 @@ pub enum Error {
     /// The URL of the request is no http or https URL.
     #[error("'{0}' is not an http or https URL")]
     Url(String),
+    /// The peer is the metadata service of a cloud, and the client may not go there.
+    #[error("refused to connect to {0}: it is a metadata address")]
+    Forbidden(String),
     /// No connection could be made, or the peer's certificate was refused.
     #[error("cannot connect to {host}")]
     Connect {
@@ -90,6 +93,9 @@ impl Error {
         if error.is_timeout() {
             return Self::Timeout(host);
         }
+        if is_forbidden(&error) {
+            return Self::Forbidden(host);
+        }
         let connecting = error.is_connect();
         let redirecting = error.is_redirect();
         let source = innermost(&error);
@@ -101,6 +107,18 @@ impl Error {
             Self::Exchange { host, source }
         }
     }
+}
+
+/// Returns whether the resolver found nothing but addresses that the client may not go to.
+fn is_forbidden(error: &reqwest::Error) -> bool {
+    let mut next: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(error) = next {
+        if error.is::<crate::destination::MetadataAddress>() {
+            return true;
+        }
+        next = cause(error);
+    }
+    false
 }
 
 /// Returns the last error of the chain: the layers between it and us only say that a layer failed.

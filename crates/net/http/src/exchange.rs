@@ -106,6 +106,10 @@ impl Request {
         self
     }
 
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     pub(crate) fn into_parts(
         self,
         client: &reqwest::Client,

@@ -5,13 +5,15 @@
 //! are one exchange.
 
 mod client;
+mod destination;
 mod error;
 mod exchange;
 mod proxy;
 mod redact;
 mod tls;
 
-pub use client::{Client, ClientConfig, Clients};
+pub use client::{Client, ClientConfig, Clients, Redirects};
+pub use destination::{Destinations, is_metadata_address};
 pub use error::{ConfigError, Error, chain};
 pub use exchange::{Auth, Request, Response};
 pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
