@@ -4,6 +4,7 @@ mod attempt;
 mod book;
 mod close;
 mod delete;
+mod release;
 mod running;
 mod written;
 
@@ -219,6 +220,9 @@ impl<R: Reconciler> Driver<R> {
     async fn pass(&self, object: Arc<R::Object>, permit: OwnedSemaphorePermit) -> (Action, bool) {
         if object.meta().deletion_timestamp.is_some() {
             return self.delete(object, permit).await;
+        }
+        if R::is_static(&object) {
+            return (self.release(object, permit).await, false);
         }
         let reference = ObjectRef::from_obj(&*object);
         let object = match self.finalized(object).await {

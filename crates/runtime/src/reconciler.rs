@@ -94,6 +94,12 @@ pub trait Reconciler: Send + Sync + 'static {
         progress: &Progress,
     ) -> impl Future<Output = Result<Vec<Note>, Failure>> + Send;
 
+    /// Says whether the object only names something and is not reconciled. What runs have left on it, because it was of
+    /// another sort before, is taken back once: `cleanup`, then finalizer and status go.
+    fn is_static(_object: &Self::Object) -> bool {
+        false
+    }
+
     /// Returns the delay after a failed run where [`Conduct::retry`] is flat.
     fn retry_interval(object: &Self::Object) -> Option<Duration> {
         object.interval().map(Into::into)
