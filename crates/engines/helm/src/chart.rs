@@ -5,12 +5,15 @@ mod directory;
 mod ignore;
 mod load;
 mod metadata;
+mod package;
 
 pub use archive::read_archive;
 pub use directory::{Directory, Entry, EntryKind, read_directory};
 pub use ignore::{IgnoreError, Rules};
 pub use load::from_files;
+pub(crate) use metadata::fields;
 pub use metadata::{Dependency, ImportValue, Maintainer, Metadata};
+pub use package::{package, set_default_values};
 
 use std::sync::Arc;
 

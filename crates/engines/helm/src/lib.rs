@@ -3,6 +3,7 @@
 //! [`chart`] loads, [`values`] joins, [`render`] executes the templates, [`manifest`] sorts what
 //! comes out, [`post_render`] lets others change it, and [`template()`] does all of it as
 //! `helm template` does.
+//! [`chart::package`] writes, [`repository`] reads indexes of charts and chooses versions.
 //! [`release`] reads and writes the records that Helm keeps in a cluster.
 
 pub mod capabilities;
@@ -11,6 +12,7 @@ pub mod manifest;
 pub mod post_render;
 pub mod release;
 pub mod render;
+pub mod repository;
 pub mod schema;
 pub mod template;
 pub mod values;

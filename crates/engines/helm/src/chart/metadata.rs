@@ -89,10 +89,10 @@ pub struct ImportValue {
 }
 
 /// Reads the fields of one mapping into texts as Go's decoder does.
-struct Fields<'a> {
-    node: &'a Node,
-    file: &'a str,
-    of: &'static str,
+pub(crate) struct Fields<'a> {
+    pub(crate) node: &'a Node,
+    pub(crate) file: &'a str,
+    pub(crate) of: &'static str,
 }
 
 impl Fields<'_> {
@@ -106,7 +106,7 @@ impl Fields<'_> {
         }
     }
 
-    fn text(&self, name: &str) -> Result<String, ChartError> {
+    pub(crate) fn text(&self, name: &str) -> Result<String, ChartError> {
         match self.node.get(name) {
             None => Ok(String::new()),
             Some(node) => self.scalar(node, name),
@@ -125,7 +125,7 @@ impl Fields<'_> {
         })
     }
 
-    fn texts(&self, name: &str) -> Result<Vec<String>, ChartError> {
+    pub(crate) fn texts(&self, name: &str) -> Result<Vec<String>, ChartError> {
         match self.node.get(name) {
             None => Ok(Vec::new()),
             Some(node) if node.is_null() => Ok(Vec::new()),
@@ -136,7 +136,7 @@ impl Fields<'_> {
         }
     }
 
-    fn flag(&self, name: &str) -> Result<bool, ChartError> {
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, ChartError> {
         match self.node.get(name) {
             None => Ok(false),
             Some(node) if node.is_null() => Ok(false),
@@ -193,9 +193,13 @@ impl Metadata {
     /// Reads Chart.yaml. Unknown fields are ignored; scalars become texts.
     pub fn parse(data: &[u8]) -> Result<Self, ChartError> {
         let file = "Chart.yaml";
-        let node = read_node(data, file)?;
+        Self::from_node(&read_node(data, file)?, file)
+    }
+
+    /// Reads the fields of Chart.yaml from a tree.
+    pub(crate) fn from_node(node: &Node, file: &str) -> Result<Self, ChartError> {
         let fields = Fields {
-            node: &node,
+            node,
             file,
             of: "Metadata",
         };
@@ -223,6 +227,49 @@ impl Metadata {
             "v1".clone_into(&mut metadata.api_version);
         }
         Ok(metadata)
+    }
+
+    /// Returns what Chart.yaml says, without what is empty: the order of the fields is that of their names.
+    pub fn to_json(&self) -> Map<String, Json> {
+        let mut out = Map::new();
+        for (name, text) in [
+            ("apiVersion", &self.api_version),
+            ("appVersion", &self.app_version),
+            ("condition", &self.condition),
+            ("description", &self.description),
+            ("home", &self.home),
+            ("icon", &self.icon),
+            ("kubeVersion", &self.kube_version),
+            ("name", &self.name),
+            ("tags", &self.tags),
+            ("type", &self.kind),
+            ("version", &self.version),
+        ] {
+            put(&mut out, name, text);
+        }
+        for (name, list) in [("keywords", &self.keywords), ("sources", &self.sources)] {
+            if !list.is_empty() {
+                out.insert(name.to_owned(), Json::from(list.clone()));
+            }
+        }
+        if self.deprecated {
+            out.insert("deprecated".to_owned(), Json::Bool(true));
+        }
+        if let Some(annotations) = self.annotations.as_ref().filter(|all| !all.is_empty()) {
+            out.insert("annotations".to_owned(), Json::Object(annotations.clone()));
+        }
+        if !self.maintainers.is_empty() {
+            let all = self.maintainers.iter().map(|each| match each {
+                Some(maintainer) => maintainer.to_json(),
+                None => Json::Null,
+            });
+            out.insert("maintainers".to_owned(), all.collect());
+        }
+        if let Some(dependencies) = self.dependencies.as_ref().filter(|all| !all.is_empty()) {
+            let all = dependencies.iter().map(Dependency::to_json).collect();
+            out.insert("dependencies".to_owned(), all);
+        }
+        out
     }
 
     /// Takes over the dependencies of a requirements.yaml.
@@ -316,6 +363,75 @@ impl Metadata {
     }
 }
 
+fn put(out: &mut Map<String, Json>, name: &str, text: &str) {
+    if !text.is_empty() {
+        out.insert(name.to_owned(), Json::from(text));
+    }
+}
+
+impl Maintainer {
+    fn to_json(&self) -> Json {
+        let mut out = Map::new();
+        put(&mut out, "name", &self.name);
+        put(&mut out, "email", &self.email);
+        put(&mut out, "url", &self.url);
+        Json::Object(out)
+    }
+}
+
+impl Dependency {
+    /// Reads one entry of a lock file or of Chart.yaml as JSON.
+    pub fn from_json(json: &Json) -> Self {
+        let text = |name: &str| json[name].as_str().unwrap_or_default().to_owned();
+        Self {
+            name: text("name"),
+            version: text("version"),
+            repository: text("repository"),
+            alias: text("alias"),
+            ..Self::default()
+        }
+    }
+
+    fn to_json(&self) -> Json {
+        let mut out = Map::new();
+        for (name, text) in [
+            ("name", &self.name),
+            ("version", &self.version),
+            ("condition", &self.condition),
+            ("alias", &self.alias),
+        ] {
+            put(&mut out, name, text);
+        }
+        // The only field that is written where it is empty.
+        out.insert(
+            "repository".to_owned(),
+            Json::from(self.repository.as_str()),
+        );
+        if !self.tags.is_empty() {
+            out.insert("tags".to_owned(), Json::from(self.tags.clone()));
+        }
+        if !self.import_values.is_empty() {
+            let all = self
+                .import_values
+                .iter()
+                .map(ImportValue::to_json)
+                .collect();
+            out.insert("import-values".to_owned(), all);
+        }
+        Json::Object(out)
+    }
+}
+
+impl ImportValue {
+    /// The short form where there is one: it is read as the same.
+    fn to_json(&self) -> Json {
+        match self.child.strip_prefix("exports.") {
+            Some(name) if self.parent == "." && !name.contains('.') => Json::from(name),
+            _ => serde_json::json!({"child": self.child, "parent": self.parent}),
+        }
+    }
+}
+
 fn maintainers(fields: &Fields<'_>) -> Result<Vec<Option<Maintainer>>, ChartError> {
     let items = fields
         .items("maintainers", "[]*v2.Maintainer")?
@@ -396,4 +512,9 @@ fn import_value(node: &Node) -> Option<ImportValue> {
         child: format!("exports.{name}"),
         parent: ".".to_owned(),
     })
+}
+
+/// Reads the fields of a mapping.
+pub(crate) fn fields<'a>(node: &'a Node, file: &'a str, of: &'static str) -> Fields<'a> {
+    Fields { node, file, of }
 }
