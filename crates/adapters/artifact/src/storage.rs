@@ -234,6 +234,33 @@ impl Storage {
         })
     }
 
+    /// Makes `name`, beside the artifact, a symbolic link to it, and returns the address of the link.
+    ///
+    /// # Errors
+    /// Those of the file system; the old link is then still there.
+    pub fn link(&self, path: &ArtifactPath, name: &str) -> io::Result<String> {
+        let target = self.file(path);
+        let link = target.with_file_name(name);
+        let staged = with_suffix(&link, ".tmp");
+        found(fs::remove_file(&staged))?;
+        let target = fs::canonicalize(&target)?;
+        std::os::unix::fs::symlink(&target, &staged)?;
+        fs::rename(&staged, &link)?;
+        Ok(self.link_url(path, name))
+    }
+
+    /// Returns the address of a link beside an artifact.
+    pub fn link_url(&self, path: &ArtifactPath, name: &str) -> String {
+        let url = self.url(path);
+        let folder = url.rsplit_once('/').map_or("", |(folder, _)| folder);
+        format!("{folder}/{name}")
+    }
+
+    /// Returns the algorithm of digests.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
     /// Opens an artifact for reading.
     ///
     /// # Errors

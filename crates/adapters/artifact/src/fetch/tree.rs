@@ -156,6 +156,19 @@ impl ArtifactTree {
         }
     }
 
+    /// Returns the size of a file in bytes; nothing where there is no file.
+    pub fn size(&self, path: &str) -> Option<u64> {
+        match self.nodes.get(path)? {
+            Node::File { size, .. } => Some(*size),
+            Node::Directory => None,
+        }
+    }
+
+    /// Returns whether `path` is a directory.
+    pub fn is_directory(&self, path: &str) -> bool {
+        self.nodes.get(path) == Some(&Node::Directory)
+    }
+
     /// Returns what is at `path` and below it, in no particular order: paths relative to the root, and whether each is a
     /// directory. Empty where nothing is there.
     pub fn below(&self, path: &str) -> impl Iterator<Item = (&str, bool)> {
