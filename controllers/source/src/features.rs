@@ -5,7 +5,8 @@ use runtime::features::{Features, Gate};
 
 use crate::Args;
 
-const WORKLOAD_IDENTITY: &str = "ObjectLevelWorkloadIdentity";
+/// Objects name the ServiceAccount whose cloud identity they use.
+pub(crate) const WORKLOAD_IDENTITY: &str = "ObjectLevelWorkloadIdentity";
 
 const GATES: &[Gate] = &[
     Gate {

@@ -2,9 +2,19 @@
 //!
 //! One module a kind; [`parts`] joins the kinds and the file server from the flags.
 
+mod access;
 mod args;
+mod conditions;
+mod failure;
 mod features;
 pub mod git_repository;
+pub mod helm_chart;
+pub mod helm_repository;
+pub mod oci_repository;
+mod provider;
+mod shelf;
+mod tree;
+mod verify;
 
 use std::sync::Arc;
 
@@ -17,6 +27,11 @@ use runtime::{Kind, Server, run::Context, run::Controller, run::Parts};
 
 pub use args::Args;
 use git_repository::GitRepositories;
+use helm_chart::HelmCharts;
+use helm_repository::HelmRepositories;
+use oci_repository::OciRepositories;
+use registry::Registries;
+use shelf::Shelf;
 
 /// The facts of this controller that users see.
 pub const CONTROLLER: Controller = Controller {
@@ -30,7 +45,7 @@ pub const CONTROLLER: Controller = Controller {
 /// Flags that cannot be carried out: a storage path that is no directory, an address in use, an unknown gate or digest
 /// algorithm.
 pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
-    features::parse(&context.shared.gates.feature_gates, &args)?;
+    let features = features::parse(&context.shared.gates.feature_gates, &args)?;
     let storage = Arc::new(storage(&args)?);
     let retention = Retention {
         ttl: args.artifact_retention_ttl,
@@ -41,8 +56,21 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
     let clients = Arc::new(Clients::new(user_agent, environment));
     let workspace = Workspace::open(&std::env::temp_dir())
         .context("failed to create temporary working directory")?;
-    let git =
-        Git::new(clients, workspace.path(), git::Limits::default()).with_ssh(algorithms(&args)?);
+    let scratch = workspace.path();
+    let git = Git::new(
+        Arc::clone(&clients),
+        scratch.clone(),
+        git::Limits::default(),
+    )
+    .with_ssh(algorithms(&args)?);
+    let common = Common {
+        client: context.client.clone(),
+        clients,
+        storage: Arc::clone(&storage),
+        retention,
+        scratch,
+        features,
+    };
     let repositories = GitRepositories::new(
         context.client.clone(),
         git,
@@ -51,8 +79,10 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
         retention,
         context.shared.pace.requeue_dependency,
     );
+    let mut kinds = vec![Kind::new(repositories)];
+    kinds.extend(other_kinds(&args, common));
     Ok(Parts {
-        kinds: vec![Kind::new(repositories)],
+        kinds,
         servers: vec![file_server(&args, &storage).await?],
     })
 }
@@ -73,6 +103,49 @@ fn algorithms(args: &Args) -> anyhow::Result<SshAlgorithms> {
         tracing::warn!(name, "SSH algorithm is not supported");
     }
     Ok(algorithms)
+}
+
+/// What all kinds work with.
+struct Common {
+    client: kube::Client,
+    clients: Arc<Clients>,
+    storage: Arc<Storage>,
+    retention: Retention,
+    /// Where files are put aside.
+    scratch: std::path::PathBuf,
+    features: runtime::features::Features,
+}
+
+/// Builds the kinds that are not read from Git.
+fn other_kinds(args: &Args, common: Common) -> Vec<Kind> {
+    let shelf = |kind| Shelf::new(kind, Arc::clone(&common.storage), common.retention);
+    let registries = Registries::new(Arc::clone(&common.clients));
+    let indexes = HelmRepositories::new(helm_repository::Setup {
+        client: common.client.clone(),
+        clients: Arc::clone(&common.clients),
+        shelf: shelf(helm_repository::KIND),
+        scratch: common.scratch.clone(),
+        max_index_bytes: args.helm_index_max_size,
+    });
+    let images = OciRepositories::new(oci_repository::Setup {
+        client: common.client.clone(),
+        clients: Arc::clone(&common.clients),
+        registries: registries.clone(),
+        shelf: shelf(oci_repository::KIND),
+        scratch: common.scratch.clone(),
+        object_identity: common.features.enabled(features::WORKLOAD_IDENTITY),
+    });
+    let charts = HelmCharts::new(helm_chart::Setup {
+        client: common.client.clone(),
+        clients: common.clients,
+        registries,
+        shelf: shelf(helm_chart::KIND),
+        scratch: common.scratch,
+        max_index_bytes: args.helm_index_max_size,
+        max_chart_bytes: args.helm_chart_max_size,
+        max_file_bytes: args.helm_chart_file_max_size,
+    });
+    vec![Kind::new(indexes), Kind::new(charts), Kind::new(images)]
 }
 
 fn storage(args: &Args) -> anyhow::Result<Storage> {

@@ -10,7 +10,7 @@ use net_http::{Auth, ClientConfig, Identity, Proxy, Redactor};
 const MAX_PROXY_BYTES: usize = 2048;
 
 /// The data of a Secret.
-pub(super) type SecretData = BTreeMap<String, ByteString>;
+pub(crate) type SecretData = BTreeMap<String, ByteString>;
 
 /// A repository and what it takes to reach it; knows what must not be shown.
 #[derive(Clone, Debug)]
@@ -23,7 +23,7 @@ pub(super) struct Access {
 /// Why a URL or a Secret cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub(super) enum AccessError {
+pub(crate) enum AccessError {
     #[error("{0}")]
     Url(String),
     #[error("invalid '{scheme}' auth option: '{option}' requires '{required}' to be set")]
@@ -300,7 +300,7 @@ fn auth(address: &Address, name: &str, data: &SecretData) -> Result<Option<Auth>
 ///
 /// # Errors
 /// [`AccessError`].
-pub(super) fn proxy(name: &str, data: &SecretData) -> Result<Proxy, AccessError> {
+pub(crate) fn proxy(name: &str, data: &SecretData) -> Result<Proxy, AccessError> {
     let Some(address) = data.get("address") else {
         return Err(AccessError::NoProxyAddress(name.to_owned()));
     };

@@ -1,0 +1,207 @@
+//! Looks after the stored artifact, reads Secrets, asks the registry what is meant.
+
+use std::time::Duration;
+
+use api::meta::{Artifact, Condition};
+use api::source::OCIRepository;
+use net_http::Redactor;
+use registry::{Remote, Repository};
+use runtime::{Failure, Progress, conditions};
+use tokio::time::Instant;
+
+use super::OciRepositories;
+use super::access::redactor;
+use super::choose::{Wanted, tag};
+use crate::conditions::SOURCE_VERIFIED;
+use crate::failure::{chain, fetch, stalled};
+use crate::verify::{Keyless, refusal, words};
+
+const DEFAULT_TIMEOUT: Duration = Duration::from_mins(1);
+/// The image could not be had.
+pub(super) const PULL_FAILED: &str = "OCIArtifactPullFailed";
+
+/// What the decision needs.
+#[derive(Debug)]
+pub struct Inputs {
+    /// The artifact of the status, if it is there and intact, with today's address.
+    pub(super) artifact: Option<Artifact>,
+    pub(super) remote: Remote,
+    pub(super) redactor: Redactor,
+    /// The digest of the manifest that is meant.
+    pub(super) digest: String,
+    /// `<tag>@<digest>`, or the digest alone where that is what is asked for.
+    pub(super) revision: String,
+    /// What was verified in this run.
+    pub(super) verified: Option<String>,
+}
+
+impl OciRepositories {
+    pub(super) async fn gather_inputs(
+        &self,
+        object: &OCIRepository,
+        progress: &Progress,
+    ) -> Result<Inputs, Failure> {
+        let status = object.status.as_ref();
+        let published = status.and_then(|status| status.artifact.as_ref());
+        let artifact = self.setup.shelf.current(published, progress).await?;
+        self.check_gates(object)?;
+        let repository = repository(&object.spec.url)?;
+        let access = self.access(object, &repository, progress).await?;
+        let redactor = redactor(&access);
+        let timeout = object.spec.timeout.map_or(DEFAULT_TIMEOUT, Into::into);
+        let remote = self.setup.registries.remote(repository, access);
+        let remote = remote.map_err(|error| fetch(PULL_FAILED, chain(&error)))?;
+        let remote = remote.until(Instant::now() + timeout);
+        let wanted = Wanted::of(object.spec.reference.as_ref());
+        let reference = self.reference(object, &remote, &wanted, &redactor).await?;
+        let resolved = remote.resolve(&reference).await.map_err(|error| {
+            let words = format!("failed to determine artifact digest: {}", chain(&error));
+            fetch(PULL_FAILED, redactor.redact(&words))
+        })?;
+        let digest = resolved.digest;
+        let revision = match &wanted {
+            Wanted::Digest(_) => digest.clone(),
+            Wanted::Range { .. } | Wanted::Tag(_) => format!("{reference}@{digest}"),
+        };
+        let verified = verified(object, artifact.as_ref(), &revision)?;
+        Ok(Inputs {
+            artifact,
+            remote,
+            redactor,
+            digest,
+            revision,
+            verified,
+        })
+    }
+
+    /// Returns the tag or digest that is meant.
+    async fn reference(
+        &self,
+        object: &OCIRepository,
+        remote: &Remote,
+        wanted: &Wanted,
+        redactor: &Redactor,
+    ) -> Result<String, Failure> {
+        let (range, filter) = match wanted {
+            Wanted::Digest(digest) => return Ok(digest.clone()),
+            Wanted::Tag(tag) => return Ok(tag.clone()),
+            Wanted::Range { range, filter } => (range, filter.as_deref()),
+        };
+        let failed = |why: &str| {
+            let words = format!(
+                "failed to determine the artifact tag for '{}': {}",
+                object.spec.url,
+                redactor.redact(why)
+            );
+            fetch("ReadOperationFailed", words)
+        };
+        let tags = remote
+            .tags()
+            .await
+            .map_err(|error| failed(&chain(&error)))?;
+        let layer = object.spec.layer_selector.as_ref();
+        let layer = layer.and_then(|layer| layer.media_type.as_deref());
+        tag(&tags, range, filter, layer).map_err(|why| failed(&why))
+    }
+}
+
+/// Checks the signature where that is asked for and not done yet for this revision and generation.
+fn verified(
+    object: &OCIRepository,
+    artifact: Option<&Artifact>,
+    revision: &str,
+) -> Result<Option<String>, Failure> {
+    let Some(verify) = &object.spec.verify else {
+        return Ok(None);
+    };
+    if !is_due(object, artifact, revision) {
+        return Ok(None);
+    }
+    let keyless = Keyless(verify.secret_ref.is_none());
+    let why = refusal(verify.provider, keyless);
+    let provider = words(verify.provider, keyless);
+    let text = format!("failed to verify the signature using provider '{provider}': {why}");
+    let (reason, status) = ("VerificationError", "False");
+    let change = runtime::Change::default();
+    let change = change.condition(SOURCE_VERIFIED, status, reason, text.clone());
+    Err(Failure::retry(reason, text).with(change))
+}
+
+/// Behaviour SC-133.
+fn is_due(object: &OCIRepository, artifact: Option<&Artifact>, revision: &str) -> bool {
+    let status = object.status.as_ref();
+    let all: &[Condition] = status.map_or(&[], |status| status.conditions.as_slice());
+    let same = artifact.is_some_and(|artifact| artifact.revision == revision);
+    let Some(verified) = conditions::find(all, SOURCE_VERIFIED) else {
+        return true;
+    };
+    !same || verified.status != "True" || verified.observed_generation != object.metadata.generation
+}
+
+fn repository(url: &str) -> Result<Repository, Failure> {
+    let shown = net_http::without_credentials(url);
+    let invalid = |why: String| {
+        stalled(
+            "URLInvalid",
+            format!("URL validation failed for '{shown}': {why}"),
+        )
+    };
+    let Some(rest) = url.strip_prefix("oci://") else {
+        return Err(invalid(
+            "URL must be in format 'oci://<domain>/<org>/<repo>'".to_owned(),
+        ));
+    };
+    Repository::parse(rest).map_err(|error| invalid(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// covers: SC-127
+    #[test]
+    fn address_with_a_tag_or_without_scheme_stalls() {
+        let refused = |url: &str| {
+            let failure = repository(url).unwrap_err();
+            assert_eq!(failure.class, runtime::Class::Stall);
+            assert_eq!(failure.reason, "URLInvalid");
+            failure.message
+        };
+        assert_eq!(
+            refused("oci://127.0.0.1:5000/app:1.0"),
+            "URL validation failed for 'oci://127.0.0.1:5000/app:1.0': repository can only contain the characters `abcdefghijklmnopqrstuvwxyz0123456789_-./`: app:1.0"
+        );
+        assert!(refused("https://ghcr.io/app").contains("oci://"));
+        assert_eq!(
+            repository("oci://ghcr.io/org/app").unwrap().to_string(),
+            "ghcr.io/org/app"
+        );
+    }
+
+    /// covers: SC-133
+    #[test]
+    fn signature_is_checked_again_for_a_new_revision_or_generation() {
+        let mut object = OCIRepository::default();
+        object.metadata.generation = Some(2);
+        let artifact = |revision: &str| Artifact {
+            revision: revision.into(),
+            ..Artifact::default()
+        };
+        assert!(is_due(&object, Some(&artifact("a")), "a"));
+        let mut with = |status: &str, generation| {
+            let mut all = Vec::new();
+            let now = jiff::Timestamp::UNIX_EPOCH;
+            let words = (SOURCE_VERIFIED, status, "Verified", "x");
+            conditions::set(&mut all, words, generation, now);
+            object.status = Some(api::source::OCIRepositoryStatus {
+                conditions: all,
+                ..Default::default()
+            });
+            object.clone()
+        };
+        assert!(!is_due(&with("True", 2), Some(&artifact("a")), "a"));
+        assert!(is_due(&with("True", 1), Some(&artifact("a")), "a"));
+        assert!(is_due(&with("False", 2), Some(&artifact("a")), "a"));
+        assert!(is_due(&with("True", 2), Some(&artifact("a")), "b"));
+    }
+}

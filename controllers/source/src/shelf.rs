@@ -1,0 +1,282 @@
+//! The storage as a kind sees it: the current artifact looked after, a new one put there, all of them removed.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::meta::{Artifact, Time};
+use artifact::Storage;
+use artifact::gc::Retention;
+use artifact::storage::{ArtifactPath, Stored, VerifyError, WriteError};
+use kube::ResourceExt;
+use runtime::{Change, Failure, Note, Progress};
+
+use crate::conditions::{
+    ARTIFACT_IN_STORAGE, ARTIFACT_OUTDATED, FETCH_FAILED, STORAGE_OPERATION_FAILED,
+};
+use crate::failure::{chain, had_failed, storage};
+
+/// How long a run may spend on removing old artifacts.
+const COLLECT_BUDGET: Duration = Duration::from_secs(5);
+/// Facts of an artifact in the metadata of its events.
+const REVISION: &str = "source.toolkit.fluxcd.io/revision";
+const DIGEST: &str = "source.toolkit.fluxcd.io/digest";
+
+/// The artifacts of one kind.
+#[derive(Clone, Debug)]
+pub(crate) struct Shelf {
+    kind: &'static str,
+    storage: Arc<Storage>,
+    retention: Retention,
+}
+
+enum Checked {
+    Intact,
+    Missing,
+    Damaged(String),
+}
+
+impl Shelf {
+    pub(crate) fn new(kind: &'static str, storage: Arc<Storage>, retention: Retention) -> Self {
+        Self {
+            kind,
+            storage,
+            retention,
+        }
+    }
+
+    /// Returns the storage itself.
+    pub(crate) fn storage(&self) -> &Arc<Storage> {
+        &self.storage
+    }
+
+    /// Removes old artifacts and checks the current one: returns it, with today's address, or says that it is missing.
+    pub(crate) async fn current(
+        &self,
+        published: Option<&Artifact>,
+        progress: &Progress,
+    ) -> Result<Option<Artifact>, Failure> {
+        let Some(published) = published else {
+            progress.changed("building artifact", disappeared()).await?;
+            return Ok(None);
+        };
+        let mut current = published.clone();
+        if let Ok(path) = ArtifactPath::parse(&current.path) {
+            self.collect_garbage(&path, progress).await;
+            match self.check(&path, &current.digest).await? {
+                Checked::Intact => {
+                    current.url = self.storage.url(&path);
+                    return Ok(Some(current));
+                }
+                Checked::Missing => {}
+                Checked::Damaged(why) => progress.emit(Note::error(
+                    "ArtifactVerificationFailed",
+                    format!("failed to verify integrity of artifact: {why}"),
+                )),
+            }
+        }
+        let words = "building artifact: disappeared from storage";
+        progress.changed(words, disappeared()).await?;
+        Ok(None)
+    }
+
+    async fn collect_garbage(&self, current: &ArtifactPath, progress: &Progress) {
+        let (store, retention, current) =
+            (Arc::clone(&self.storage), self.retention, current.clone());
+        let collected =
+            tokio::task::spawn_blocking(move || store.collect(&current, retention, COLLECT_BUDGET));
+        match collected.await {
+            Ok(Ok(removed)) if removed.is_empty() => {}
+            Ok(Ok(removed)) => {
+                let words = format!("garbage collected {} artifacts", removed.len());
+                progress.emit(Note::trace("GarbageCollectionSucceeded", words));
+            }
+            Ok(Err(error)) => {
+                let words = format!("garbage collection failed: {}", chain(&error));
+                progress.emit(Note::error("GarbageCollectionFailed", words));
+            }
+            Err(error) => tracing::error!(%error, "garbage collection failed"),
+        }
+    }
+
+    /// Compares the stored file with its digest; a file that differs is removed.
+    async fn check(&self, path: &ArtifactPath, digest: &str) -> Result<Checked, Failure> {
+        let (store, path, digest) = (Arc::clone(&self.storage), path.clone(), digest.to_owned());
+        let checked = tokio::task::spawn_blocking(move || {
+            if !store.exists(&path) {
+                return Ok(Checked::Missing);
+            }
+            match store.verify(&path, &digest) {
+                Ok(()) => Ok(Checked::Intact),
+                Err(VerifyError::Read(error)) => Err(format!("failed to read artifact: {error}")),
+                Err(error) => match store.remove(&path) {
+                    Ok(()) => Ok(Checked::Damaged(chain(&error))),
+                    Err(cause) => Err(format!(
+                        "failed to remove artifact after digest mismatch: {cause}"
+                    )),
+                },
+            }
+        });
+        let checked = checked.await.unwrap_or_else(|error| Err(error.to_string()));
+        checked.map_err(|message| storage("StatOperationFailed", message))
+    }
+
+    /// Stores a file of an object as its new artifact. `fill` writes the content, on a thread that may block.
+    pub(crate) async fn put(
+        &self,
+        object: &impl kube::Resource,
+        file: &str,
+        revision: &str,
+        fill: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static,
+    ) -> Result<Artifact, Failure> {
+        let namespace = object.namespace().unwrap_or_default();
+        let path = ArtifactPath::new(self.kind, &namespace, &object.name_any(), file)
+            .map_err(|error| storage("InvalidPath", error.to_string()))?;
+        let (store, target) = (Arc::clone(&self.storage), path.clone());
+        let written = tokio::task::spawn_blocking(move || store.write(&target, fill)).await;
+        let written =
+            written.map_err(|error| storage("ArchiveOperationFailed", error.to_string()))?;
+        let Stored {
+            digest,
+            size,
+            written,
+        } = written.map_err(|error| not_written(&error))?;
+        tracing::info!(revision, path = path.as_str(), "stored artifact");
+        Ok(Artifact {
+            path: path.as_str().to_owned(),
+            url: self.storage.url(&path),
+            revision: revision.to_owned(),
+            digest: digest.to_string(),
+            checksum: None,
+            last_update_time: Time(runtime::conditions::whole_seconds(written)),
+            size: i64::try_from(size).ok(),
+            metadata: BTreeMap::new(),
+        })
+    }
+
+    /// Makes `name` a link to the artifact and returns the address of the link. That it cannot be made is told, and no
+    /// failure.
+    pub(crate) async fn link(
+        &self,
+        artifact: &Artifact,
+        name: &'static str,
+        progress: &Progress,
+    ) -> String {
+        let Ok(path) = ArtifactPath::parse(&artifact.path) else {
+            return String::new();
+        };
+        let url = self.storage.link_url(&path, name);
+        let store = Arc::clone(&self.storage);
+        let linked = tokio::task::spawn_blocking(move || store.link(&path, name)).await;
+        if let Ok(Err(error)) = linked {
+            let words = format!("failed to update status URL symlink: {error}");
+            progress.emit(Note::trace("SymlinkUpdateFailed", words));
+        }
+        url
+    }
+
+    /// Removes everything of a deleted object.
+    pub(crate) fn cleanup(&self, object: &impl kube::Resource) -> Result<Vec<Note>, Failure> {
+        let namespace = object.namespace().unwrap_or_default();
+        let removed = self
+            .storage
+            .remove_object(self.kind, &namespace, &object.name_any());
+        match removed {
+            Ok(false) => Ok(Vec::new()),
+            Ok(true) => Ok(vec![Note::trace(
+                "GarbageCollectionSucceeded",
+                "garbage collected artifacts for deleted resource",
+            )]),
+            Err(error) => Err(Failure::retry(
+                "GarbageCollectionFailed",
+                format!("garbage collection for deleted resource failed: {error}"),
+            )),
+        }
+    }
+}
+
+fn disappeared() -> Change {
+    Change::default()
+        .unset("artifact")
+        .unset("url")
+        .remove(ARTIFACT_IN_STORAGE)
+}
+
+fn not_written(error: &WriteError<io::Error>) -> Failure {
+    let words = chain(error);
+    match error {
+        WriteError::Directory(_) => storage("DirectoryCreationFailed", words),
+        WriteError::Lock(_) => Failure::retry("Failed", words),
+        _ => storage("ArchiveOperationFailed", words),
+    }
+}
+
+/// Says that an artifact is outdated, where there is one.
+pub(crate) fn outdated(had_one: bool, reason: &str, words: impl Into<String>) -> Change {
+    if had_one {
+        Change::default().condition(ARTIFACT_OUTDATED, "True", reason, words)
+    } else {
+        Change::default()
+    }
+}
+
+/// What a status says once the artifact is the one that is asked for.
+pub(crate) fn in_storage(
+    artifact: &Artifact,
+    url: &str,
+    reason: &str,
+    words: impl Into<String>,
+) -> Change {
+    Change::default()
+        .remove(FETCH_FAILED)
+        .remove(STORAGE_OPERATION_FAILED)
+        .remove(ARTIFACT_OUTDATED)
+        .condition(ARTIFACT_IN_STORAGE, "True", reason, words)
+        .set("artifact", artifact)
+        .set("url", url)
+}
+
+/// What was there before a run, to tell whether its end is news.
+pub(crate) struct Before<'a> {
+    pub(crate) artifact: Option<&'a Artifact>,
+    pub(crate) conditions: &'a [api::meta::Condition],
+    /// The conditions whose end is worth telling.
+    pub(crate) failures: &'a [&'a str],
+}
+
+/// Returns the event of an artifact: that it is new, or that a failure is over. `reasons` are those of both.
+pub(crate) fn event(
+    before: &Before<'_>,
+    artifact: &Artifact,
+    reasons: (&str, &str),
+    words: String,
+) -> Option<Note> {
+    let is_new = before
+        .artifact
+        .is_none_or(|old| old.digest != artifact.digest);
+    let reason = if is_new {
+        reasons.0
+    } else if had_failed(before.conditions, before.failures) {
+        reasons.1
+    } else {
+        return None;
+    };
+    let note = Note::info(reason, words);
+    Some(
+        note.with(REVISION, artifact.revision.clone())
+            .with(DIGEST, artifact.digest.clone()),
+    )
+}
+
+/// Says whether a user asked for this run: by a new generation or by the request annotation.
+pub(crate) fn is_requested<K: api::Reconciled>(object: &K) -> bool {
+    let asked = object.annotations().get(runtime::drive::REQUESTED_AT);
+    asked.is_some_and(|asked| object.last_handled_reconcile_at() != Some(asked))
+        || object.meta().generation != object.observed_generation()
+}
+
+/// Says whether the last finished run was for another generation.
+pub(crate) fn is_new_generation<K: api::Reconciled>(object: &K) -> bool {
+    object.meta().generation != object.observed_generation()
+}
