@@ -82,6 +82,14 @@ impl IgnoreRules {
         rules
     }
 
+    /// Returns rules without anything built in: what an object asks for, and nothing else.
+    pub fn bare(of_object: Option<&str>) -> Self {
+        let mut rules = Self::new(of_object);
+        rules.built_in.clear();
+        rules.has_defaults = false;
+        rules
+    }
+
     /// Adds the `.sourceignore` of one directory.
     ///
     /// `directory` is relative to the root, `/`-separated, `""` for the root itself.

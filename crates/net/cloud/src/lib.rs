@@ -1,0 +1,3 @@
+//! What clouds want to see in a request.
+
+pub mod aws;
