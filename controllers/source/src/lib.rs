@@ -4,6 +4,7 @@
 
 mod access;
 mod args;
+pub mod bucket_source;
 mod conditions;
 mod failure;
 mod features;
@@ -26,6 +27,7 @@ use net_http::{Clients, Environment};
 use runtime::{Kind, Server, run::Context, run::Controller, run::Parts};
 
 pub use args::Args;
+use bucket_source::Buckets;
 use git_repository::GitRepositories;
 use helm_chart::HelmCharts;
 use helm_repository::HelmRepositories;
@@ -137,15 +139,26 @@ fn other_kinds(args: &Args, common: Common) -> Vec<Kind> {
     });
     let charts = HelmCharts::new(helm_chart::Setup {
         client: common.client.clone(),
-        clients: common.clients,
+        clients: Arc::clone(&common.clients),
         registries,
         shelf: shelf(helm_chart::KIND),
-        scratch: common.scratch,
+        scratch: common.scratch.clone(),
         max_index_bytes: args.helm_index_max_size,
         max_chart_bytes: args.helm_chart_max_size,
         max_file_bytes: args.helm_chart_file_max_size,
     });
-    vec![Kind::new(indexes), Kind::new(charts), Kind::new(images)]
+    let buckets = Buckets::new(bucket_source::Setup {
+        client: common.client,
+        clients: common.clients,
+        shelf: shelf(bucket_source::KIND),
+        scratch: common.scratch,
+    });
+    vec![
+        Kind::new(indexes),
+        Kind::new(charts),
+        Kind::new(images),
+        Kind::new(buckets),
+    ]
 }
 
 fn storage(args: &Args) -> anyhow::Result<Storage> {

@@ -280,3 +280,18 @@ pub(crate) fn is_requested<K: api::Reconciled>(object: &K) -> bool {
 pub(crate) fn is_new_generation<K: api::Reconciled>(object: &K) -> bool {
     object.meta().generation != object.observed_generation()
 }
+
+/// Returns an artifact for tests.
+#[cfg(test)]
+pub(crate) fn sample(revision: &str) -> Artifact {
+    Artifact {
+        path: String::new(),
+        url: String::new(),
+        revision: revision.to_owned(),
+        digest: String::new(),
+        checksum: None,
+        last_update_time: Time(jiff::Timestamp::UNIX_EPOCH),
+        size: None,
+        metadata: BTreeMap::new(),
+    }
+}

@@ -183,10 +183,7 @@ mod tests {
     fn signature_is_checked_again_for_a_new_revision_or_generation() {
         let mut object = OCIRepository::default();
         object.metadata.generation = Some(2);
-        let artifact = |revision: &str| Artifact {
-            revision: revision.into(),
-            ..Artifact::default()
-        };
+        let artifact = crate::shelf::sample;
         assert!(is_due(&object, Some(&artifact("a")), "a"));
         let mut with = |status: &str, generation| {
             let mut all = Vec::new();

@@ -96,10 +96,7 @@ mod tests {
     /// covers: SC-139
     #[test]
     fn event_names_the_origin_where_the_image_does() {
-        let mut artifact = Artifact {
-            revision: "1.0@sha256:x".into(),
-            ..Artifact::default()
-        };
+        let mut artifact = crate::shelf::sample("1.0@sha256:x");
         let plain = "stored artifact with revision '1.0@sha256:x' from 'oci://h/x'";
         assert_eq!(told("oci://h/x", &artifact), plain);
         artifact.metadata.insert(ORIGIN_SOURCE.into(), "git".into());

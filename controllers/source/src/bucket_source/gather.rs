@@ -1,0 +1,142 @@
+//! Looks after the stored artifact, reads Secrets, lists the bucket.
+
+use std::collections::BTreeMap;
+
+use api::meta::Artifact;
+use api::source::Bucket;
+use artifact::Algorithm;
+use artifact::digest::Hasher;
+use bucket::{Error, S3};
+use runtime::{Failure, Progress};
+use select::{IGNORE_FILE, IgnoreRules};
+
+use super::Buckets;
+use crate::failure::{chain, fetch};
+
+/// The store could not be reached or does not have what is asked for.
+pub(super) const FAILED: &str = "BucketOperationFailed";
+/// The largest list of patterns, in bytes.
+const MAX_IGNORE_BYTES: u64 = 1 << 20;
+
+/// What the decision needs.
+#[derive(Debug)]
+pub struct Inputs {
+    /// The artifact of the status, if it is there and intact, with today's address.
+    pub(super) artifact: Option<Artifact>,
+    pub(super) store: S3,
+    /// The patterns that the bucket holds, which are part of the artifact.
+    pub(super) patterns: Option<Vec<u8>>,
+    /// The etag of each object, by its name.
+    pub(super) etags: BTreeMap<String, String>,
+    pub(super) algorithm: Algorithm,
+}
+
+impl Buckets {
+    pub(super) async fn gather_inputs(
+        &self,
+        object: &Bucket,
+        progress: &Progress,
+    ) -> Result<Inputs, Failure> {
+        let status = object.status.as_ref();
+        let published = status.and_then(|status| status.artifact.as_ref());
+        let artifact = self.setup.shelf.current(published, progress).await?;
+        let store = self.store(object).await?;
+        let name = &object.spec.bucket_name;
+        let failed =
+            |what: String, error: &Error| fetch(FAILED, format!("{what}: {}", chain(error)));
+        match store.exists().await {
+            Ok(true) => {}
+            Ok(false) => return Err(fetch(FAILED, format!("bucket '{name}' not found"))),
+            Err(error) => {
+                let what = format!("failed to confirm existence of '{name}' bucket");
+                return Err(failed(what, &error));
+            }
+        }
+        let patterns = match store.get(IGNORE_FILE, MAX_IGNORE_BYTES).await {
+            Ok(found) => Some(found.content),
+            Err(error) if error.is_not_found() => None,
+            Err(error) => {
+                let what = format!("failed to get Etag for '{IGNORE_FILE}' object");
+                return Err(failed(what, &error));
+            }
+        };
+        let prefix = object.spec.prefix.as_deref().unwrap_or_default();
+        let listed = store.list(prefix).await.map_err(|error| {
+            failed(
+                format!("listing objects from bucket '{name}' failed"),
+                &error,
+            )
+        })?;
+        let rules = rules(patterns.as_deref(), object.spec.ignore.as_deref());
+        let etags = listed
+            .into_iter()
+            .filter(|each| !each.key.ends_with('/') && each.key != IGNORE_FILE)
+            .filter(|each| !rules.excludes(each.key.trim_start_matches('/'), false))
+            .map(|each| (each.key, each.etag))
+            .collect();
+        let configured = self.setup.shelf.storage().algorithm();
+        Ok(Inputs {
+            algorithm: algorithm(artifact.as_ref(), configured),
+            artifact,
+            store,
+            patterns,
+            etags,
+        })
+    }
+}
+
+/// The patterns of the bucket, then those of the object; nothing else is left out.
+fn rules(of_bucket: Option<&[u8]>, of_object: Option<&str>) -> IgnoreRules {
+    let mut rules = IgnoreRules::bare(of_object);
+    if let Some(text) = of_bucket {
+        rules.add_file("", &String::from_utf8_lossy(text));
+    }
+    rules
+}
+
+/// A revision is compared in the algorithm that it was made with.
+fn algorithm(artifact: Option<&Artifact>, configured: Algorithm) -> Algorithm {
+    let named = artifact.and_then(|artifact| artifact.revision.split_once(':'));
+    named
+        .and_then(|(name, _)| name.parse().ok())
+        .unwrap_or(configured)
+}
+
+/// Returns the revision of a listing.
+pub(super) fn revision(etags: &BTreeMap<String, String>, algorithm: Algorithm) -> String {
+    let mut hasher = Hasher::new(algorithm);
+    for (key, etag) in etags {
+        hasher.update(key.as_bytes());
+        hasher.update(b" ");
+        hasher.update(etag.as_bytes());
+        hasher.update(b"\n");
+    }
+    hasher.finish().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// covers: SC-101, SC-117
+    #[test]
+    fn revision_is_the_digest_of_names_and_etags() {
+        let etag = "098f6bcd4621d373cade4e832627b4f6";
+        let etags = BTreeMap::from([("test.txt".to_owned(), etag.to_owned())]);
+        assert_eq!(
+            revision(&etags, Algorithm::Sha256),
+            "sha256:b4c2a60ce44b67f5b659a95ce4e4cc9e2a86baf13afb72bd397c5384cbc0e479"
+        );
+    }
+
+    /// covers: SC-106
+    #[test]
+    fn patterns_of_the_object_count_before_those_of_the_bucket() {
+        let excludes =
+            |of_object, key: &str| rules(Some(b"ignored/\n*.md"), of_object).excludes(key, false);
+        assert!(excludes(None, "ignored/file.txt"));
+        assert!(!excludes(Some("!ignored/file.txt"), "ignored/file.txt"));
+        assert!(excludes(None, "a/b.md"));
+        assert!(!excludes(None, "pic.png") && !excludes(None, ".gitignore"));
+    }
+}
