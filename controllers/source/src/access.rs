@@ -84,6 +84,7 @@ impl Certificates {
             certificate_authority: self.authority,
             identity: self.identity,
             proxy,
+            ..ClientConfig::default()
         }
     }
 }

@@ -320,8 +320,9 @@ mod tests {
 
     #[test]
     fn charts_are_rendered_and_transformed() {
-        let text = built("{name: web, releaseName: r, namespace: apps, valuesInline: {color: green}}")
-            .unwrap();
+        let text =
+            built("{name: web, releaseName: r, namespace: apps, valuesInline: {color: green}}")
+                .unwrap();
         assert_eq!(
             text,
             "apiVersion: v1\ndata:\n  color: green\n  size: \"1\"\nkind: ConfigMap\nmetadata:\n  \

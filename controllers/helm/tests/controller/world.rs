@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use testkit::{ArtifactServer, Namespace, Program};
 use tokio::sync::OnceCell;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_millis(50);
 
 static SHARED: OnceCell<Program> = OnceCell::const_new();

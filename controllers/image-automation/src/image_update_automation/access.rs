@@ -137,6 +137,7 @@ fn http(
             certificate_authority: bytes("ca.crt").or_else(|| bytes("caFile")),
             identity,
             proxy,
+            ..ClientConfig::default()
         },
         ssh: None,
     })
