@@ -48,6 +48,12 @@ pub const CONTROLLERS: &[Controller] = &[
         upstream: include_str!("../upstream/kustomize-controller.tsv"),
     },
     Controller {
+        name: "notification-controller",
+        folder: "notification",
+        command: notification_controller::Args::command,
+        upstream: include_str!("../upstream/notification-controller.tsv"),
+    },
+    Controller {
         name: "source-controller",
         folder: "source",
         command: source_controller::Args::command,

@@ -94,12 +94,13 @@ async fn api_server_that_was_gone_is_found_again() {
 /// and removes objects, and at the end of a Kustomization: each time the next process ends where it should.
 #[tokio::test]
 async fn killed_at_each_write_it_loses_and_orphans_nothing() {
-    let plane = testkit::control_plane().await;
+    // Of its own: on the others' there is a controller that reconciles every namespace.
+    let plane = ControlPlane::start().await.unwrap();
     testkit::install_definitions(&plane.client(), &definitions())
         .await
         .unwrap();
-    let world = World::on(plane).await;
-    let proxy = ApiProxy::start(plane).unwrap();
+    let world = World::on(&plane).await;
+    let proxy = ApiProxy::start(&plane).unwrap();
     let binary = env!("CARGO_BIN_EXE_kustomize-controller");
     let program = testkit::Program::against(binary, &proxy.kubeconfig_path()).unwrap();
     let program = program
