@@ -110,9 +110,9 @@ async fn start(plane: &ControlPlane, name: &str, folder: &Path) -> Program {
             .flag("--storage-path", &data.to_string_lossy()),
         "image-reflector-controller" => program.flag("--storage-path", &data.to_string_lossy()),
         "notification-controller" => program
-            .listens(&["--eventsAddr"])
+            .listens(&["--events-addr"])
             .listens(&["--receiverAddr"])
-            .without("--events-addr"),
+            .flag("--spool-path", &data.to_string_lossy()),
         _ => program,
     };
     program.start().await.unwrap()
