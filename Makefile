@@ -14,6 +14,7 @@ check:
 
 test:
 	hack/controlplane/build
+	hack/servers/build
 	cargo test --workspace
 
 bench:

@@ -1,5 +1,7 @@
 //! A certificate authority of a test's own.
 
+use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -11,6 +13,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
+
+use crate::supervisor::ScratchFolder;
 
 /// A certificate authority that nobody trusts unless told to. All its keys are fresh.
 #[derive(Debug)]
@@ -25,6 +29,21 @@ pub struct Identity {
     pub certificate: String,
     /// The private key, PEM (PKCS #8).
     pub key: String,
+}
+
+impl Identity {
+    /// Writes both into files of a folder and returns where they are: certificate and key.
+    pub(crate) fn save(&self, folder: &ScratchFolder) -> Result<(PathBuf, PathBuf)> {
+        let write = |name: &str, text: &str| -> Result<PathBuf> {
+            let path = folder.path().join(name);
+            fs::write(&path, text).context("writing an identity")?;
+            Ok(path)
+        };
+        Ok((
+            write("tls.crt", &self.certificate)?,
+            write("tls.key", &self.key)?,
+        ))
+    }
 }
 
 impl Authority {

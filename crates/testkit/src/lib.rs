@@ -4,6 +4,7 @@
 //!   test binary; [`ControlPlane::start`] one of one's own.
 //! - [`GitServer`] serves real repositories with `git http-backend`; it can demand credentials, speak TLS and fail.
 //! - [`SshServer`] serves repositories with a real OpenSSH server.
+//! - [`Registry`] is a real OCI registry with referrers, [`ObjectStore`] a real S3 server.
 //! - [`ArtifactServer`] publishes artifacts where no source-controller runs.
 //! - [`ApiProxy`] stands before an API server and stops a controller between any two of its writes.
 //! - [`HttpSink`] records what it is sent and answers as told.
@@ -19,9 +20,13 @@ mod authority;
 mod control_plane;
 mod definitions;
 mod git_server;
+mod http_client;
 mod http_sink;
+mod object_store;
+mod peers;
 mod ports;
 mod program;
+pub mod registry;
 mod server;
 mod ssh_server;
 mod supervisor;
@@ -33,7 +38,9 @@ pub use control_plane::{ControlPlane, Namespace, control_plane, control_plane_bi
 pub use definitions::install_definitions;
 pub use git_server::{Commit, Credentials, Fault, GitServer, Repository, ServedRequest};
 pub use http_sink::{Answer, HttpSink, ReceivedRequest};
+pub use object_store::ObjectStore;
 pub use ports::free_ports;
 pub use program::Program;
+pub use registry::{PushedArtifact, Registry, RegistryOptions};
 pub use ssh_server::{SshKey, SshOptions, SshServer};
 pub use supervisor::{Signal, Supervised};

@@ -3,19 +3,16 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::git_server::Repository;
+use crate::peers::{folder_of, wait_for};
 use crate::ports::free_ports;
 use crate::supervisor::{ScratchFolder, Supervised};
 
-/// The script that fetches the server where the machine has none.
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../hack/sshd/fetch");
-const PATIENCE: Duration = Duration::from_secs(30);
 const USER: &str = "git";
 
 /// How a server is set up.
@@ -68,7 +65,7 @@ impl SshServer {
     /// # Errors
     /// When the server cannot be had or does not start.
     pub fn start(options: &SshOptions) -> Result<Self> {
-        let programs = fetch()?;
+        let programs = folder_of("sshd/fetch")?;
         let folder = ScratchFolder::new("lockgate-sshd-")?;
         let [port] = free_ports()?;
         let kinds = match options.host_keys.as_slice() {
@@ -96,20 +93,8 @@ impl SshServer {
             port,
             kinds,
         };
-        server.wait()?;
+        wait_for(&server.program, &server.address())?;
         Ok(server)
-    }
-
-    fn wait(&self) -> Result<()> {
-        let deadline = Instant::now() + PATIENCE;
-        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
-            self.program.still_runs()?;
-            if Instant::now() > deadline {
-                bail!("sshd does not listen:\n{}", self.program.log_tail());
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Ok(())
     }
 
     /// Lets those in who hold the key, and nobody else.
@@ -226,20 +211,4 @@ fn configure(folder: &Path, port: u16, kinds: &[String], options: &SshOptions) -
         fs::write(folder.join(name), text).context("setting sshd up")?;
     }
     Ok(())
-}
-
-/// Returns the folder with `sshd` and its libraries, fetched once.
-fn fetch() -> Result<PathBuf> {
-    let output = Command::new("/bin/sh")
-        .arg(SCRIPT)
-        .output()
-        .context("running hack/sshd/fetch")?;
-    ensure!(
-        output.status.success(),
-        "hack/sshd/fetch failed: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(PathBuf::from(
-        String::from_utf8_lossy(&output.stdout).trim(),
-    ))
 }
