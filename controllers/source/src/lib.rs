@@ -14,6 +14,7 @@ pub mod helm_repository;
 pub mod oci_repository;
 mod provider;
 mod shelf;
+mod stages;
 mod tree;
 mod verify;
 
@@ -34,6 +35,7 @@ use helm_repository::HelmRepositories;
 use oci_repository::OciRepositories;
 use registry::Registries;
 use shelf::Shelf;
+use stages::Setup;
 
 /// The facts of this controller that users see.
 pub const CONTROLLER: Controller = Controller {
@@ -65,26 +67,42 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
         git::Limits::default(),
     )
     .with_ssh(algorithms(&args)?);
-    let common = Common {
+    let setup = |kind| Setup {
         client: context.client.clone(),
-        clients,
-        storage: Arc::clone(&storage),
-        retention,
-        scratch,
-        features,
+        clients: Arc::clone(&clients),
+        shelf: Shelf::new(kind, Arc::clone(&storage), retention),
+        scratch: scratch.clone(),
+        object_identity: features.enabled(features::WORKLOAD_IDENTITY),
     };
-    let repositories = GitRepositories::new(
-        context.client.clone(),
-        git,
-        workspace,
-        Arc::clone(&storage),
-        retention,
-        context.shared.pace.requeue_dependency,
-    );
-    let mut kinds = vec![Kind::new(repositories)];
-    kinds.extend(other_kinds(&args, common));
+    let registries = Registries::new(Arc::clone(&clients));
+    let limits = helm_chart::Limits {
+        index_bytes: args.helm_index_max_size,
+        chart_bytes: args.helm_chart_max_size,
+        file_bytes: args.helm_chart_file_max_size,
+    };
     Ok(Parts {
-        kinds,
+        kinds: vec![
+            Kind::new(GitRepositories::new(
+                setup(git_repository::KIND),
+                git,
+                workspace,
+                context.shared.pace.requeue_dependency,
+            )),
+            Kind::new(HelmRepositories::new(
+                setup(helm_repository::KIND),
+                limits.index_bytes,
+            )),
+            Kind::new(HelmCharts::new(
+                setup(helm_chart::KIND),
+                registries.clone(),
+                limits,
+            )),
+            Kind::new(OciRepositories::new(
+                setup(oci_repository::KIND),
+                registries,
+            )),
+            Kind::new(Buckets::new(setup(bucket_source::KIND))),
+        ],
         servers: vec![file_server(&args, &storage).await?],
     })
 }
@@ -105,60 +123,6 @@ fn algorithms(args: &Args) -> anyhow::Result<SshAlgorithms> {
         tracing::warn!(name, "SSH algorithm is not supported");
     }
     Ok(algorithms)
-}
-
-/// What all kinds work with.
-struct Common {
-    client: kube::Client,
-    clients: Arc<Clients>,
-    storage: Arc<Storage>,
-    retention: Retention,
-    /// Where files are put aside.
-    scratch: std::path::PathBuf,
-    features: runtime::features::Features,
-}
-
-/// Builds the kinds that are not read from Git.
-fn other_kinds(args: &Args, common: Common) -> Vec<Kind> {
-    let shelf = |kind| Shelf::new(kind, Arc::clone(&common.storage), common.retention);
-    let registries = Registries::new(Arc::clone(&common.clients));
-    let indexes = HelmRepositories::new(helm_repository::Setup {
-        client: common.client.clone(),
-        clients: Arc::clone(&common.clients),
-        shelf: shelf(helm_repository::KIND),
-        scratch: common.scratch.clone(),
-        max_index_bytes: args.helm_index_max_size,
-    });
-    let images = OciRepositories::new(oci_repository::Setup {
-        client: common.client.clone(),
-        clients: Arc::clone(&common.clients),
-        registries: registries.clone(),
-        shelf: shelf(oci_repository::KIND),
-        scratch: common.scratch.clone(),
-        object_identity: common.features.enabled(features::WORKLOAD_IDENTITY),
-    });
-    let charts = HelmCharts::new(helm_chart::Setup {
-        client: common.client.clone(),
-        clients: Arc::clone(&common.clients),
-        registries,
-        shelf: shelf(helm_chart::KIND),
-        scratch: common.scratch.clone(),
-        max_index_bytes: args.helm_index_max_size,
-        max_chart_bytes: args.helm_chart_max_size,
-        max_file_bytes: args.helm_chart_file_max_size,
-    });
-    let buckets = Buckets::new(bucket_source::Setup {
-        client: common.client,
-        clients: common.clients,
-        shelf: shelf(bucket_source::KIND),
-        scratch: common.scratch,
-    });
-    vec![
-        Kind::new(indexes),
-        Kind::new(charts),
-        Kind::new(images),
-        Kind::new(buckets),
-    ]
 }
 
 fn storage(args: &Args) -> anyhow::Result<Storage> {

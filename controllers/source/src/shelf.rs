@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::meta::{Artifact, Time};
-use artifact::Storage;
 use artifact::gc::Retention;
 use artifact::storage::{ArtifactPath, Stored, VerifyError, WriteError};
+use artifact::{Algorithm, Storage};
 use kube::ResourceExt;
 use runtime::{Change, Failure, Note, Progress};
 
@@ -49,6 +49,14 @@ impl Shelf {
     /// Returns the storage itself.
     pub(crate) fn storage(&self) -> &Arc<Storage> {
         &self.storage
+    }
+
+    /// Returns the algorithm of a revision that is a digest: it is compared in the one that it was made with.
+    pub(crate) fn algorithm(&self, artifact: Option<&Artifact>) -> Algorithm {
+        let named = artifact.and_then(|artifact| artifact.revision.split_once(':'));
+        named
+            .and_then(|(name, _)| name.parse().ok())
+            .unwrap_or(self.storage.algorithm())
     }
 
     /// Removes old artifacts and checks the current one: returns it, with today's address, or says that it is missing.
@@ -130,29 +138,42 @@ impl Shelf {
         revision: &str,
         fill: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static,
     ) -> Result<Artifact, Failure> {
+        let write = |store: &Storage, path: &ArtifactPath| {
+            let stored = store.write(path, fill);
+            Ok((stored.map_err(|error| not_written(&error))?, ()))
+        };
+        let (artifact, ()) = self.put_by(object, file, revision, write).await?;
+        Ok(artifact)
+    }
+
+    /// Stores a file of an object as its new artifact by `write`, on a thread that may block. Hands on what else `write`
+    /// returns.
+    pub(crate) async fn put_by<T: Send + 'static>(
+        &self,
+        object: &impl kube::Resource,
+        file: &str,
+        revision: &str,
+        write: impl FnOnce(&Storage, &ArtifactPath) -> Result<(Stored, T), Failure> + Send + 'static,
+    ) -> Result<(Artifact, T), Failure> {
         let namespace = object.namespace().unwrap_or_default();
         let path = ArtifactPath::new(self.kind, &namespace, &object.name_any(), file)
             .map_err(|error| storage("InvalidPath", error.to_string()))?;
         let (store, target) = (Arc::clone(&self.storage), path.clone());
-        let written = tokio::task::spawn_blocking(move || store.write(&target, fill)).await;
-        let written =
-            written.map_err(|error| storage("ArchiveOperationFailed", error.to_string()))?;
-        let Stored {
-            digest,
-            size,
-            written,
-        } = written.map_err(|error| not_written(&error))?;
+        let written = tokio::task::spawn_blocking(move || write(&store, &target)).await;
+        let (stored, more) = written
+            .unwrap_or_else(|error| Err(storage("ArchiveOperationFailed", error.to_string())))?;
         tracing::info!(revision, path = path.as_str(), "stored artifact");
-        Ok(Artifact {
+        let artifact = Artifact {
             path: path.as_str().to_owned(),
             url: self.storage.url(&path),
             revision: revision.to_owned(),
-            digest: digest.to_string(),
+            digest: stored.digest.to_string(),
             checksum: None,
-            last_update_time: Time(runtime::conditions::whole_seconds(written)),
-            size: i64::try_from(size).ok(),
+            last_update_time: Time(runtime::conditions::whole_seconds(stored.written)),
+            size: i64::try_from(stored.size).ok(),
             metadata: BTreeMap::new(),
-        })
+        };
+        Ok((artifact, more))
     }
 
     /// Makes `name` a link to the artifact and returns the address of the link. That it cannot be made is told, and no
@@ -203,7 +224,8 @@ fn disappeared() -> Change {
         .remove(ARTIFACT_IN_STORAGE)
 }
 
-fn not_written(error: &WriteError<io::Error>) -> Failure {
+/// Says why an artifact was not stored.
+pub(crate) fn not_written<E: std::error::Error + 'static>(error: &WriteError<E>) -> Failure {
     let words = chain(error);
     match error {
         WriteError::Directory(_) => storage("DirectoryCreationFailed", words),
@@ -222,55 +244,72 @@ pub(crate) fn outdated(had_one: bool, reason: &str, words: impl Into<String>) ->
 }
 
 /// What a status says once the artifact is the one that is asked for.
-pub(crate) fn in_storage(
-    artifact: &Artifact,
-    url: &str,
-    reason: &str,
-    words: impl Into<String>,
-) -> Change {
+pub(crate) fn in_storage(artifact: &Artifact, reason: &str, words: impl Into<String>) -> Change {
     Change::default()
         .remove(FETCH_FAILED)
         .remove(STORAGE_OPERATION_FAILED)
         .remove(ARTIFACT_OUTDATED)
         .condition(ARTIFACT_IN_STORAGE, "True", reason, words)
         .set("artifact", artifact)
-        .set("url", url)
 }
 
-/// What was there before a run, to tell whether its end is news.
-pub(crate) struct Before<'a> {
-    pub(crate) artifact: Option<&'a Artifact>,
-    pub(crate) conditions: &'a [api::meta::Condition],
+/// Returns the address of the link `name` beside an artifact.
+pub(crate) fn beside(artifact: &Artifact, name: &str) -> String {
+    let folder = artifact.url.rsplit_once('/');
+    format!("{}/{name}", folder.map_or("", |(folder, _)| folder))
+}
+
+/// What a finished run tells of an artifact.
+pub(crate) struct Told<'a> {
+    pub(crate) artifact: &'a Artifact,
+    /// The artifact that was published before the run.
+    pub(crate) before: Option<&'a Artifact>,
     /// The conditions whose end is worth telling.
     pub(crate) failures: &'a [&'a str],
+    /// The reasons of a new artifact and of a failure that is over.
+    pub(crate) reasons: (&'a str, &'a str),
+    pub(crate) words: String,
+    /// What is told where nothing was stored, and a user asked.
+    pub(crate) unchanged: Option<Note>,
 }
 
-/// Returns the event of an artifact: that it is new, or that a failure is over. `reasons` are those of both.
-pub(crate) fn event(
-    before: &Before<'_>,
-    artifact: &Artifact,
-    reasons: (&str, &str),
-    words: String,
-) -> Option<Note> {
-    let is_new = before
-        .artifact
-        .is_none_or(|old| old.digest != artifact.digest);
+/// Returns the events of a finished run: that the artifact is new or that a failure is over, and the answer to a user.
+pub(crate) fn notes<K: api::Reconciled>(object: &K, told: Told<'_>) -> Vec<Note> {
+    let Told {
+        artifact,
+        before,
+        failures,
+        reasons,
+        words,
+        unchanged,
+    } = told;
+    let is_new = before.is_none_or(|old| old.digest != artifact.digest);
     let reason = if is_new {
-        reasons.0
-    } else if had_failed(before.conditions, before.failures) {
-        reasons.1
+        Some(reasons.0)
     } else {
-        return None;
+        had_failed(object.conditions(), failures).then_some(reasons.1)
     };
-    let note = Note::info(reason, words);
-    Some(
-        note.with(REVISION, artifact.revision.clone())
-            .with(DIGEST, artifact.digest.clone()),
-    )
+    let news = reason.map(|reason| {
+        Note::info(reason, words)
+            .with(REVISION, artifact.revision.clone())
+            .with(DIGEST, artifact.digest.clone())
+    });
+    // Deviation: no event where nobody asked and nothing happened.
+    let answer = unchanged.filter(|_| is_requested(object));
+    news.into_iter().chain(answer).collect()
+}
+
+/// Says that an artifact is what its source has.
+pub(crate) fn up_to_date(artifact: &Artifact) -> Note {
+    let words = format!(
+        "artifact up-to-date with remote revision: '{}'",
+        artifact.revision
+    );
+    Note::trace("ArtifactUpToDate", words)
 }
 
 /// Says whether a user asked for this run: by a new generation or by the request annotation.
-pub(crate) fn is_requested<K: api::Reconciled>(object: &K) -> bool {
+fn is_requested<K: api::Reconciled>(object: &K) -> bool {
     let asked = object.annotations().get(runtime::drive::REQUESTED_AT);
     asked.is_some_and(|asked| object.last_handled_reconcile_at() != Some(asked))
         || object.meta().generation != object.observed_generation()

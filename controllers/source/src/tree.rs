@@ -143,6 +143,8 @@ mod tests {
             ("./charts/demo/", "charts/demo"),
             ("/traversing/../illegally/../../a", "a"),
             ("../../x", "x"),
+            ("/a//b/", "a/b"),
+            ("a/../b", "b"),
             (".", ""),
         ] {
             assert_eq!(confined(path), expected);

@@ -106,7 +106,7 @@ impl Buckets {
         let stored = shelf.put(object, &file, &revision, move |out| contents.write(out));
         let artifact = stored.await?;
         let url = shelf.link(&artifact, LINK, progress).await;
-        self.remember(object, Made { revision, etags });
+        self.made.remember(object, Made { revision, etags });
         Ok(Outcome::Stored {
             artifact,
             url,

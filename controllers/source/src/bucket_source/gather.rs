@@ -74,9 +74,8 @@ impl Buckets {
             .filter(|each| !rules.excludes(each.key.trim_start_matches('/'), false))
             .map(|each| (each.key, each.etag))
             .collect();
-        let configured = self.setup.shelf.storage().algorithm();
         Ok(Inputs {
-            algorithm: algorithm(artifact.as_ref(), configured),
+            algorithm: self.setup.shelf.algorithm(artifact.as_ref()),
             artifact,
             store,
             patterns,
@@ -92,14 +91,6 @@ fn rules(of_bucket: Option<&[u8]>, of_object: Option<&str>) -> IgnoreRules {
         rules.add_file("", &String::from_utf8_lossy(text));
     }
     rules
-}
-
-/// A revision is compared in the algorithm that it was made with.
-fn algorithm(artifact: Option<&Artifact>, configured: Algorithm) -> Algorithm {
-    let named = artifact.and_then(|artifact| artifact.revision.split_once(':'));
-    named
-        .and_then(|(name, _)| name.parse().ok())
-        .unwrap_or(configured)
 }
 
 /// Returns the revision of a listing.

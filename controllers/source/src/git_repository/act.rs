@@ -2,22 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
 
-use api::meta::{Artifact, Time};
+use api::meta::Artifact;
 use api::source::GitRepository;
-use artifact::ArchiveWriter;
 use artifact::storage::{ArtifactPath, Stored, WriteError};
+use artifact::{ArchiveWriter, Storage};
 use git::{Entry, Skipped, Snapshot, WalkError};
-use kube::ResourceExt;
 use runtime::{Change, Failure, Note, Progress};
 use select::IgnoreRules;
 
-use super::failure::{GIT_FAILED, chain, checkout, fetch, storage, untrusted};
 use super::include::{Laid, Overlay};
 use super::plan::Plan;
 use super::verify::{Trust, Verified};
-use super::{ARTIFACT_OUTDATED, GitRepositories, KIND};
+use super::{GIT_FAILED, GitRepositories};
+use crate::conditions::{FETCH_FAILED, SOURCE_VERIFIED};
+use crate::failure::{chain, fetch};
+use crate::shelf::{self, outdated};
 
 /// What came of a run.
 #[derive(Clone, Debug)]
@@ -42,13 +42,6 @@ pub enum Outcome {
     },
 }
 
-/// What the thread that stores hands back.
-struct Archived {
-    stored: Stored,
-    message: String,
-    skipped: Skipped,
-}
-
 impl GitRepositories {
     pub(super) async fn publish(
         &self,
@@ -64,39 +57,20 @@ impl GitRepositories {
             return Ok(Outcome::Unchanged { artifact, verified });
         }
         announce(object, &plan, progress).await?;
-        let namespace = object.namespace().unwrap_or_default();
+        let (revision, metadata) = (plan.revision.clone(), metadata(&plan));
         let file = format!("{}.tar.gz", plan.commit);
-        let path = ArtifactPath::new(KIND, &namespace, &object.name_any(), &file)
-            .map_err(|error| storage("InvalidPath", error.to_string()))?;
-        let archived = self.archive(&path, snapshot, &plan).await?;
-        if archived.skipped.links > 0 {
-            let links = archived.skipped.links;
-            tracing::debug!(links, "symbolic links are not part of the artifact");
-        }
-        tracing::info!(
-            revision = plan.revision,
-            path = path.as_str(),
-            "stored artifact"
-        );
-        let artifact = Artifact {
-            path: path.as_str().to_owned(),
-            url: self.storage.url(&path),
-            metadata: metadata(&plan),
-            revision: plan.revision,
-            digest: archived.stored.digest.to_string(),
-            checksum: None,
-            last_update_time: Time(runtime::conditions::whole_seconds(archived.stored.written)),
-            size: i64::try_from(archived.stored.size).ok(),
-        };
+        let artifacts = plan.included.iter().map(|each| each.artifact.clone());
+        let included = artifacts.collect();
+        let write =
+            move |store: &Storage, path: &ArtifactPath| archive(store, path, &snapshot, &plan);
+        let stored = self.setup.shelf.put_by(object, &file, &revision, write);
+        let (mut artifact, message) = stored.await?;
+        artifact.metadata = metadata;
         Ok(Outcome::Stored {
             artifact,
-            message: archived.message,
+            message,
             verified,
-            included: plan
-                .included
-                .into_iter()
-                .map(|each| each.artifact)
-                .collect(),
+            included,
         })
     }
 
@@ -135,33 +109,28 @@ impl GitRepositories {
             checkout(&access.redact(&cause))
         })
     }
+}
 
-    async fn archive(
-        &self,
-        path: &ArtifactPath,
-        snapshot: Snapshot,
-        plan: &Plan,
-    ) -> Result<Archived, Failure> {
-        let (store, path) = (Arc::clone(&self.storage), path.clone());
-        let (ignore, directories) = (plan.ignore.clone(), plan.directories.clone());
-        let included = plan.included.clone();
-        let work = move || {
-            let message = snapshot.message().map_err(|error| unreadable(&error))?;
-            let overlay = Overlay::lay(&store, &snapshot, &included)?;
-            let mut skipped = Skipped::default();
-            let stored = store.write(&path, |out| {
-                skipped = write_files(&snapshot, overlay, ignore.as_deref(), &directories, out)?;
-                Ok(())
-            });
-            Ok(Archived {
-                stored: stored.map_err(not_written)?,
-                message,
-                skipped,
-            })
-        };
-        let done = tokio::task::spawn_blocking(work).await;
-        done.unwrap_or_else(|error| Err(storage("ArchiveOperationFailed", error.to_string())))
+/// Writes the files of the commit as an artifact. Returns also the message of the commit.
+fn archive(
+    store: &Storage,
+    path: &ArtifactPath,
+    snapshot: &Snapshot,
+    plan: &Plan,
+) -> Result<(Stored, String), Failure> {
+    let message = snapshot.message().map_err(|error| unreadable(&error))?;
+    let overlay = Overlay::lay(store, snapshot, &plan.included)?;
+    let mut skipped = Skipped::default();
+    let stored = store.write(path, |out| {
+        skipped = write_files(snapshot, overlay, plan, out)?;
+        Ok(())
+    });
+    let stored = stored.map_err(not_written)?;
+    if skipped.links > 0 {
+        let links = skipped.links;
+        tracing::debug!(links, "symbolic links are not part of the artifact");
     }
+    Ok((stored, message))
 }
 
 /// Returns what the artifact's metadata says of those who vouched for it.
@@ -202,24 +171,17 @@ async fn announce(object: &GitRepository, plan: &Plan, progress: &Progress) -> R
     if is_new {
         let words = format!("building artifact: new upstream revision '{revision}'");
         let words_of_condition = format!("new upstream revision '{revision}'");
-        let change = outdated("NewRevision", words_of_condition, published.is_some());
+        let change = outdated(published.is_some(), "NewRevision", words_of_condition);
         progress.changed(words, change).await?;
     } else if plan.includes_changed {
         let what = "included artifacts differ from last observed includes";
         let had_some = observed_includes(object);
-        let change = outdated("IncludeChange", what.to_owned(), had_some);
+        let change = outdated(had_some, "IncludeChange", what);
         progress
             .changed(format!("building artifact: {what}"), change)
             .await?;
     }
     Ok(())
-}
-
-fn outdated(reason: &str, words: String, had_one: bool) -> Change {
-    if !had_one {
-        return Change::default();
-    }
-    Change::default().condition(ARTIFACT_OUTDATED, "True", reason, words)
 }
 
 fn observed_includes(object: &GitRepository) -> bool {
@@ -232,15 +194,14 @@ fn observed_includes(object: &GitRepository) -> bool {
 fn write_files(
     snapshot: &Snapshot,
     mut overlay: Overlay,
-    ignore: Option<&str>,
-    directories: &[String],
+    plan: &Plan,
     out: &mut dyn io::Write,
 ) -> Result<Skipped, WalkError> {
-    let mut rules = IgnoreRules::new(ignore);
+    let mut rules = IgnoreRules::new(plan.ignore.as_deref());
     snapshot.read_ignore_files(&mut rules)?;
     overlay.read_ignore_files(&mut rules)?;
     let mut archive = ArchiveWriter::new(out);
-    let skipped = snapshot.walk(&rules, directories, &mut |entry| {
+    let skipped = snapshot.walk(&rules, &plan.directories, &mut |entry| {
         let (Entry::Directory(path) | Entry::File { path, .. }) = entry;
         write_included(&mut archive, &mut overlay, &rules, Some(path))?;
         match entry {
@@ -285,29 +246,35 @@ fn write_included(
     Ok(())
 }
 
-fn unreadable(error: &WalkError) -> Failure {
+/// Returns a failure to reach the commit.
+pub(super) fn checkout(cause: &str) -> Failure {
     fetch(
         GIT_FAILED,
-        format!(
-            "failed to checkout and determine revision: {}",
-            chain(error)
-        ),
+        format!("failed to checkout and determine revision: {cause}"),
     )
 }
 
+/// Returns a failure to trust the commit or its tag, with the condition SourceVerified.
+pub(super) fn untrusted(reason: &str, message: impl Into<String>) -> Failure {
+    let message = message.into();
+    let change = Change::default()
+        .condition(SOURCE_VERIFIED, "False", reason, message.clone())
+        .remove(FETCH_FAILED);
+    Failure::retry(reason, message).with(change)
+}
+
+fn unreadable(error: &WalkError) -> Failure {
+    checkout(&chain(error))
+}
+
 fn not_written(error: WriteError<WalkError>) -> Failure {
-    let words = chain(&error);
     match error {
-        WriteError::Directory(_) => storage("DirectoryCreationFailed", words),
-        WriteError::Lock(_) => Failure::retry("Failed", words),
         WriteError::Content(error @ WalkError::NoSuchDirectory(_)) => fetch(
             GIT_FAILED,
             format!("failed to sparse checkout directories : {}", chain(&error)),
         ),
         WriteError::Content(error @ WalkError::Objects(_)) => unreadable(&error),
-        WriteError::Content(_) | WriteError::File(_) | _ => {
-            storage("ArchiveOperationFailed", words)
-        }
+        error => shelf::not_written(&error),
     }
 }
 

@@ -1,27 +1,26 @@
 //! Looks after the stored artifact, reads Secrets, lists the remote's references.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use api::meta::{Artifact, Condition};
+use api::Reconciled;
+use api::meta::Artifact;
 use api::source::{GitProvider, GitReference, GitRepository, GitRepositorySpec};
-use artifact::storage::{ArtifactPath, VerifyError};
 use git::Listing;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, ResourceExt};
 use net_http::Proxy;
-use runtime::{Change, Failure, Note, Progress};
+use runtime::{Failure, Progress};
 use select::reference::{Wanted, same_revision};
 use tokio::time::Instant;
 
 use super::access::{Access, Address, SecretData, proxy};
-use super::failure::{AUTH_FAILED, chain, checkout, fetch, stalled, storage};
+use super::act::checkout;
 use super::verify::Trust;
-use super::{ARTIFACT_IN_STORAGE, GitRepositories, plan};
+use super::{GitRepositories, plan};
+use crate::conditions::ARTIFACT_IN_STORAGE;
+use crate::failure::{AUTH_FAILED, chain, fetch, stalled};
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_mins(1);
-/// How long a run may spend on removing old artifacts.
-const COLLECT_BUDGET: Duration = Duration::from_secs(5);
 
 /// What the decision needs.
 #[derive(Clone, Debug)]
@@ -48,7 +47,9 @@ impl GitRepositories {
         object: &GitRepository,
         progress: &Progress,
     ) -> Result<Inputs, Failure> {
-        let artifact = self.stored(object, progress).await?;
+        let published = object.status.as_ref();
+        let published = published.and_then(|status| status.artifact.as_ref());
+        let artifact = self.setup.shelf.current(published, progress).await?;
         let access = self.access(object).await?;
         let trust = self.trust(object).await?;
         let included = self.included(object).await?;
@@ -79,83 +80,6 @@ impl GitRepositories {
             listing,
             deadline,
         })
-    }
-
-    /// Removes old artifacts, checks the current one, and says what is missing.
-    async fn stored(
-        &self,
-        object: &GitRepository,
-        progress: &Progress,
-    ) -> Result<Option<Artifact>, Failure> {
-        let current = object
-            .status
-            .as_ref()
-            .and_then(|status| status.artifact.clone());
-        let Some(mut current) = current else {
-            progress.changed("building artifact", disappeared()).await?;
-            return Ok(None);
-        };
-        let Ok(path) = ArtifactPath::parse(&current.path) else {
-            let words = "building artifact: disappeared from storage";
-            progress.changed(words, disappeared()).await?;
-            return Ok(None);
-        };
-        self.collect_garbage(&path, progress).await;
-        match self.check(&path, &current.digest).await? {
-            Checked::Intact => {
-                current.url = self.storage.url(&path);
-                return Ok(Some(current));
-            }
-            Checked::Missing => {}
-            Checked::Damaged(why) => progress.emit(Note::error(
-                "ArtifactVerificationFailed",
-                format!("failed to verify integrity of artifact: {why}"),
-            )),
-        }
-        let words = "building artifact: disappeared from storage";
-        progress.changed(words, disappeared()).await?;
-        Ok(None)
-    }
-
-    async fn collect_garbage(&self, current: &ArtifactPath, progress: &Progress) {
-        let (store, retention, current) =
-            (Arc::clone(&self.storage), self.retention, current.clone());
-        let collected =
-            tokio::task::spawn_blocking(move || store.collect(&current, retention, COLLECT_BUDGET));
-        match collected.await {
-            Ok(Ok(removed)) if removed.is_empty() => {}
-            Ok(Ok(removed)) => {
-                let words = format!("garbage collected {} artifacts", removed.len());
-                progress.emit(Note::trace("GarbageCollectionSucceeded", words));
-            }
-            Ok(Err(error)) => {
-                let words = format!("garbage collection failed: {}", chain(&error));
-                progress.emit(Note::error("GarbageCollectionFailed", words));
-            }
-            Err(error) => tracing::error!(%error, "garbage collection failed"),
-        }
-    }
-
-    /// Compares the stored file with its digest; a file that differs is removed.
-    async fn check(&self, path: &ArtifactPath, digest: &str) -> Result<Checked, Failure> {
-        let (store, path, digest) = (Arc::clone(&self.storage), path.clone(), digest.to_owned());
-        let checked = tokio::task::spawn_blocking(move || {
-            if !store.exists(&path) {
-                return Ok(Checked::Missing);
-            }
-            match store.verify(&path, &digest) {
-                Ok(()) => Ok(Checked::Intact),
-                Err(VerifyError::Read(error)) => Err(format!("failed to read artifact: {error}")),
-                Err(error) => match store.remove(&path) {
-                    Ok(()) => Ok(Checked::Damaged(chain(&error))),
-                    Err(cause) => Err(format!(
-                        "failed to remove artifact after digest mismatch: {cause}"
-                    )),
-                },
-            }
-        });
-        let checked = checked.await.unwrap_or_else(|error| Err(error.to_string()));
-        checked.map_err(|message| storage("StatOperationFailed", message))
     }
 
     /// Reads the URL and the Secrets.
@@ -222,7 +146,7 @@ impl GitRepositories {
     ) -> Result<(String, SecretData), String> {
         let namespace = object.namespace().unwrap_or_default();
         let full = format!("{namespace}/{name}");
-        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &namespace);
+        let secrets: Api<Secret> = Api::namespaced(self.setup.client.clone(), &namespace);
         match secrets.get(name).await {
             Ok(secret) => Ok((full, secret.data.unwrap_or_default())),
             Err(kube::Error::Api(status)) => {
@@ -233,24 +157,8 @@ impl GitRepositories {
     }
 }
 
-enum Checked {
-    Intact,
-    Missing,
-    Damaged(String),
-}
-
-fn disappeared() -> Change {
-    Change::default()
-        .unset("artifact")
-        .remove(ARTIFACT_IN_STORAGE)
-}
-
 fn is_in_storage(object: &GitRepository) -> bool {
-    let conditions: &[Condition] = object
-        .status
-        .as_ref()
-        .map_or(&[], |status| status.conditions.as_slice());
-    runtime::conditions::is_true(conditions, ARTIFACT_IN_STORAGE)
+    runtime::conditions::is_true(object.conditions(), ARTIFACT_IN_STORAGE)
 }
 
 fn wanted(reference: Option<&GitReference>) -> Wanted {

@@ -10,11 +10,12 @@ use artifact::storage::ArtifactPath;
 use artifact::{ArtifactTree, Storage};
 use git::Snapshot;
 use kube::{Api, ResourceExt};
-use runtime::{Change, Failure, Note};
+use runtime::{Failure, Note};
 use select::{IGNORE_FILE, IgnoreRules};
 
-use super::failure::{chain, storage};
 use super::{GitRepositories, INCLUDE_UNAVAILABLE};
+use crate::failure::{chain, failed, storage};
+use crate::tree::confined;
 
 /// One artifact to include, and where.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,26 +45,12 @@ pub(super) fn pair(include: &[Include], artifacts: Vec<Artifact>) -> Vec<Include
     paired.collect()
 }
 
-/// Returns a path without `.` and `..`: what would lead out of the root stays at the root.
-fn confined(path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop();
-            }
-            part => parts.push(part),
-        }
-    }
-    parts.join("/")
-}
-
 impl GitRepositories {
     /// Finds the artifacts to include, in the order of `spec.include`.
     pub(super) async fn included(&self, object: &GitRepository) -> Result<Vec<Artifact>, Failure> {
         let namespace = object.namespace().unwrap_or_default();
-        let repositories: Api<GitRepository> = Api::namespaced(self.client.clone(), &namespace);
+        let repositories: Api<GitRepository> =
+            Api::namespaced(self.setup.client.clone(), &namespace);
         let mut found = Vec::new();
         for include in &object.spec.include {
             let name = &include.repository.name;
@@ -88,7 +75,7 @@ impl GitRepositories {
 
     fn unavailable(&self, reason: &str, words: String) -> Failure {
         Failure::wait(self.requeue_dependency, reason, words.clone())
-            .with(Change::default().condition(INCLUDE_UNAVAILABLE, "True", reason, words.clone()))
+            .with(failed(INCLUDE_UNAVAILABLE, reason, words.clone()))
             .note(Note::trace(reason, words))
     }
 }
@@ -277,19 +264,6 @@ fn key(path: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn paths_stay_below_the_root() {
-        for (path, expected) in [
-            ("./base", "base"),
-            ("../../x", "x"),
-            ("/a//b/", "a/b"),
-            (".", ""),
-            ("a/../b", "b"),
-        ] {
-            assert_eq!(confined(path), expected);
-        }
-    }
 
     /// covers: SC-081
     #[test]

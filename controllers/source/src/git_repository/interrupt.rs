@@ -41,7 +41,7 @@ impl GitRepositories {
 
     async fn is_outdated(&self, object: &GitRepository) -> bool {
         let namespace = object.namespace().unwrap_or_default();
-        let objects: Api<GitRepository> = Api::namespaced(self.client.clone(), &namespace);
+        let objects: Api<GitRepository> = Api::namespaced(self.setup.client.clone(), &namespace);
         match objects.get_metadata_opt(&object.name_any()).await {
             Ok(Some(newest)) => {
                 newest.metadata.deletion_timestamp.is_some()

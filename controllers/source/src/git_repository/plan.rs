@@ -8,11 +8,11 @@ use select::reference::{Choice, ChooseError, Pinned, Wanted, choose};
 use tokio::time::Instant;
 
 use super::access::Access;
-use super::act::Outcome;
-use super::failure::{chain, checkout, fetch};
+use super::act::{Outcome, checkout};
 use super::gather::{Inputs, is_same};
 use super::include::{self, Included};
 use super::verify::{TagRef, Trust};
+use crate::failure::{chain, fetch};
 
 /// What is to be fetched and stored.
 #[derive(Clone, Debug)]

@@ -1,19 +1,15 @@
 //! What a finished run says: status, conditions, events.
 
-use api::meta::{Artifact, Condition};
+use api::meta::Artifact;
 use api::source::GitRepository;
-use runtime::{Change, Note, Report, conditions};
+use runtime::{Change, Note, Report};
 
+use super::INCLUDE_UNAVAILABLE;
 use super::act::Outcome;
 use super::verify::Verified;
-use super::{
-    ARTIFACT_IN_STORAGE, ARTIFACT_OUTDATED, FETCH_FAILED, INCLUDE_UNAVAILABLE, SOURCE_VERIFIED,
-    STORAGE_OPERATION_FAILED,
-};
+use crate::conditions::{FETCH_FAILED, SOURCE_VERIFIED, STORAGE_OPERATION_FAILED};
+use crate::shelf::{Told, in_storage, notes};
 
-/// Facts of an artifact in the metadata of its events.
-const REVISION: &str = "source.toolkit.fluxcd.io/revision";
-const DIGEST: &str = "source.toolkit.fluxcd.io/digest";
 /// How much of a commit's message an event shows.
 const SHOWN: usize = 50;
 
@@ -30,18 +26,8 @@ pub(super) fn report(object: &GitRepository, outcome: &Outcome) -> Report {
             verified,
         } => (artifact, short(message), verified),
     };
-    let mut change = Change::default()
-        .remove(FETCH_FAILED)
-        .remove(STORAGE_OPERATION_FAILED)
-        .remove(INCLUDE_UNAVAILABLE)
-        .remove(ARTIFACT_OUTDATED)
-        .condition(
-            ARTIFACT_IN_STORAGE,
-            "True",
-            "Succeeded",
-            format!("stored artifact for revision '{}'", artifact.revision),
-        )
-        .set("artifact", artifact);
+    let stored = format!("stored artifact for revision '{}'", artifact.revision);
+    let mut change = in_storage(artifact, "Succeeded", stored).remove(INCLUDE_UNAVAILABLE);
     if let Some(Verified { message, mode }) = verified {
         change = change
             .condition(SOURCE_VERIFIED, "True", "Succeeded", message.clone())
@@ -54,21 +40,25 @@ pub(super) fn report(object: &GitRepository, outcome: &Outcome) -> Report {
     if let Outcome::Stored { included, .. } = outcome {
         change = change.and(observed(object, included));
     }
-    let mut notes: Vec<Note> = event(object, artifact, &words).into_iter().collect();
-    let requested = is_requested(object);
-    if matches!(outcome, Outcome::Unchanged { .. }) {
+    let unchanged = matches!(outcome, Outcome::Unchanged { .. }).then(|| {
         let words = format!(
             "no changes since last reconciliation: observed revision '{}'",
             artifact.revision
         );
-        // Deviation: no event where nobody asked and nothing happened.
-        if requested {
-            notes.push(Note::trace("GitOperationSucceeded", words));
-        }
-    }
+        Note::trace("GitOperationSucceeded", words)
+    });
+    let status = object.status.as_ref();
+    let told = Told {
+        artifact,
+        before: status.and_then(|status| status.artifact.as_ref()),
+        failures: &[FETCH_FAILED, STORAGE_OPERATION_FAILED, INCLUDE_UNAVAILABLE],
+        reasons: ("NewArtifact", "Succeeded"),
+        words: format!("stored artifact for commit '{words}'"),
+        unchanged,
+    };
     Report {
         change,
-        notes,
+        notes: notes(object, told),
         requeue: None,
     }
 }
@@ -98,37 +88,6 @@ fn observed(object: &GitRepository, included: &[Artifact]) -> Change {
             filled(!included.is_empty()).map(|()| included),
         );
     change
-}
-
-/// Behaviour SC-091.
-fn event(object: &GitRepository, artifact: &Artifact, words: &str) -> Option<Note> {
-    let status = object.status.as_ref();
-    let old = status.and_then(|status| status.artifact.as_ref());
-    let conditions: &[Condition] = status.map_or(&[], |status| status.conditions.as_slice());
-    let had_failed = [FETCH_FAILED, STORAGE_OPERATION_FAILED, INCLUDE_UNAVAILABLE]
-        .iter()
-        .any(|each| conditions::is_true(conditions, each));
-    let reason = if old.is_none_or(|old| old.digest != artifact.digest) {
-        "NewArtifact"
-    } else if had_failed {
-        "Succeeded"
-    } else {
-        return None;
-    };
-    let note = Note::info(reason, format!("stored artifact for commit '{words}'"));
-    Some(
-        note.with(REVISION, artifact.revision.clone())
-            .with(DIGEST, artifact.digest.clone()),
-    )
-}
-
-fn is_requested(object: &GitRepository) -> bool {
-    let annotations = object.metadata.annotations.as_ref();
-    let asked = annotations.and_then(|all| all.get(runtime::drive::REQUESTED_AT));
-    let status = object.status.as_ref();
-    let handled = status.and_then(|status| status.last_handled_reconcile_at.as_ref());
-    let observed = status.and_then(|status| status.observed_generation);
-    asked.is_some_and(|asked| handled != Some(asked)) || object.metadata.generation != observed
 }
 
 /// Returns the first line of a commit's message, cut to fifty characters.

@@ -8,9 +8,11 @@ use runtime::Failure;
 use sha2::{Digest, Sha256};
 use signature::{Kind, verify_pgp, verify_ssh};
 
+use super::GitRepositories;
 use super::access::SecretData;
-use super::failure::{chain, stalled, untrusted};
-use super::{GitRepositories, SOURCE_VERIFIED};
+use super::act::untrusted;
+use crate::conditions::{FETCH_FAILED, SOURCE_VERIFIED};
+use crate::failure::{chain, stalled};
 
 /// Under which key an artifact's metadata names the keys and the mode that it was verified with.
 const MARK: &str = "lockgate.dev/verified";
@@ -160,7 +162,7 @@ impl Trust {
             let mut failure = stalled("InvalidVerificationMode", words);
             failure.change = runtime::Change::default()
                 .condition(SOURCE_VERIFIED, "False", "InvalidVerificationMode", words)
-                .remove(super::FETCH_FAILED);
+                .remove(FETCH_FAILED);
             return Err(failure);
         };
         let unreadable = |error| untrusted("InvalidGitObject", chain(&error));

@@ -32,7 +32,7 @@ impl HelmCharts {
                 access,
                 urls,
             } => {
-                let max = self.setup.max_chart_bytes;
+                let max = self.limits.chart_bytes;
                 let archive = repository
                     .chart(&found.name, urls, max, found.deadline)
                     .await;
@@ -50,7 +50,7 @@ impl HelmCharts {
                 access,
                 reference,
             } => {
-                let archive = charts.download(reference, self.setup.max_chart_bytes).await;
+                let archive = charts.download(reference, self.limits.chart_bytes).await;
                 let archive = archive.map_err(|error| {
                     let words = access.redactor.redact(&chain(&error));
                     if speaks_of_login(&words) {
@@ -82,7 +82,7 @@ impl HelmCharts {
         }
         let merged = merged_of_source(object, found, tree)?;
         let is_directory = tree.is_directory(path);
-        let (files, at, max) = (Arc::clone(tree), path.to_owned(), self.setup.max_file_bytes);
+        let (files, at, max) = (Arc::clone(tree), path.to_owned(), self.limits.file_bytes);
         let mut chart = blocking(move || load(&files, &at, max)).await?;
         chart.metadata.version.clone_from(&found.version);
         let values_files = merged.map_or(Ok(Vec::new()), |merged| overwrite(&mut chart, merged))?;

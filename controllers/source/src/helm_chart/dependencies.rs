@@ -75,7 +75,7 @@ impl HelmCharts {
         let wanted = &dependency.version;
         let range = Constraint::parse(wanted)
             .map_err(|error| format!("invalid version/constraint format '{wanted}': {error}"))?;
-        let chart = load_text(tree, &at, self.setup.max_file_bytes).map_err(|why| {
+        let chart = load_text(tree, &at, self.limits.file_bytes).map_err(|why| {
             format!("failed to load chart from '/{at}' (reference '{repository}'): {why}")
         })?;
         let version = Version::parse(&chart.metadata.version).map_err(|error| error.to_string())?;
@@ -171,13 +171,7 @@ impl HelmCharts {
             insecure,
         };
         let failed = |error: &helmrepo::OciError| access.redactor.redact(&chain(error));
-        let charts = OciCharts::new(
-            &self.setup.registries,
-            url,
-            &dependency.name,
-            login,
-            deadline,
-        );
+        let charts = OciCharts::new(&self.registries, url, &dependency.name, login, deadline);
         let charts = charts.map_err(|error| failed(&error))?;
         let version = charts.find(&dependency.version).await.map_err(|error| {
             let (name, version, from) = (
@@ -191,7 +185,7 @@ impl HelmCharts {
             )
         })?;
         let archive = charts
-            .download(&OciCharts::tag(&version), self.setup.max_chart_bytes)
+            .download(&OciCharts::tag(&version), self.limits.chart_bytes)
             .await;
         archive.map_err(|error| {
             format!(
@@ -223,7 +217,7 @@ impl HelmCharts {
             lookup(file, &dependency.name).await?
         } else {
             let mut raw = scratch(&self.setup.scratch)?;
-            let max = self.setup.max_index_bytes;
+            let max = self.limits.index_bytes;
             let none = Validators::default();
             match repository.index(&none, &mut raw, max, deadline).await {
                 Ok(Download::Written(_) | Download::NotModified) => {}
@@ -237,7 +231,7 @@ impl HelmCharts {
             let from = &dependency.repository;
             format!("failed to get chart '{name}' version '{wanted}' from '{from}': {why}")
         })?;
-        let max = self.setup.max_chart_bytes;
+        let max = self.limits.chart_bytes;
         let archive = repository.chart(name, &chosen.urls, max, deadline).await;
         archive.map_err(|error| {
             format!(

@@ -197,7 +197,7 @@ impl HelmCharts {
         access: &HelmAccess,
         deadline: Instant,
     ) -> Result<OciCharts, Failure> {
-        let (setup, url) = (&self.setup, &source.spec.url);
+        let url = &source.spec.url;
         let base = url.trim_start_matches("oci://").trim_end_matches('/');
         let repository = Repository::parse(&format!("{base}/{}", object.spec.chart));
         let repository = repository.map_err(|error| build(Reason::Reference, error))?;
@@ -212,7 +212,7 @@ impl HelmCharts {
             credentials,
             insecure: source.spec.insecure.unwrap_or_default(),
         };
-        OciCharts::new(&setup.registries, url, &object.spec.chart, access, deadline)
+        OciCharts::new(&self.registries, url, &object.spec.chart, access, deadline)
             .map_err(|error| build(Reason::Reference, chain(&error)))
     }
 
@@ -278,11 +278,7 @@ fn metadata(tree: &ArtifactTree, path: &str) -> Result<Metadata, String> {
         let content = tree
             .content(&file)
             .map_err(|_| missing(&format!("open /{file}")))?;
-        let mut metadata = Metadata::parse(&content).map_err(|error| error.to_string())?;
-        if metadata.dependencies.is_none() {
-            metadata.dependencies = None;
-        }
-        return Ok(metadata);
+        return Metadata::parse(&content).map_err(|error| error.to_string());
     }
     let content = tree
         .content(path)

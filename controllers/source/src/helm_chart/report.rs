@@ -7,7 +7,7 @@ use runtime::{Change, Note, Report};
 use super::act::Outcome;
 use super::{BUILD_FAILED, LINK};
 use crate::conditions::{FETCH_FAILED, SOURCE_VERIFIED, STORAGE_OPERATION_FAILED};
-use crate::shelf::{Before, event, in_storage, is_requested};
+use crate::shelf::{Told, beside, in_storage, notes, up_to_date};
 
 /// Maps an outcome to the status and the events.
 pub(super) fn report(object: &HelmChart, outcome: &Outcome) -> Report {
@@ -20,23 +20,11 @@ pub(super) fn report(object: &HelmChart, outcome: &Outcome) -> Report {
             source_revision,
             verified,
         } => {
-            let folder = artifact
-                .url
-                .rsplit_once('/')
-                .map_or("", |(folder, _)| folder);
-            let url = format!("{folder}/{LINK}");
+            let url = beside(artifact, LINK);
             let facts = (source_revision.as_deref(), verified.as_deref());
             let change = common(object, (artifact, &url), (reason, words), facts);
-            let mut notes = told(object, artifact, reason, words);
-            // Deviation: no event where nobody asked and nothing happened.
-            if is_requested(object) {
-                let words = format!(
-                    "artifact up-to-date with remote revision: '{}'",
-                    artifact.revision
-                );
-                notes.push(Note::trace("ArtifactUpToDate", words));
-            }
-            finished(change, notes)
+            let answer = Some(up_to_date(artifact));
+            finished(object, change, (artifact, reason, words), answer)
         }
         Outcome::Stored {
             artifact,
@@ -51,15 +39,29 @@ pub(super) fn report(object: &HelmChart, outcome: &Outcome) -> Report {
             let facts = (source_revision.as_deref(), verified.as_deref());
             let change = common(object, (artifact, url), (reason, words), facts);
             let change = change.and(observed(object, name, values_files));
-            finished(change, told(object, artifact, reason, words))
+            finished(object, change, (artifact, reason, words), None)
         }
     }
 }
 
-fn finished(change: Change, notes: Vec<Note>) -> Report {
+fn finished(
+    object: &HelmChart,
+    change: Change,
+    (artifact, reason, words): (&Artifact, &str, &str),
+    unchanged: Option<Note>,
+) -> Report {
+    let status = object.status.as_ref();
+    let told = Told {
+        artifact,
+        before: status.and_then(|status| status.artifact.as_ref()),
+        failures: &[FETCH_FAILED, STORAGE_OPERATION_FAILED, BUILD_FAILED],
+        reasons: (reason, reason),
+        words: words.to_owned(),
+        unchanged,
+    };
     Report {
         change,
-        notes,
+        notes: notes(object, told),
         requeue: None,
     }
 }
@@ -81,7 +83,9 @@ fn common(
     (reason, words): (&str, &str),
     (source_revision, verified): (Option<&str>, Option<&str>),
 ) -> Change {
-    let mut change = in_storage(artifact, url, reason, words).remove(BUILD_FAILED);
+    let mut change = in_storage(artifact, reason, words)
+        .set("url", url)
+        .remove(BUILD_FAILED);
     if let Some(revision) = source_revision {
         change = change.set("observedSourceArtifactRevision", revision);
     }
@@ -90,16 +94,4 @@ fn common(
         None if object.spec.verify.is_none() => change.remove(SOURCE_VERIFIED),
         None => change,
     }
-}
-
-fn told(object: &HelmChart, artifact: &Artifact, reason: &str, words: &str) -> Vec<Note> {
-    let status = object.status.as_ref();
-    let before = Before {
-        artifact: status.and_then(|status| status.artifact.as_ref()),
-        conditions: status.map_or(&[], |status| status.conditions.as_slice()),
-        failures: &[FETCH_FAILED, STORAGE_OPERATION_FAILED, BUILD_FAILED],
-    };
-    event(&before, artifact, (reason, reason), words.to_owned())
-        .into_iter()
-        .collect()
 }

@@ -55,7 +55,7 @@ impl HelmRepositories {
         });
         let artifact = stored.await?;
         let url = self.setup.shelf.link(&artifact, LINK, progress).await;
-        self.remember(object, known);
+        self.known.remember(object, known);
         Ok(Outcome::Stored { artifact, url })
     }
 

@@ -61,12 +61,12 @@ impl HelmRepositories {
         let known = self.known(object, repository.url(), revision);
         let mut file = scratch_file(&setup.scratch)?;
         let downloaded = repository
-            .index(&known, &mut file, setup.max_index_bytes, deadline)
+            .index(&known, &mut file, self.max_index_bytes, deadline)
             .await;
         let index = match downloaded.map_err(|error| not_fetched(&error, &access))? {
             Download::NotModified => None,
             Download::Written(validators) => {
-                let algorithm = algorithm(artifact.as_ref(), setup.shelf.storage().algorithm());
+                let algorithm = setup.shelf.algorithm(artifact.as_ref());
                 let (file, revision) = digest(file, algorithm).await?;
                 Some(Index {
                     file,
@@ -79,7 +79,7 @@ impl HelmRepositories {
         if let (Some(index), Some(artifact)) = (&index, &artifact)
             && index.revision == artifact.revision
         {
-            self.remember(object, Known::of(index));
+            self.known.remember(object, Known::of(index));
         }
         Ok(Inputs { artifact, index })
     }
@@ -146,14 +146,6 @@ pub(crate) fn scratch_file(directory: &Path) -> Result<File, Failure> {
         let words = format!("failed to create temporary working directory: {error}");
         storage("DirectoryCreationFailed", words)
     })
-}
-
-/// A revision is compared in the algorithm that it was made with.
-fn algorithm(artifact: Option<&Artifact>, configured: Algorithm) -> Algorithm {
-    let named = artifact.and_then(|artifact| artifact.revision.split_once(':'));
-    named
-        .and_then(|(name, _)| name.parse().ok())
-        .unwrap_or(configured)
 }
 
 async fn digest(mut file: File, algorithm: Algorithm) -> Result<(File, String), Failure> {

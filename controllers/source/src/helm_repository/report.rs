@@ -1,53 +1,39 @@
 //! What a finished run says: status, conditions, events.
 
 use api::source::HelmRepository;
-use runtime::{Note, Report};
+use runtime::Report;
 
 use super::LINK;
 use super::act::Outcome;
 use crate::conditions::{FETCH_FAILED, STORAGE_OPERATION_FAILED};
-use crate::shelf::{Before, event, in_storage, is_requested};
+use crate::shelf::{Told, beside, in_storage, notes, up_to_date};
 
 /// Maps an outcome to the status and the events.
 pub(super) fn report(object: &HelmRepository, outcome: &Outcome) -> Report {
     let (artifact, url) = match outcome {
         Outcome::Nothing => return Report::default(),
-        Outcome::Unchanged { artifact } => {
-            let folder = artifact
-                .url
-                .rsplit_once('/')
-                .map_or("", |(folder, _)| folder);
-            (artifact, format!("{folder}/{LINK}"))
-        }
+        Outcome::Unchanged { artifact } => (artifact, beside(artifact, LINK)),
         Outcome::Stored { artifact, url } => (artifact, url.clone()),
     };
     let words = format!("stored artifact: revision '{}'", artifact.revision);
-    let change = in_storage(artifact, &url, "Succeeded", words);
+    let change = in_storage(artifact, "Succeeded", words).set("url", url);
     let status = object.status.as_ref();
-    let before = Before {
-        artifact: status.and_then(|status| status.artifact.as_ref()),
-        conditions: status.map_or(&[], |status| status.conditions.as_slice()),
+    let unchanged = matches!(outcome, Outcome::Unchanged { .. });
+    let told = Told {
+        artifact,
+        before: status.and_then(|status| status.artifact.as_ref()),
         failures: &[FETCH_FAILED, STORAGE_OPERATION_FAILED],
+        reasons: ("NewArtifact", "Succeeded"),
+        words: format!(
+            "stored fetched index of {} from '{}'",
+            size(artifact.size),
+            net_http::without_credentials(&object.spec.url)
+        ),
+        unchanged: unchanged.then(|| up_to_date(artifact)),
     };
-    let told = format!(
-        "stored fetched index of {} from '{}'",
-        size(artifact.size),
-        net_http::without_credentials(&object.spec.url)
-    );
-    let mut notes: Vec<Note> = event(&before, artifact, ("NewArtifact", "Succeeded"), told)
-        .into_iter()
-        .collect();
-    // Deviation: no event where nobody asked and nothing happened.
-    if matches!(outcome, Outcome::Unchanged { .. }) && is_requested(object) {
-        let words = format!(
-            "artifact up-to-date with remote revision: '{}'",
-            artifact.revision
-        );
-        notes.push(Note::trace("ArtifactUpToDate", words));
-    }
     Report {
         change,
-        notes,
+        notes: notes(object, told),
         requeue: requeue(object),
     }
 }

@@ -49,7 +49,7 @@ impl OciRepositories {
         let access = self.access(object, &repository, progress).await?;
         let redactor = redactor(&access);
         let timeout = object.spec.timeout.map_or(DEFAULT_TIMEOUT, Into::into);
-        let remote = self.setup.registries.remote(repository, access);
+        let remote = self.registries.remote(repository, access);
         let remote = remote.map_err(|error| fetch(PULL_FAILED, chain(&error)))?;
         let remote = remote.until(Instant::now() + timeout);
         let wanted = Wanted::of(object.spec.reference.as_ref());

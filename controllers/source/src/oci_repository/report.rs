@@ -2,12 +2,12 @@
 
 use api::meta::Artifact;
 use api::source::OCIRepository;
-use runtime::{Change, Note, Report};
+use runtime::{Change, Report};
 
 use super::LINK;
 use super::act::Outcome;
 use crate::conditions::{FETCH_FAILED, SOURCE_VERIFIED, STORAGE_OPERATION_FAILED};
-use crate::shelf::{Before, event, in_storage, is_requested};
+use crate::shelf::{Told, beside, in_storage, notes, up_to_date};
 
 /// Where an image says what it was made from.
 const ORIGIN_SOURCE: &str = "org.opencontainers.image.source";
@@ -16,13 +16,7 @@ const ORIGIN_REVISION: &str = "org.opencontainers.image.revision";
 /// Maps an outcome to the status and the events.
 pub(super) fn report(object: &OCIRepository, outcome: &Outcome) -> Report {
     let (artifact, url, verified) = match outcome {
-        Outcome::Unchanged { artifact, verified } => {
-            let folder = artifact
-                .url
-                .rsplit_once('/')
-                .map_or("", |(folder, _)| folder);
-            (artifact, format!("{folder}/{LINK}"), verified)
-        }
+        Outcome::Unchanged { artifact, verified } => (artifact, beside(artifact, LINK), verified),
         Outcome::Stored {
             artifact,
             url,
@@ -30,7 +24,7 @@ pub(super) fn report(object: &OCIRepository, outcome: &Outcome) -> Report {
         } => (artifact, url.clone(), verified),
     };
     let words = format!("stored artifact for digest '{}'", artifact.revision);
-    let mut change = in_storage(artifact, &url, "Succeeded", words);
+    let mut change = in_storage(artifact, "Succeeded", words).set("url", url);
     change = match verified {
         Some(words) => change.condition(SOURCE_VERIFIED, "True", "Succeeded", words.clone()),
         None if object.spec.verify.is_none() => change.remove(SOURCE_VERIFIED),
@@ -40,26 +34,18 @@ pub(super) fn report(object: &OCIRepository, outcome: &Outcome) -> Report {
         change = change.and(observed(object));
     }
     let status = object.status.as_ref();
-    let before = Before {
-        artifact: status.and_then(|status| status.artifact.as_ref()),
-        conditions: status.map_or(&[], |status| status.conditions.as_slice()),
+    let unchanged = matches!(outcome, Outcome::Unchanged { .. });
+    let told = Told {
+        artifact,
+        before: status.and_then(|status| status.artifact.as_ref()),
         failures: &[FETCH_FAILED, STORAGE_OPERATION_FAILED],
+        reasons: ("NewArtifact", "Succeeded"),
+        words: told(&object.spec.url, artifact),
+        unchanged: unchanged.then(|| up_to_date(artifact)),
     };
-    let told = told(&object.spec.url, artifact);
-    let mut notes: Vec<Note> = event(&before, artifact, ("NewArtifact", "Succeeded"), told)
-        .into_iter()
-        .collect();
-    // Deviation: no event where nobody asked and nothing happened.
-    if matches!(outcome, Outcome::Unchanged { .. }) && is_requested(object) {
-        let words = format!(
-            "artifact up-to-date with remote revision: '{}'",
-            artifact.revision
-        );
-        notes.push(Note::trace("ArtifactUpToDate", words));
-    }
     Report {
         change,
-        notes,
+        notes: notes(object, told),
         requeue: None,
     }
 }

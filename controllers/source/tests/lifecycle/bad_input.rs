@@ -54,13 +54,7 @@ async fn unknown_host_is_named_in_condition_and_event() {
 /// covers: SC-006, SC-016
 #[tokio::test]
 async fn wrong_credentials_are_told_and_right_ones_help() {
-    let bench = Bench::start(testkit::control_plane().await).await;
-    let repository = bench.server.repository("app").unwrap();
-    let id = repository
-        .commit("main", "first")
-        .write("a", "1")
-        .push()
-        .unwrap();
+    let (bench, repository, id) = Bench::with_commit().await;
     bench.server.demand(Some(Credentials::Basic {
         user: "user".into(),
         password: "right".into(),
@@ -132,13 +126,7 @@ async fn missing_secret_is_named() {
 /// covers: SC-022, SC-092
 #[tokio::test]
 async fn vanished_repository_keeps_the_last_artifact() {
-    let bench = Bench::start(testkit::control_plane().await).await;
-    let repository = bench.server.repository("app").unwrap();
-    let id = repository
-        .commit("main", "first")
-        .write("a", "1")
-        .push()
-        .unwrap();
+    let (bench, repository, id) = Bench::with_commit().await;
     bench.create("app", spec(repository.url())).await;
     let published = bench.ready("app", &format!("main@sha1:{id}")).await;
     repository.vanish().unwrap();
@@ -167,8 +155,7 @@ async fn vanished_repository_keeps_the_last_artifact() {
 /// covers: SC-092
 #[tokio::test]
 async fn missing_branch_is_named_and_found_once_it_is_there() {
-    let bench = Bench::start(testkit::control_plane().await).await;
-    let repository = bench.server.repository("app").unwrap();
+    let (bench, repository) = Bench::with_repository().await;
     repository
         .commit("other", "first")
         .write("a", "1")
@@ -193,8 +180,7 @@ async fn missing_branch_is_named_and_found_once_it_is_there() {
 /// covers: SC-070
 #[tokio::test]
 async fn empty_repository_is_told() {
-    let bench = Bench::start(testkit::control_plane().await).await;
-    let repository = bench.server.repository("app").unwrap();
+    let (bench, repository) = Bench::with_repository().await;
     bench.create("app", spec(repository.url())).await;
     assert_eq!(
         bench.fails("app", "EmptyGitRepository").await,
@@ -204,13 +190,7 @@ async fn empty_repository_is_told() {
 
 #[tokio::test]
 async fn server_that_hangs_or_cuts_off_is_bounded_and_forgiven() {
-    let bench = Bench::start(testkit::control_plane().await).await;
-    let repository = bench.server.repository("app").unwrap();
-    let id = repository
-        .commit("main", "first")
-        .write("a", "1")
-        .push()
-        .unwrap();
+    let (bench, repository, id) = Bench::with_commit().await;
     bench.server.fail(Some(Fault::Hang));
     let mut short = spec(repository.url());
     short.timeout = Some("1s".parse().unwrap());
@@ -237,13 +217,7 @@ async fn server_that_hangs_or_cuts_off_is_bounded_and_forgiven() {
 
 #[tokio::test]
 async fn new_spec_and_deletion_do_not_wait_for_a_server_that_hangs() {
-    let bench = Bench::start(testkit::control_plane().await).await;
-    let repository = bench.server.repository("app").unwrap();
-    let id = repository
-        .commit("main", "first")
-        .write("a", "1")
-        .push()
-        .unwrap();
+    let (bench, repository, id) = Bench::with_commit().await;
     let stuck = GitServer::start().unwrap();
     stuck.fail(Some(Fault::Hang));
     let asked = async || {

@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::{Event, Secret};
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde_json::json;
-use testkit::{ControlPlane, GitServer, Namespace, Program};
+use testkit::{ControlPlane, GitServer, Namespace, Program, Repository};
 
 const PATIENCE: Duration = Duration::from_secs(40);
 const PAUSE: Duration = Duration::from_millis(20);
@@ -27,6 +27,22 @@ pub(crate) struct Bench {
 impl Bench {
     pub(crate) async fn start(plane: &ControlPlane) -> Self {
         Self::start_with(plane, GitServer::start().unwrap()).await
+    }
+
+    /// Starts with the empty repository `app`.
+    pub(crate) async fn with_repository() -> (Self, Repository) {
+        let bench = Self::start(testkit::control_plane().await).await;
+        let repository = bench.server.repository("app").unwrap();
+        (bench, repository)
+    }
+
+    /// Starts with the repository `app`, whose branch `main` has a commit with the file `a`. Returns also the id of the
+    /// commit.
+    pub(crate) async fn with_commit() -> (Self, Repository, String) {
+        let (bench, repository) = Self::with_repository().await;
+        let commit = repository.commit("main", "first").write("a", "1");
+        let id = commit.push().unwrap();
+        (bench, repository, id)
     }
 
     pub(crate) async fn start_with(plane: &ControlPlane, server: GitServer) -> Self {

@@ -84,13 +84,7 @@ async fn commits_become_artifacts_that_can_be_fetched() {
 /// covers: SC-067
 #[tokio::test]
 async fn poll_without_a_change_is_one_listing_and_no_write() {
-    let bench = Bench::start(testkit::control_plane().await).await;
-    let repository = bench.server.repository("app").unwrap();
-    let id = repository
-        .commit("main", "first")
-        .write("a", "1")
-        .push()
-        .unwrap();
+    let (bench, repository, id) = Bench::with_commit().await;
     let every_second = GitRepositorySpec {
         interval: "1s".parse().unwrap(),
         ..spec(repository.url())
@@ -176,13 +170,7 @@ async fn version(bench: &Bench) -> String {
 /// covers: SC-028, SC-029, SC-035, SC-055, SC-062
 #[tokio::test]
 async fn states_on_the_way_are_told() {
-    let bench = Bench::start(testkit::control_plane().await).await;
-    let repository = bench.server.repository("app").unwrap();
-    let first = repository
-        .commit("main", "first")
-        .write("a", "1")
-        .push()
-        .unwrap();
+    let (bench, repository, first) = Bench::with_commit().await;
     let ready =
         |id: &str| format!("Ready=True Succeeded stored artifact for revision 'main@sha1:{id}'");
     let building = |id: &str| format!("building artifact: new upstream revision 'main@sha1:{id}'");
@@ -225,8 +213,7 @@ async fn states_on_the_way_are_told() {
 /// covers: SC-068, SC-074
 #[tokio::test]
 async fn changed_rules_make_the_artifact_anew_at_the_same_revision() {
-    let bench = Bench::start(testkit::control_plane().await).await;
-    let repository = bench.server.repository("app").unwrap();
+    let (bench, repository) = Bench::with_repository().await;
     let commit = repository
         .commit("main", "first")
         .write("a.md", "1")
@@ -252,13 +239,7 @@ async fn changed_rules_make_the_artifact_anew_at_the_same_revision() {
 
 #[tokio::test]
 async fn fixed_commit_is_asked_for_once() {
-    let bench = Bench::start(testkit::control_plane().await).await;
-    let repository = bench.server.repository("app").unwrap();
-    let id = repository
-        .commit("main", "first")
-        .write("a", "1")
-        .push()
-        .unwrap();
+    let (bench, repository, id) = Bench::with_commit().await;
     repository
         .commit("main", "second")
         .write("a", "2")

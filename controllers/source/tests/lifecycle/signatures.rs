@@ -80,8 +80,7 @@ fn verify(mode: GitVerificationMode, secret: &str) -> GitVerification {
 /// covers: SC-023, SC-084
 #[tokio::test]
 async fn commit_is_verified_until_nobody_asks_for_it() {
-    let bench = Bench::start(testkit::control_plane().await).await;
-    let repository = bench.server.repository("app").unwrap();
+    let (bench, repository) = Bench::with_repository().await;
     let id = put(&repository, "pgp-ed25519");
     bench
         .keys("keys", &["pgp-rsa2048.asc", "pgp-ed25519.asc"])
@@ -123,8 +122,7 @@ async fn commit_is_verified_until_nobody_asks_for_it() {
 /// covers: SC-085
 #[tokio::test]
 async fn tag_is_verified_where_there_is_one() {
-    let bench = Bench::start(testkit::control_plane().await).await;
-    let repository = bench.server.repository("app").unwrap();
+    let (bench, repository) = Bench::with_repository().await;
     let id = put(&repository, "pgp-ed25519");
     bench.keys("keys", &["pgp-ed25519.asc"]).await;
     let mut signed = spec(repository.url());
@@ -182,8 +180,7 @@ async fn tag_is_verified_where_there_is_one() {
 /// covers: SC-019, SC-086, SC-087, SC-088, SC-089
 #[tokio::test]
 async fn what_is_not_signed_by_a_trusted_key_is_not_published() {
-    let bench = Bench::start(testkit::control_plane().await).await;
-    let repository = bench.server.repository("app").unwrap();
+    let (bench, repository) = Bench::with_repository().await;
     let id = put(&repository, "ssh-ed25519-256");
     bench
         .keys("ssh", &["ssh-rsa-2048.sshpub", "ssh-ed25519-256.sshpub"])
@@ -228,8 +225,7 @@ async fn what_is_not_signed_by_a_trusted_key_is_not_published() {
 /// covers: SC-086, SC-087
 #[tokio::test]
 async fn commit_that_is_not_signed_leaves_the_one_before_served() {
-    let bench = Bench::start(testkit::control_plane().await).await;
-    let repository = bench.server.repository("app").unwrap();
+    let (bench, repository) = Bench::with_repository().await;
     let id = put(&repository, "ssh-ed25519-256");
     bench.keys("ssh", &["ssh-ed25519-256.sshpub"]).await;
     bench
@@ -277,8 +273,7 @@ async fn commit_that_is_not_signed_leaves_the_one_before_served() {
 /// A key that is taken out of the Secret no longer vouches, although nothing else changed.
 #[tokio::test]
 async fn changed_keys_are_applied_to_what_is_published() {
-    let bench = Bench::start(testkit::control_plane().await).await;
-    let repository = bench.server.repository("app").unwrap();
+    let (bench, repository) = Bench::with_repository().await;
     let id = put(&repository, "pgp-ed25519");
     bench.keys("keys", &["pgp-ed25519.asc"]).await;
     let mut signed = spec(repository.url());

@@ -11,13 +11,7 @@ use crate::bench::{Bench, artifact, spec};
 /// covers: SC-036, SC-038
 #[tokio::test]
 async fn lost_and_damaged_artifacts_are_made_anew() {
-    let bench = Bench::start(testkit::control_plane().await).await;
-    let repository = bench.server.repository("app").unwrap();
-    let id = repository
-        .commit("main", "first")
-        .write("a", "1")
-        .push()
-        .unwrap();
+    let (bench, repository, id) = Bench::with_commit().await;
     bench.create("app", spec(repository.url())).await;
     let revision = format!("main@sha1:{id}");
     let published = bench.ready("app", &revision).await;
@@ -49,13 +43,7 @@ async fn lost_and_damaged_artifacts_are_made_anew() {
 /// covers: SC-039
 #[tokio::test]
 async fn address_in_the_status_follows_the_advertised_one_and_nothing_else_changes() {
-    let bench = Bench::start(testkit::control_plane().await).await;
-    let repository = bench.server.repository("app").unwrap();
-    let id = repository
-        .commit("main", "first")
-        .write("a", "1")
-        .push()
-        .unwrap();
+    let (bench, repository, id) = Bench::with_commit().await;
     bench.create("app", spec(repository.url())).await;
     let published = bench.ready("app", &format!("main@sha1:{id}")).await;
     let elsewhere = serde_json::json!({ "status": { "artifact": { "url": "http://old/x" } } });
@@ -72,8 +60,7 @@ async fn address_in_the_status_follows_the_advertised_one_and_nothing_else_chang
 /// covers: SC-005, SC-034
 #[tokio::test]
 async fn old_artifacts_go_and_deletion_removes_all() {
-    let bench = Bench::start(testkit::control_plane().await).await;
-    let repository = bench.server.repository("app").unwrap();
+    let (bench, repository) = Bench::with_repository().await;
     let mut ids = Vec::new();
     for round in 0..4 {
         let content = round.to_string();
@@ -127,8 +114,7 @@ async fn old_artifacts_go_and_deletion_removes_all() {
 
 #[tokio::test]
 async fn killed_controller_carries_on_wherever_it_was() {
-    let bench = Bench::start(testkit::control_plane().await).await;
-    let repository = bench.server.repository("app").unwrap();
+    let (bench, repository) = Bench::with_repository().await;
     let first = repository
         .commit("main", "first")
         .write("a", "0")

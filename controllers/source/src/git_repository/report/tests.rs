@@ -1,4 +1,4 @@
-use api::meta::Time;
+use api::meta::{Condition, Time};
 use api::source::{GitRepositorySpec, GitRepositoryStatus};
 use runtime::report::ConditionChange;
 use serde_json::json;

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use net_http::{Auth, ClientConfig, Clients, Environment, Identity};
 use select::IgnoreRules;
-use testkit::{Credentials, Fault, GitServer};
+use testkit::{Credentials, Fault, GitServer, Repository};
 
 use super::*;
 use crate::{Entry, Limits};
@@ -25,6 +25,22 @@ fn bench_with(limits: Limits) -> Bench {
     let clients = std::sync::Arc::new(Clients::new("test", Environment::default()));
     let git = Git::new(clients, directory.path().to_owned(), limits);
     Bench { git, directory }
+}
+
+/// Starts a server with the empty repository `app`.
+fn with_repository() -> (GitServer, Repository) {
+    let server = GitServer::start().unwrap();
+    let repository = server.repository("app").unwrap();
+    (server, repository)
+}
+
+/// Starts a server with the repository `app`, whose branch `main` has a commit with the file `a`. Returns also the id of
+/// the commit.
+fn with_commit() -> (GitServer, Repository, String) {
+    let (server, repository) = with_repository();
+    let commit = repository.commit("main", "first").write("a", "1");
+    let id = commit.push().unwrap();
+    (server, repository, id)
 }
 
 fn remote(url: &str) -> Remote {
@@ -176,13 +192,7 @@ async fn tip_of_a_branch_comes_with_one_listing_and_without_history() {
 
 #[tokio::test]
 async fn annotated_and_light_tags_lead_to_their_commit() {
-    let server = GitServer::start().unwrap();
-    let repository = server.repository("app").unwrap();
-    let id = repository
-        .commit("main", "first")
-        .write("a", "1")
-        .push()
-        .unwrap();
+    let (_server, repository, id) = with_commit();
     repository.tag("light", "main").unwrap();
     repository.annotated_tag("heavy", "main", "note").unwrap();
     repository
@@ -205,13 +215,7 @@ async fn annotated_and_light_tags_lead_to_their_commit() {
 
 #[tokio::test]
 async fn commit_that_is_not_listed_is_found_by_id_or_in_the_history() {
-    let server = GitServer::start().unwrap();
-    let repository = server.repository("app").unwrap();
-    let first = repository
-        .commit("main", "first")
-        .write("a", "1")
-        .push()
-        .unwrap();
+    let (_server, repository, first) = with_commit();
     repository
         .commit("main", "second")
         .write("a", "2")
@@ -256,21 +260,14 @@ async fn commit_that_is_not_listed_is_found_by_id_or_in_the_history() {
 
 #[tokio::test]
 async fn empty_repository_lists_nothing() {
-    let server = GitServer::start().unwrap();
-    let repository = server.repository("app").unwrap();
+    let (_server, repository) = with_repository();
     let listing = bench().list(&remote(repository.url())).await.unwrap();
     assert_eq!(listing.refs, []);
 }
 
 #[tokio::test]
 async fn refusals_are_told_apart_and_hold_no_credential() {
-    let server = GitServer::start().unwrap();
-    let repository = server.repository("app").unwrap();
-    repository
-        .commit("main", "first")
-        .write("a", "1")
-        .push()
-        .unwrap();
+    let (server, repository, _) = with_commit();
     let bench = bench();
     let gone = remote(&format!("{}/gone.git", server.url()));
     assert_eq!(
@@ -308,8 +305,7 @@ async fn refusals_are_told_apart_and_hold_no_credential() {
 
 #[tokio::test]
 async fn servers_that_fail_are_named_with_their_cause() {
-    let server = GitServer::start().unwrap();
-    let repository = server.repository("app").unwrap();
+    let (server, repository) = with_repository();
     let bench = bench();
     let bearer = Remote {
         auth: Some(Auth::Bearer("t0ken".into())),
@@ -376,13 +372,7 @@ async fn redirected_repository_is_fetched_without_credentials() {
 
 #[tokio::test]
 async fn deadline_names_the_phase_and_leaves_nothing() {
-    let server = GitServer::start().unwrap();
-    let repository = server.repository("app").unwrap();
-    repository
-        .commit("main", "first")
-        .write("a", "1")
-        .push()
-        .unwrap();
+    let (server, repository, _) = with_commit();
     let bench = bench();
     let remote = remote(repository.url());
     let listing = bench.list(&remote).await.unwrap();
@@ -406,13 +396,7 @@ async fn deadline_names_the_phase_and_leaves_nothing() {
 
 #[tokio::test]
 async fn transfer_that_breaks_off_is_an_error_and_leaves_nothing() {
-    let server = GitServer::start().unwrap();
-    let repository = server.repository("app").unwrap();
-    repository
-        .commit("main", "first")
-        .write("a", "1")
-        .push()
-        .unwrap();
+    let (server, repository, _) = with_commit();
     let bench = bench();
     for bytes in [1, 20, 120] {
         server.fail(Some(Fault::CutPack(bytes)));
@@ -427,8 +411,7 @@ async fn transfer_that_breaks_off_is_an_error_and_leaves_nothing() {
 
 #[tokio::test]
 async fn what_a_server_sends_is_bounded() {
-    let server = GitServer::start().unwrap();
-    let repository = server.repository("app").unwrap();
+    let (_server, repository) = with_repository();
     let noise: Vec<u8> = (0..200_000u32)
         .flat_map(|at| (at.wrapping_mul(2_654_435_761)).to_le_bytes())
         .collect();
@@ -502,8 +485,7 @@ async fn own_authority_and_client_certificate_are_used() {
 /// covers: SC-075
 #[tokio::test]
 async fn ignore_files_links_submodules_and_order_follow_the_archive_rules() {
-    let server = GitServer::start().unwrap();
-    let repository = server.repository("app").unwrap();
+    let (_server, repository) = with_repository();
     repository
         .commit("main", "first")
         .write(".sourceignore", "*.md\n/build\n")
@@ -545,8 +527,7 @@ async fn ignore_files_links_submodules_and_order_follow_the_archive_rules() {
 /// covers: SC-083, SC-096
 #[tokio::test]
 async fn sparse_directories_are_all_that_is_handed_out() {
-    let server = GitServer::start().unwrap();
-    let repository = server.repository("app").unwrap();
+    let (_server, repository) = with_repository();
     repository
         .commit("main", "first")
         .write("a/b/c/file", "1")

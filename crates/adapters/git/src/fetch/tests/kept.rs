@@ -10,8 +10,7 @@ fn noise(seed: u32) -> Vec<u8> {
 
 #[tokio::test]
 async fn later_fetch_brings_only_what_is_new() {
-    let server = GitServer::start().unwrap();
-    let repository = server.repository("app").unwrap();
+    let (server, repository) = with_repository();
     let large = noise(0);
     let first = repository
         .commit("main", "first")
@@ -48,13 +47,7 @@ async fn later_fetch_brings_only_what_is_new() {
 
 #[tokio::test]
 async fn commit_that_is_here_costs_no_request() {
-    let server = GitServer::start().unwrap();
-    let repository = server.repository("app").unwrap();
-    let first = repository
-        .commit("main", "first")
-        .write("a", "1")
-        .push()
-        .unwrap();
+    let (server, repository, first) = with_commit();
     let bench = bench();
     let remote = remote(repository.url());
     let listing = bench.list(&remote).await.unwrap();
@@ -97,13 +90,7 @@ async fn commit_that_is_here_costs_no_request() {
 
 #[tokio::test]
 async fn history_that_was_rewritten_is_followed() {
-    let server = GitServer::start().unwrap();
-    let repository = server.repository("app").unwrap();
-    repository
-        .commit("main", "first")
-        .write("a", "1")
-        .push()
-        .unwrap();
+    let (_server, repository, _) = with_commit();
     repository
         .commit("other", "other")
         .write("b", "2")
@@ -129,8 +116,7 @@ async fn history_that_was_rewritten_is_followed() {
 
 #[tokio::test]
 async fn damaged_objects_are_fetched_anew() {
-    let server = GitServer::start().unwrap();
-    let repository = server.repository("app").unwrap();
+    let (_server, repository) = with_repository();
     repository
         .commit("main", "first")
         .write("a", noise(1))
@@ -165,13 +151,7 @@ async fn damaged_objects_are_fetched_anew() {
 /// Only the references that matter are listed, where the server can tell them apart.
 #[tokio::test]
 async fn listing_holds_what_was_asked_for() {
-    let server = GitServer::start().unwrap();
-    let repository = server.repository("app").unwrap();
-    repository
-        .commit("main", "first")
-        .write("a", "1")
-        .push()
-        .unwrap();
+    let (_server, repository, _) = with_commit();
     repository.annotated_tag("v1.0.0", "main", "note").unwrap();
     let bench = bench();
     let remote = remote(repository.url());
