@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use api::image::ImageRepository;
 use jiff::Timestamp;
-use kube::{Client, ResourceExt};
+use kube::ResourceExt;
 use registry::{Registries, Repository};
 use runtime::{
     Conduct, Failure, Moment, Next, Note, Progress, Report, Summary,
@@ -30,7 +30,6 @@ pub(crate) const DEFAULT_EXCLUSIONS: &str = r"^.*\.sig$";
 
 /// Reconciles ImageRepositories.
 pub(crate) struct ImageRepositories {
-    pub(crate) client: Client,
     pub(crate) registries: Registries,
     pub(crate) accesses: Accesses,
     pub(crate) tags: Arc<Tags>,

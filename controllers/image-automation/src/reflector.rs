@@ -5,6 +5,7 @@ mod sweep;
 
 use std::sync::Arc;
 
+use access::Reader;
 use net_http::{Clients, Environment};
 use registry::Registries;
 use runtime::{
@@ -66,10 +67,13 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
         "lockgate-image-reflector-controller/",
         env!("CARGO_PKG_VERSION")
     );
-    let registries = Registries::new(Arc::new(Clients::new(user_agent, environment)));
-    let accesses = Accesses { workload_identity };
+    let clients = Arc::new(Clients::new(user_agent, environment));
+    let registries = Registries::new(Arc::clone(&clients));
+    let accesses = Accesses {
+        reader: Reader::new(context.client.clone(), clients),
+        workload_identity,
+    };
     let repositories = ImageRepositories {
-        client: context.client.clone(),
         registries: registries.clone(),
         accesses: accesses.clone(),
         tags: Arc::clone(&tags),

@@ -3,7 +3,6 @@
 //! Each stage has its file: [`gather`] looks after the stored artifact, reads Secrets and lists the remote's references;
 //! [`plan`] decides whether anything is to be done; [`act`] fetches and stores; [`report`] tells.
 
-pub(crate) mod access;
 mod act;
 mod gather;
 mod include;

@@ -2,7 +2,6 @@
 //!
 //! One module a kind; [`parts`] joins the kinds and the file server from the flags.
 
-mod access;
 mod args;
 pub mod bucket_source;
 mod conditions;
@@ -20,6 +19,7 @@ mod verify;
 
 use std::sync::Arc;
 
+use access::Reader;
 use anyhow::{Context as _, anyhow};
 use artifact::{Storage, gc::Retention, storage::advertised_address};
 use futures::FutureExt;
@@ -70,6 +70,7 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
     let setup = |kind| Setup {
         client: context.client.clone(),
         clients: Arc::clone(&clients),
+        reader: Reader::new(context.client.clone(), Arc::clone(&clients)),
         shelf: Shelf::new(kind, Arc::clone(&storage), retention),
         scratch: scratch.clone(),
         object_identity: features.enabled(features::WORKLOAD_IDENTITY),

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use access::Reader;
 use kube::Client;
 use kube::runtime::reflector::{Lookup, ObjectRef};
 use net_http::Clients;
@@ -86,6 +87,8 @@ pub(crate) use stages;
 pub struct Setup {
     pub(crate) client: Client,
     pub(crate) clients: Arc<Clients>,
+    /// Reads what objects name.
+    pub(crate) reader: Reader,
     pub(crate) shelf: Shelf,
     /// Where files are put aside.
     pub(crate) scratch: PathBuf,

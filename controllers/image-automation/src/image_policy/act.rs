@@ -29,9 +29,7 @@ impl ImagePolicies {
         let deadline = Instant::now() + Duration::from(limit).max(LEAST_TIMEOUT);
         let namespace = repository.namespace().unwrap_or_default();
         let work = async {
-            let access = self
-                .accesses
-                .of(&self.client, &namespace, &repository.spec, &image);
+            let access = self.accesses.of(&namespace, &repository.spec, &image);
             let access = access
                 .await
                 .map_err(|error| failed(runtime::failure::chain(&error)))?;

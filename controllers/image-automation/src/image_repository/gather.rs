@@ -60,9 +60,7 @@ impl ImageRepositories {
             parse_image(&spec.image).map_err(|words| Failure::stall("ImageURLInvalid", words))
         })?;
         let namespace = object.namespace().unwrap_or_default();
-        let access = self
-            .accesses
-            .of(&self.client, &namespace, spec, &repository);
+        let access = self.accesses.of(&namespace, spec, &repository);
         let access = tokio::time::timeout_at(deadline, access)
             .await
             .unwrap_or(Err(AccessError::Timeout))

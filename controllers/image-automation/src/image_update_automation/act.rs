@@ -164,7 +164,7 @@ impl Automations {
             }
             Ok(Err(error)) => {
                 let words = runtime::failure::chain(&error);
-                Err(failed(plan.access.redactor.redact(&words)))
+                Err(failed(plan.access.redact(&words)))
             }
             Err(_) => Err(failed("timed out".to_owned())),
         }
@@ -241,7 +241,7 @@ fn failed(words: String) -> Trouble {
 
 /// An error in words, without what must not be shown.
 fn said(plan: &Plan, error: &Error) -> String {
-    plan.access.redactor.redact(&runtime::failure::chain(error))
+    plan.access.redact(&runtime::failure::chain(error))
 }
 
 /// What the server is asked for: the reference that is checked out, and the branch that is pushed to.

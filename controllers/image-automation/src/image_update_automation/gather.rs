@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use access::GitAccess;
 use api::image::{ImagePolicy, ImageUpdateAutomation, PullRequest, SigningKeyKind};
 use api::source::{GitProvider, GitRepository};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
@@ -12,7 +13,7 @@ use signature::{SigningKey, SigningKeyError};
 
 use super::{
     Automations,
-    access::Access,
+    access::access,
     pull_request::{Forge, ForgeError},
 };
 use crate::setters::Chosen;
@@ -25,7 +26,7 @@ const TIMEOUT: Duration = Duration::from_mins(1);
 pub(crate) struct Inputs {
     pub(super) chosen: Chosen,
     pub(super) source: GitRepository,
-    pub(super) access: Access,
+    pub(super) access: GitAccess,
     pub(super) key: Option<SigningKey>,
     pub(super) timeout: Duration,
     pub(super) switches: (bool, bool),
@@ -120,7 +121,7 @@ impl Automations {
         })
     }
 
-    async fn reach(&self, source: &GitRepository) -> Result<Access, Failure> {
+    async fn reach(&self, source: &GitRepository) -> Result<GitAccess, Failure> {
         let namespace = source.namespace().unwrap_or_default();
         if let Some(provider) = source.spec.provider.filter(|p| *p != GitProvider::Generic) {
             let words = format!(
@@ -147,7 +148,7 @@ impl Automations {
         };
         let secret = read(source.spec.secret_ref.as_ref().map(|r| &r.name)).await?;
         let proxy = read(source.spec.proxy_secret_ref.as_ref().map(|r| &r.name)).await?;
-        Access::new(&source.spec.url, secret.as_ref(), proxy.as_ref()).map_err(source_failed)
+        access(&source.spec.url, secret.as_ref(), proxy.as_ref()).map_err(source_failed)
     }
 
     /// The API for a pull request, where one is wished for.
@@ -155,7 +156,7 @@ impl Automations {
         &self,
         object: &ImageUpdateAutomation,
         source: &GitRepository,
-        access: &Access,
+        access: &GitAccess,
     ) -> Result<Option<ForgeAccess>, Failure> {
         let request = object.pull_request().map_err(|error| {
             Failure::stall("InvalidPullRequest", runtime::failure::chain(&error))

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use access::GitAccess;
 use api::{
     Reconciled as _,
     image::{ImageReference, ImageUpdateAutomation},
@@ -13,10 +14,7 @@ use runtime::{Failure, conditions};
 use select::reference::Wanted;
 use signature::SigningKey;
 
-use super::{
-    access::Access,
-    gather::{ForgeAccess, Inputs},
-};
+use super::gather::{ForgeAccess, Inputs};
 use crate::setters::Chosen;
 
 /// The branch of upstream where nothing names one.
@@ -29,7 +27,7 @@ pub(crate) struct Plan {
     pub(super) chosen: Chosen,
     /// As the user wrote it, without credentials.
     pub(super) url: String,
-    pub(super) access: Access,
+    pub(super) access: GitAccess,
     pub(super) wanted: Wanted,
     pub(super) push: PushPlan,
     /// Whether the push branch is another one than is checked out.

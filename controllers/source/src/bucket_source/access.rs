@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
+use access::Certificates;
 use api::source::{Bucket, BucketProvider, TokenServiceProvider};
 use bucket::{S3, Settings};
 use cloud::aws::Keys;
 use kube::ResourceExt;
 use runtime::Failure;
-use runtime::secrets::{SecretView, secret};
+use runtime::secrets::SecretView;
 use tokio::time::Instant;
 
 use super::Buckets;
-use crate::access::{Certificates, check_config, read_proxy};
 use crate::failure::{AUTH_FAILED, chain, fetch, stalled};
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_mins(1);
@@ -22,35 +22,38 @@ impl Buckets {
         check(object)?;
         let spec = &object.spec;
         let namespace = object.namespace().unwrap_or_default();
-        let client = &self.setup.client;
+        let reader = &self.setup.reader;
         let keys = match &spec.secret_ref {
             Some(reference) => {
-                let read = secret(client, &namespace, &reference.name).await;
+                let read = reader.secret(&namespace, &reference.name).await;
                 let read = read.map_err(|error| fetch(AUTH_FAILED, chain(&error)))?;
                 Some(keys(&read).map_err(|why| fetch(AUTH_FAILED, why))?)
             }
             None => None,
         };
-        let proxy = read_proxy(client, &namespace, spec.proxy_secret_ref.as_ref()).await;
-        let proxy =
-            proxy.map_err(|why| fetch(AUTH_FAILED, format!("failed to get proxy URL: {why}")))?;
-        let no_tls = |why: &str| fetch(AUTH_FAILED, format!("failed to get TLS config: {why}"));
+        let proxy = spec.proxy_secret_ref.as_ref();
+        let proxy = reader.proxy(&namespace, proxy.map(|reference| reference.name.as_str()));
+        let proxy = proxy.await.map_err(|error| {
+            let why = chain(&error);
+            fetch(AUTH_FAILED, format!("failed to get proxy URL: {why}"))
+        })?;
+        let no_tls = |error: &(dyn std::error::Error + 'static)| {
+            let why = chain(error);
+            fetch(AUTH_FAILED, format!("failed to get TLS config: {why}"))
+        };
         let insecure = spec.insecure.unwrap_or_default();
         let certificates = match &spec.cert_secret_ref {
             Some(reference) if !insecure => {
-                let read = secret(client, &namespace, &reference.name).await;
-                let read = read.map_err(|error| no_tls(&chain(&error)))?;
-                Certificates::of(&read).map_err(|error| no_tls(&error.to_string()))?
+                let read = reader.certificates(&namespace, Some(&reference.name)).await;
+                read.map_err(|error| no_tls(&error))?
             }
             _ => Certificates::default(),
         };
-        let http = certificates.into_config(proxy);
-        check_config(&self.setup.clients, &http).map_err(|why| no_tls(&why))?;
-        let http = self
-            .setup
-            .clients
-            .get(&http)
-            .map_err(|error| no_tls(&chain(&error)))?;
+        let http = reader
+            .config(certificates, proxy)
+            .map_err(|error| no_tls(&error))?;
+        let http = self.setup.clients.get(&http);
+        let http = http.map_err(|error| no_tls(&error))?;
         let timeout = spec.timeout.map_or(DEFAULT_TIMEOUT, Into::into);
         let settings = Settings {
             endpoint: spec.endpoint.clone(),

@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
+use access::{Address, GitAccess, GitAccessError};
 use api::Reconciled;
 use api::meta::Artifact;
 use api::source::{GitProvider, GitReference, GitRepository, GitRepositorySpec};
 use git::Listing;
-use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, ResourceExt};
+use kube::ResourceExt;
 use net_http::Proxy;
+use runtime::secrets::SecretView;
 use runtime::{Failure, Progress};
 use select::reference::{Wanted, same_revision};
 use tokio::time::Instant;
 
-use super::access::{Access, Address, SecretData, proxy};
 use super::act::checkout;
 use super::verify::Trust;
 use super::{GitRepositories, plan};
@@ -28,7 +28,7 @@ pub struct Inputs {
     /// What the object asks for.
     pub(super) wanted: Wanted,
     /// How the repository is reached.
-    pub(super) access: Access,
+    pub(super) access: GitAccess,
     /// The artifact of the status, if it is there and intact, with today's address.
     pub(super) artifact: Option<Artifact>,
     /// The artifacts to include, in the order of `spec.include`.
@@ -83,7 +83,7 @@ impl GitRepositories {
     }
 
     /// Reads the URL and the Secrets.
-    async fn access(&self, object: &GitRepository) -> Result<Access, Failure> {
+    async fn access(&self, object: &GitRepository) -> Result<GitAccess, Failure> {
         let spec = &object.spec;
         let proxy = self.proxy(object).await?;
         let shown = net_http::without_credentials(&spec.url);
@@ -93,67 +93,50 @@ impl GitRepositories {
                 format!("failed to parse url '{shown}': {error}"),
             )
         })?;
-        refuse_unsupported(spec, &address.scheme)?;
+        refuse_unsupported(spec)?;
         let secret = match &spec.secret_ref {
             Some(reference) => Some(self.secret(object, &reference.name).await?),
             None => None,
         };
-        let secret = secret.as_ref().map(|(name, data)| (name.as_str(), data));
-        refuse_app_data(secret)?;
-        Access::new(&address, secret, proxy).map_err(|error| {
-            let words = format!("failed to configure authentication options: {error}");
-            fetch(AUTH_FAILED, words)
+        refuse_app_data(secret.as_ref())?;
+        GitAccess::new(&address, secret.as_ref(), proxy).map_err(|error| match error {
+            GitAccessError::Transport(_) => stalled("URLInvalid", error.to_string()),
+            error => fetch(
+                AUTH_FAILED,
+                format!("failed to configure authentication options: {error}"),
+            ),
         })
     }
 
     async fn proxy(&self, object: &GitRepository) -> Result<Proxy, Failure> {
-        let Some(reference) = &object.spec.proxy_secret_ref else {
-            return Ok(Proxy::default());
-        };
-        let failed = |cause: String| {
+        let namespace = object.namespace().unwrap_or_default();
+        let name = object.spec.proxy_secret_ref.as_ref();
+        let proxy = self
+            .setup
+            .reader
+            .proxy(&namespace, name.map(|reference| reference.name.as_str()));
+        proxy.await.map_err(|error| {
             fetch(
                 AUTH_FAILED,
-                format!("failed to configure proxy options: {cause}"),
-            )
-        };
-        let (name, data) = self
-            .read_secret(object, &reference.name)
-            .await
-            .map_err(failed)?;
-        proxy(&name, &data).map_err(|error| failed(error.to_string()))
-    }
-
-    async fn secret(
-        &self,
-        object: &GitRepository,
-        name: &str,
-    ) -> Result<(String, SecretData), Failure> {
-        self.read_secret(object, name).await.map_err(|cause| {
-            let namespace = object.namespace().unwrap_or_default();
-            // Upstream says so twice, and people search for it.
-            fetch(
-                AUTH_FAILED,
-                format!("failed to get secret '{namespace}/{name}': {cause}"),
+                format!("failed to configure proxy options: {}", chain(&error)),
             )
         })
     }
 
-    /// Reads one Secret, never from a cache: the rights may allow no more than that.
-    pub(super) async fn read_secret(
-        &self,
-        object: &GitRepository,
-        name: &str,
-    ) -> Result<(String, SecretData), String> {
+    async fn secret(&self, object: &GitRepository, name: &str) -> Result<SecretView, Failure> {
         let namespace = object.namespace().unwrap_or_default();
-        let full = format!("{namespace}/{name}");
-        let secrets: Api<Secret> = Api::namespaced(self.setup.client.clone(), &namespace);
-        match secrets.get(name).await {
-            Ok(secret) => Ok((full, secret.data.unwrap_or_default())),
-            Err(kube::Error::Api(status)) => {
-                Err(format!("failed to get secret '{full}': {}", status.message))
-            }
-            Err(error) => Err(format!("failed to get secret '{full}': {}", chain(&error))),
-        }
+        self.setup
+            .reader
+            .secret(&namespace, name)
+            .await
+            .map_err(|error| {
+                // Upstream says so twice, and people search for it.
+                let cause = chain(&error);
+                fetch(
+                    AUTH_FAILED,
+                    format!("failed to get secret '{namespace}/{name}': {cause}"),
+                )
+            })
     }
 }
 
@@ -182,7 +165,7 @@ fn wanted(reference: Option<&GitReference>) -> Wanted {
 }
 
 /// Upstream asks for the references alone only where it may save a clone by that, and names its errors accordingly.
-fn cannot_list(error: &git::Error, access: &Access, wanted: &Wanted, probing: bool) -> Failure {
+fn cannot_list(error: &git::Error, access: &GitAccess, wanted: &Wanted, probing: bool) -> Failure {
     let whole = wanted.is_pinned() || (wanted.semver.is_some() && wanted.name.is_none());
     let attempt = if probing && !whole {
         "unable to list remote for"
@@ -194,7 +177,7 @@ fn cannot_list(error: &git::Error, access: &Access, wanted: &Wanted, probing: bo
 }
 
 /// Refuses by name what is not supported: nothing that a user asks for is passed over in silence.
-fn refuse_unsupported(spec: &GitRepositorySpec, scheme: &str) -> Result<(), Failure> {
+fn refuse_unsupported(spec: &GitRepositorySpec) -> Result<(), Failure> {
     let refused = |what: &str| {
         Err(stalled(
             "UnsupportedFeature",
@@ -202,35 +185,26 @@ fn refuse_unsupported(spec: &GitRepositorySpec, scheme: &str) -> Result<(), Fail
         ))
     };
     match spec.provider.unwrap_or_default() {
-        GitProvider::Generic => {}
-        GitProvider::Aws => return refused("spec.provider 'aws'"),
-        GitProvider::Azure => return refused("spec.provider 'azure'"),
-        GitProvider::Github if spec.secret_ref.is_none() => {
-            return Err(stalled(
-                "InvalidProviderConfiguration",
-                "secretRef with github app data must be specified when provider is set to github",
-            ));
-        }
-        GitProvider::Github => return refused("spec.provider 'github'"),
+        GitProvider::Generic => Ok(()),
+        GitProvider::Aws => refused("spec.provider 'aws'"),
+        GitProvider::Azure => refused("spec.provider 'azure'"),
+        GitProvider::Github if spec.secret_ref.is_none() => Err(stalled(
+            "InvalidProviderConfiguration",
+            "secretRef with github app data must be specified when provider is set to github",
+        )),
+        GitProvider::Github => refused("spec.provider 'github'"),
     }
-    match scheme {
-        "http" | "https" | "ssh" => {}
-        other => {
-            return Err(stalled(
-                "URLInvalid",
-                format!("unknown transport '{other}'"),
-            ));
-        }
-    }
-    Ok(())
 }
 
 /// Behaviour SC-063.
-fn refuse_app_data(secret: Option<(&str, &SecretData)>) -> Result<(), Failure> {
+fn refuse_app_data(secret: Option<&SecretView>) -> Result<(), Failure> {
     match secret {
-        Some((name, data)) if data.contains_key("githubAppID") => Err(fetch(
+        Some(secret) if secret.bytes("githubAppID").is_some() => Err(fetch(
             "InvalidProviderConfiguration",
-            format!("secretRef '{name}' has github app data but provider is not set to github"),
+            format!(
+                "secretRef '{}' has github app data but provider is not set to github",
+                secret.name
+            ),
         )),
         _ => Ok(()),
     }
@@ -247,8 +221,8 @@ mod tests {
 
     use super::*;
 
-    fn refusal(spec: &GitRepositorySpec, scheme: &str) -> String {
-        let failure = refuse_unsupported(spec, scheme).unwrap_err();
+    fn refusal(spec: &GitRepositorySpec) -> String {
+        let failure = refuse_unsupported(spec).unwrap_err();
         assert_eq!(failure.class, Class::Stall);
         failure.message
     }
@@ -257,21 +231,22 @@ mod tests {
     #[test]
     fn what_is_not_supported_is_refused_by_name() {
         let spec = GitRepositorySpec::default();
-        refuse_unsupported(&spec, "https").unwrap();
-        refuse_unsupported(&spec, "ssh").unwrap();
-        assert_eq!(refusal(&spec, "ftp"), "unknown transport 'ftp'");
+        refuse_unsupported(&spec).unwrap();
         let github = GitRepositorySpec {
             provider: Some(GitProvider::Github),
             ..spec
         };
         assert_eq!(
-            refusal(&github, "https"),
+            refusal(&github),
             "secretRef with github app data must be specified when provider is set to github"
         );
-        let data =
-            SecretData::from([("githubAppID".to_owned(), k8s_openapi::ByteString::default())]);
+        let secret = SecretView {
+            name: "ns/s".into(),
+            data: [("githubAppID".to_owned(), k8s_openapi::ByteString::default())].into(),
+            ..SecretView::default()
+        };
         assert_eq!(
-            refuse_app_data(Some(("ns/s", &data))).unwrap_err().message,
+            refuse_app_data(Some(&secret)).unwrap_err().message,
             "secretRef 'ns/s' has github app data but provider is not set to github"
         );
     }
@@ -279,7 +254,7 @@ mod tests {
     #[test]
     fn errors_say_which_attempt_failed_and_hide_credentials() {
         let address = Address::parse("https://u:s3cret@host/x").unwrap();
-        let access = Access::new(&address, None, Proxy::default()).unwrap();
+        let access = GitAccess::new(&address, None, Proxy::default()).unwrap();
         let error = git::Error::AuthenticationRequired("no s3cret for you".into());
         let text = |wanted: &Wanted, probing| cannot_list(&error, &access, wanted, probing).message;
         let branch = Wanted::default();

@@ -1,5 +1,6 @@
 //! Decides which commit is published, and whether it already is.
 
+use access::GitAccess;
 use api::meta::Artifact;
 use api::source::{GitRepository, GitRepositoryStatus};
 use git::{Listing, Want};
@@ -7,7 +8,6 @@ use runtime::{Failure, Next};
 use select::reference::{Choice, ChooseError, Pinned, Wanted, choose};
 use tokio::time::Instant;
 
-use super::access::Access;
 use super::act::{Outcome, checkout};
 use super::gather::{Inputs, is_same};
 use super::include::{self, Included};
@@ -17,7 +17,7 @@ use crate::failure::{chain, fetch};
 /// What is to be fetched and stored.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    pub(super) access: Access,
+    pub(super) access: GitAccess,
     pub(super) listing: Listing,
     pub(super) want: Want,
     pub(super) commit: String,
@@ -116,7 +116,7 @@ fn want(choice: Choice) -> Want {
     }
 }
 
-fn choice(wanted: &Wanted, listing: &Listing, access: &Access) -> Result<Choice, Failure> {
+fn choice(wanted: &Wanted, listing: &Listing, access: &GitAccess) -> Result<Choice, Failure> {
     choose(wanted, &listing.refs).map_err(|error| match error {
         ChooseError::NotFound(name)
             if listing.refs.is_empty()

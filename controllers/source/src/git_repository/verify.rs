@@ -1,15 +1,18 @@
 //! Whose signatures count, and whether they are there.
 
+use std::collections::BTreeMap;
+
 use api::meta::Artifact;
 use api::source::{GitRepository, GitVerificationMode};
 use git::{Signed, Snapshot};
 use jiff::Timestamp;
+use k8s_openapi::ByteString;
+use kube::ResourceExt;
 use runtime::Failure;
 use sha2::{Digest, Sha256};
 use signature::{Kind, verify_pgp, verify_ssh};
 
 use super::GitRepositories;
-use super::access::SecretData;
 use super::act::untrusted;
 use crate::conditions::{FETCH_FAILED, SOURCE_VERIFIED};
 use crate::failure::{chain, stalled};
@@ -60,13 +63,16 @@ impl GitRepositories {
         if name.is_empty() {
             return Err(failed("no secret is named".to_owned()));
         }
-        let (_, data) = self.read_secret(object, name).await.map_err(failed)?;
-        Ok(Some(Trust::new(verify.mode.unwrap_or_default(), &data)))
+        let namespace = object.namespace().unwrap_or_default();
+        let secret = self.setup.reader.secret(&namespace, name).await;
+        let secret = secret.map_err(|error| failed(chain(&error)))?;
+        let mode = verify.mode.unwrap_or_default();
+        Ok(Some(Trust::new(mode, &secret.data)))
     }
 }
 
 impl Trust {
-    fn new(mode: GitVerificationMode, data: &SecretData) -> Self {
+    fn new(mode: GitVerificationMode, data: &BTreeMap<String, ByteString>) -> Self {
         let mut trust = Self {
             mode,
             pgp: Vec::new(),

@@ -105,9 +105,7 @@ impl HelmCharts {
         let url = normalize(repository).map_err(|error| chain(&error))?;
         let source = self.repository_of(object, &url).await?;
         let access = match &source {
-            Some(source) => {
-                HelmAccess::read(&self.setup.client, &self.setup.clients, source).await?
-            }
+            Some(source) => HelmAccess::read(&self.setup.reader, source).await?,
             None => HelmAccess::none(),
         };
         let timeout = source.as_ref().and_then(|source| source.spec.timeout);

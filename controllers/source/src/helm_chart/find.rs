@@ -95,7 +95,7 @@ impl HelmCharts {
         artifact: &Artifact,
     ) -> Result<Found, Failure> {
         let setup = &self.setup;
-        let access = HelmAccess::read(&setup.client, &setup.clients, source).await;
+        let access = HelmAccess::read(&setup.reader, source).await;
         let access = access.map_err(|why| fetch(AUTH_FAILED, why))?;
         let repository = repository(&setup.clients, source, &access)?;
         if object.spec.verify.is_some() {
@@ -156,7 +156,7 @@ impl HelmCharts {
             let words = format!("failed to construct Helm client: invalid OCI registry URL: {url}");
             return Err(stalled("Failed", words));
         }
-        let access = HelmAccess::read(&setup.client, &setup.clients, source).await;
+        let access = HelmAccess::read(&setup.reader, source).await;
         let access = access.map_err(|why| fetch(AUTH_FAILED, why))?;
         let timeout = source.spec.timeout.map_or(DEFAULT_TIMEOUT, Into::into);
         let charts = self.charts(object, source, &access, Instant::now() + timeout)?;

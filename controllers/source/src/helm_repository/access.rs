@@ -1,13 +1,11 @@
 //! How a Helm repository is reached: the Secrets that the object names, checked.
 
+use access::{Certificates, ReadError, Reader, redactor};
 use api::source::HelmRepository;
-use kube::{Client, ResourceExt};
-use net_http::{Auth, ClientConfig, Clients, Proxy, Redactor};
+use kube::ResourceExt;
+use net_http::{Auth, ClientConfig, Proxy, Redactor};
 use registry::{Credentials, Keychain, Repository};
-use runtime::secrets::{SecretView, secret};
-
-use crate::access::{Certificates, check_config, redactor};
-use crate::failure::chain;
+use runtime::secrets::SecretView;
 
 /// Credentials and certificates for a Helm repository.
 #[derive(Clone, Debug)]
@@ -24,51 +22,43 @@ impl HelmAccess {
     ///
     /// # Errors
     /// What is wrong, in upstream's words; all of it counts as AuthenticationFailed.
-    pub(crate) async fn read(
-        client: &Client,
-        clients: &Clients,
-        object: &HelmRepository,
-    ) -> Result<Self, String> {
+    pub(crate) async fn read(reader: &Reader, object: &HelmRepository) -> Result<Self, String> {
         let namespace = object.namespace().unwrap_or_default();
         let login = match &object.spec.secret_ref {
             Some(reference) => {
-                let read = secret(client, &namespace, &reference.name).await;
+                let read = reader.secret(&namespace, &reference.name).await;
                 Some(read.map_err(|error| {
                     let name = format!("{namespace}/{}", reference.name);
-                    format!(
-                        "failed to get authentication secret '{name}': {}",
-                        cause(&error)
-                    )
+                    let cause = ReadError::from(error).cause();
+                    format!("failed to get authentication secret '{name}': {cause}")
                 })?)
             }
             None => None,
         };
-        let certificates = match &object.spec.cert_secret_ref {
-            Some(reference) => {
-                let read = secret(client, &namespace, &reference.name).await;
-                let read = read.map_err(|error| {
-                    let name = format!("{namespace}/{}", reference.name);
-                    format!(
-                        "failed to get TLS authentication secret '{name}': {}",
-                        cause(&error)
-                    )
-                })?;
-                Certificates::of(&read).map_err(|error| tls_words(&error.to_string()))?
+        let certificates = match (&object.spec.cert_secret_ref, &login) {
+            (Some(reference), _) => {
+                let read = reader.certificates(&namespace, Some(&reference.name)).await;
+                read.map_err(|error| match error {
+                    ReadError::Secret(_) => {
+                        let name = format!("{namespace}/{}", reference.name);
+                        let cause = error.cause();
+                        format!("failed to get TLS authentication secret '{name}': {cause}")
+                    }
+                    error => tls_words(&error.to_string()),
+                })?
             }
-            None => match &login {
-                Some(login) => {
-                    Certificates::optional(login).map_err(|error| tls_words(&error.to_string()))?
-                }
-                None => Certificates::default(),
-            },
+            (None, Some(login)) => {
+                Certificates::optional(login).map_err(|error| tls_words(&error.to_string()))?
+            }
+            (None, None) => Certificates::default(),
         };
         if object.spec.cert_secret_ref.is_none() && !certificates.is_empty() {
             tracing::info!(
                 "specifying TLS authentication data via `.spec.secretRef` is deprecated, please use `.spec.certSecretRef` instead"
             );
         }
-        let http = certificates.into_config(Proxy::default());
-        check_config(clients, &http).map_err(|why| tls_words(&why))?;
+        let http = reader.config(certificates, Proxy::default());
+        let http = http.map_err(|error| tls_words(&error.to_string()))?;
         let basic = login.as_ref().map(basic).transpose()?.flatten();
         let password = basic.as_ref().map_or("", |(_, password)| password.as_str());
         let user_and_password = basic.as_ref().map_or(String::new(), |(user, password)| {
@@ -129,12 +119,6 @@ impl HelmAccess {
             )),
         }
     }
-}
-
-/// The API server's own words: the caller says which Secret.
-fn cause(error: &runtime::secrets::SecretError) -> String {
-    use std::error::Error as _;
-    error.source().map_or_else(String::new, chain)
 }
 
 fn tls_words(why: &str) -> String {

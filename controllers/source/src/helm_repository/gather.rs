@@ -52,7 +52,7 @@ impl HelmRepositories {
             .and_then(|status| status.artifact.as_ref());
         let artifact = setup.shelf.current(published, progress).await?;
         refuse_registry(&object.spec.url)?;
-        let access = HelmAccess::read(&setup.client, &setup.clients, object).await;
+        let access = HelmAccess::read(&setup.reader, object).await;
         let access = access.map_err(|why| fetch(AUTH_FAILED, why))?;
         let repository = repository(&setup.clients, object, &access)?;
         let timeout = object.spec.timeout.map_or(DEFAULT_TIMEOUT, Into::into);

@@ -1,14 +1,13 @@
 //! How a registry is reached: the Secrets that the object names, and its ServiceAccount.
 
+use access::{LoginError, RegistryAccess, RegistryError, keychain};
+use api::meta::LocalReference;
 use api::source::{OCIRepository, RegistryProvider};
 use kube::ResourceExt;
-use net_http::ClientConfig;
-use registry::{Access, Credentials, Keychain, Repository};
-use runtime::secrets::{pull_secrets, secret};
+use registry::{Access, Credentials, Repository};
 use runtime::{Failure, Note, Progress};
 
 use super::OciRepositories;
-use crate::access::{Certificates, check_config, read_proxy};
 use crate::failure::{AUTH_FAILED, chain, fetch};
 
 const NO_GATE: &str = "to use spec.serviceAccountName for provider authentication please enable the \
@@ -22,31 +21,32 @@ impl OciRepositories {
         repository: &Repository,
         progress: &Progress,
     ) -> Result<Access, Failure> {
-        let provider = object.spec.provider.unwrap_or_default();
-        let keychain = self.keychain(object, progress).await?;
+        let spec = &object.spec;
         let namespace = object.namespace().unwrap_or_default();
-        let proxy = object.spec.proxy_secret_ref.as_ref();
-        let proxy = read_proxy(&self.setup.client, &namespace, proxy).await;
-        let proxy = proxy
-            .map_err(|why| fetch(AUTH_FAILED, format!("failed to get proxy address: {why}")))?;
-        let credentials = match keychain {
-            Some(keychain) => keychain.find(repository).cloned().unwrap_or_default(),
-            None if provider == RegistryProvider::Generic => Credentials::Anonymous,
-            None => crate::provider::credentials(provider, repository).map_err(|why| {
-                let name = provider_name(provider);
+        let wanted = RegistryAccess {
+            namespace: &namespace,
+            login: name(spec.secret_ref.as_ref()),
+            puller: spec.service_account_name.as_deref(),
+            certificates: name(spec.cert_secret_ref.as_ref()),
+            proxy: name(spec.proxy_secret_ref.as_ref()),
+            insecure: spec.insecure.unwrap_or_default(),
+        };
+        let credentials = self
+            .credentials(object, repository, &wanted, progress)
+            .await?;
+        let access = self.setup.reader.registry(&wanted, credentials).await;
+        access.map_err(|error| match error {
+            RegistryError::Proxy(error) => {
+                let why = chain(&error);
+                fetch(AUTH_FAILED, format!("failed to get proxy address: {why}"))
+            }
+            error => {
+                let (url, why) = (&spec.url, chain(&error));
                 fetch(
                     AUTH_FAILED,
-                    format!("failed to get credential from {name}: {why}"),
+                    format!("failed to generate transport for '{url}': {why}"),
                 )
-            })?,
-        };
-        let certificates = self.certificates(object).await?;
-        let http = certificates.into_config(proxy);
-        check_config(&self.setup.clients, &http).map_err(|why| no_transport(object, &why))?;
-        Ok(Access {
-            http,
-            credentials,
-            insecure: object.spec.insecure.unwrap_or_default(),
+            }
         })
     }
 
@@ -61,71 +61,48 @@ impl OciRepositories {
         Ok(())
     }
 
-    /// Reads the pull Secret of the object, then those of its ServiceAccount; none where neither is named.
-    async fn keychain(
+    /// Reads the pull Secret of the object, then those of its ServiceAccount; where neither is there, the provider's
+    /// credentials count.
+    async fn credentials(
         &self,
         object: &OCIRepository,
+        repository: &Repository,
+        wanted: &RegistryAccess<'_>,
         progress: &Progress,
-    ) -> Result<Option<Keychain>, Failure> {
-        let namespace = object.namespace().unwrap_or_default();
-        let client = &self.setup.client;
-        let failed = |why: String| fetch(AUTH_FAILED, format!("failed to get credential: {why}"));
-        let told = |words: String| progress.emit(Note::trace(AUTH_FAILED, words));
-        let mut found = Vec::new();
-        if let Some(reference) = &object.spec.secret_ref {
-            let name = &reference.name;
-            match secret(client, &namespace, name).await {
-                Ok(secret) => found.push(secret),
-                Err(error) => {
-                    told(format!("auth secret '{name}' not found"));
-                    let cause = std::error::Error::source(&error).map_or_else(String::new, chain);
-                    return Err(failed(format!("failed to get secret '{name}': {cause}")));
+    ) -> Result<Credentials, Failure> {
+        let failed = |error: &LoginError| {
+            match error {
+                LoginError::Secret { name, .. } => {
+                    let words = format!("auth secret '{name}' not found");
+                    progress.emit(Note::trace(AUTH_FAILED, words));
                 }
-            }
-        }
-        if let Some(name) = object
-            .spec
-            .service_account_name
-            .as_deref()
-            .filter(|name| !name.is_empty())
-        {
-            match pull_secrets(client, &namespace, name).await {
-                Ok(secrets) => found.extend(secrets),
-                Err(error) => {
-                    told(format!("serviceaccount '{name}' not found"));
-                    let cause = std::error::Error::source(&error).map_or_else(String::new, chain);
-                    return Err(failed(cause));
+                LoginError::Puller { name, .. } => {
+                    let words = format!("serviceaccount '{name}' not found");
+                    progress.emit(Note::trace(AUTH_FAILED, words));
                 }
+                _ => {}
             }
-        }
-        if found.is_empty() {
-            return Ok(None);
-        }
-        let mut keychain = Keychain::default();
-        for secret in &found {
-            let added = keychain.add_secret(|key| secret.bytes(key));
-            added.map_err(|error| failed(format!("secret '{}': {error}", secret.name)))?;
-        }
-        Ok(Some(keychain))
-    }
-
-    async fn certificates(&self, object: &OCIRepository) -> Result<Certificates, Failure> {
-        let Some(reference) = &object.spec.cert_secret_ref else {
-            return Ok(Certificates::default());
+            let why = chain(error);
+            fetch(AUTH_FAILED, format!("failed to get credential: {why}"))
         };
-        let namespace = object.namespace().unwrap_or_default();
-        let read = secret(&self.setup.client, &namespace, &reference.name).await;
-        let read = read.map_err(|error| no_transport(object, &chain(&error)))?;
-        Certificates::of(&read).map_err(|error| no_transport(object, &error.to_string()))
+        let logins = self.setup.reader.logins(wanted).await;
+        let logins = logins.map_err(|error| failed(&error))?;
+        if !logins.is_empty() {
+            return keychain(&logins, repository).map_err(|error| failed(&error));
+        }
+        let provider = object.spec.provider.unwrap_or_default();
+        crate::provider::credentials(provider, repository).map_err(|why| {
+            let name = provider_name(provider);
+            fetch(
+                AUTH_FAILED,
+                format!("failed to get credential from {name}: {why}"),
+            )
+        })
     }
 }
 
-fn no_transport(object: &OCIRepository, why: &str) -> Failure {
-    let url = &object.spec.url;
-    fetch(
-        AUTH_FAILED,
-        format!("failed to generate transport for '{url}': {why}"),
-    )
+fn name(reference: Option<&LocalReference>) -> Option<&str> {
+    reference.map(|reference| reference.name.as_str())
 }
 
 fn provider_name(provider: RegistryProvider) -> &'static str {
@@ -134,20 +111,5 @@ fn provider_name(provider: RegistryProvider) -> &'static str {
         RegistryProvider::Aws => "aws",
         RegistryProvider::Azure => "azure",
         RegistryProvider::Gcp => "gcp",
-    }
-}
-
-/// Collects what must not be shown.
-pub(super) fn redactor(access: &Access) -> net_http::Redactor {
-    let http: &ClientConfig = &access.http;
-    match &access.credentials {
-        Credentials::Anonymous => crate::access::redactor(http, &[]),
-        Credentials::Basic { username, password } => {
-            let both = format!("{username}:{password}");
-            crate::access::redactor(http, &[password, &both])
-        }
-        Credentials::Identity(token) | Credentials::Token(token) => {
-            crate::access::redactor(http, &[token])
-        }
     }
 }

@@ -10,7 +10,6 @@ use runtime::{Failure, Progress, conditions};
 use tokio::time::Instant;
 
 use super::OciRepositories;
-use super::access::redactor;
 use super::choose::{Wanted, tag};
 use crate::conditions::SOURCE_VERIFIED;
 use crate::failure::{chain, fetch, stalled};
@@ -47,7 +46,7 @@ impl OciRepositories {
         self.check_gates(object)?;
         let repository = repository(&object.spec.url)?;
         let access = self.access(object, &repository, progress).await?;
-        let redactor = redactor(&access);
+        let redactor = access::redactor_of(&access);
         let timeout = object.spec.timeout.map_or(DEFAULT_TIMEOUT, Into::into);
         let remote = self.registries.remote(repository, access);
         let remote = remote.map_err(|error| fetch(PULL_FAILED, chain(&error)))?;

@@ -17,6 +17,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         folder: "controllers",
         may_use: &[
+            "crates/access",
             "crates/runtime",
             "crates/adapters",
             "crates/net",
@@ -26,6 +27,16 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         folder: "crates/cli",
+        may_use: &[
+            "crates/runtime",
+            "crates/adapters",
+            "crates/net",
+            "crates/engines",
+            "api",
+        ],
+    },
+    Layer {
+        folder: "crates/access",
         may_use: &[
             "crates/runtime",
             "crates/adapters",
@@ -177,6 +188,10 @@ mod tests {
             ("controllers/source", "crates/adapters/git", true),
             ("controllers/source", "controllers/kustomize", false),
             ("controllers/source", "crates/testkit", false),
+            ("controllers/source", "crates/access", true),
+            ("crates/access", "crates/runtime", true),
+            ("crates/access", "controllers/source", false),
+            ("crates/runtime", "crates/access", false),
             ("crates/runtime", "controllers/source", false),
             ("crates/runtime", "crates/engines/yaml", true),
             ("crates/adapters/git", "crates/net/http", true),

@@ -1,12 +1,12 @@
 use std::time::Duration;
 
+use access::Address;
 use api::meta::Time;
 use api::source::{GitRepositorySpec, Include};
 use net_http::Proxy;
 use select::reference::Ref;
 
 use super::*;
-use crate::git_repository::access::Address;
 
 const COMMIT: &str = "5394cb7f48332b2de7c17dd8b8384bbc84b7e738";
 const OTHER: &str = "94464c21d2412b626b461ae604b9baf3646ea3ae";
@@ -47,7 +47,7 @@ fn listing(refs: &[(&str, &str)]) -> Listing {
 
 fn inputs(wanted: Wanted, listing: Option<Listing>, artifact: Option<Artifact>) -> Inputs {
     let address = Address::parse("https://u:s3cret@host/x").unwrap();
-    let access = Access::new(&address, None, Proxy::default()).unwrap();
+    let access = GitAccess::new(&address, None, Proxy::default()).unwrap();
     let deadline = Instant::now() + Duration::from_secs(1);
     Inputs {
         wanted,

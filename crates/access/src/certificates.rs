@@ -1,34 +1,35 @@
-//! Secrets of sources, checked: certificates, user names and passwords, proxies.
+//! Certificates in Secrets.
 
-use api::meta::LocalReference;
-use kube::Client;
-use net_http::{ClientConfig, Clients, ConfigError, Identity, Proxy, Redactor};
-use runtime::secrets::{SecretView, secret};
-
-use crate::failure::chain;
-use crate::git_repository::access::proxy;
+use net_http::{ClientConfig, Clients, ConfigError, Identity, Proxy};
+use runtime::failure::chain;
+use runtime::secrets::SecretView;
 
 /// What is wrong with the certificates of a Secret.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub(crate) enum TlsError {
+pub enum TlsError {
     /// None of the keys is there.
     #[error("secret '{0}' must contain either 'ca.crt' or both 'tls.crt' and 'tls.key'")]
     Nothing(String),
     /// Half a pair.
     #[error("secret '{secret}' has '{present}' but is missing '{missing}'")]
     Half {
+        /// `<namespace>/<name>`.
         secret: String,
+        /// The key that is there.
         present: &'static str,
+        /// The key that is not.
         missing: &'static str,
     },
 }
 
 /// The certificates of a Secret.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Certificates {
-    pub(crate) authority: Option<Vec<u8>>,
-    pub(crate) identity: Option<Identity>,
+pub struct Certificates {
+    /// Whom to trust besides the system's own authorities, in PEM.
+    pub authority: Option<Vec<u8>>,
+    /// Who the client is.
+    pub identity: Option<Identity>,
 }
 
 impl Certificates {
@@ -36,12 +37,36 @@ impl Certificates {
     ///
     /// # Errors
     /// [`TlsError::Half`].
-    pub(crate) fn optional(secret: &SecretView) -> Result<Self, TlsError> {
-        let either = |one: &str, other: &str| {
-            let bytes = secret.bytes(one).or_else(|| secret.bytes(other));
+    pub fn optional(secret: &SecretView) -> Result<Self, TlsError> {
+        Self::under(secret, &["tls.crt", "certFile"], &["tls.key", "keyFile"])
+    }
+
+    /// Reads the same, of which something has to be there; a docker configuration is taken for what it is.
+    ///
+    /// # Errors
+    /// [`TlsError`].
+    pub fn of(secret: &SecretView) -> Result<Self, TlsError> {
+        let found = Self::optional(secret)?;
+        if found.is_empty() && !secret.kind.starts_with("kubernetes.io/docker") {
+            return Err(TlsError::Nothing(secret.name.clone()));
+        }
+        Ok(found)
+    }
+
+    /// Reads the certificates beside the credentials for a Git server: a client's never had older keys there.
+    ///
+    /// # Errors
+    /// [`TlsError::Half`].
+    pub fn for_git(secret: &SecretView) -> Result<Self, TlsError> {
+        Self::under(secret, &["tls.crt"], &["tls.key"])
+    }
+
+    fn under(secret: &SecretView, certificate: &[&str], key: &[&str]) -> Result<Self, TlsError> {
+        let first = |keys: &[&str]| {
+            let bytes = keys.iter().find_map(|key| secret.bytes(key));
             bytes.map(<[u8]>::to_vec)
         };
-        let identity = match (either("tls.crt", "certFile"), either("tls.key", "keyFile")) {
+        let identity = match (first(certificate), first(key)) {
             (Some(certificate), Some(key)) => Some(Identity { certificate, key }),
             (None, None) => None,
             (certificate, _) => {
@@ -57,29 +82,18 @@ impl Certificates {
             }
         };
         Ok(Self {
-            authority: either("ca.crt", "caFile"),
+            authority: first(&["ca.crt", "caFile"]),
             identity,
         })
     }
 
-    /// Reads the same, of which something has to be there.
-    ///
-    /// # Errors
-    /// [`TlsError`].
-    pub(crate) fn of(secret: &SecretView) -> Result<Self, TlsError> {
-        let found = Self::optional(secret)?;
-        if found == Self::default() {
-            return Err(TlsError::Nothing(secret.name.clone()));
-        }
-        Ok(found)
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Returns whether there are none.
+    pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
     /// Returns the configuration of a client with these certificates.
-    pub(crate) fn into_config(self, proxy: Proxy) -> ClientConfig {
+    pub fn into_config(self, proxy: Proxy) -> ClientConfig {
         ClientConfig {
             certificate_authority: self.authority,
             identity: self.identity,
@@ -93,7 +107,7 @@ impl Certificates {
 ///
 /// # Errors
 /// What is wrong.
-pub(crate) fn check_config(clients: &Clients, config: &ClientConfig) -> Result<(), String> {
+pub(crate) fn check(clients: &Clients, config: &ClientConfig) -> Result<(), String> {
     match clients.get(config) {
         Ok(_) => Ok(()),
         Err(ConfigError::NoCertificateAuthority) => Err("failed to parse CA certificate".into()),
@@ -105,58 +119,13 @@ pub(crate) fn check_config(clients: &Clients, config: &ClientConfig) -> Result<(
     }
 }
 
-/// Reads the Secret of a proxy, where one is named.
-///
-/// # Errors
-/// What is wrong.
-pub(crate) async fn read_proxy(
-    client: &Client,
-    namespace: &str,
-    reference: Option<&LocalReference>,
-) -> Result<Proxy, String> {
-    let Some(reference) = reference else {
-        return Ok(Proxy::default());
-    };
-    let secret = secret(client, namespace, &reference.name).await;
-    let secret = secret.map_err(|error| chain(&error))?;
-    proxy(&secret.name, &secret.data).map_err(|error| error.to_string())
-}
-
-/// Collects what must not be shown.
-pub(crate) fn redactor(config: &ClientConfig, secrets: &[&str]) -> Redactor {
-    let mut redactor = Redactor::default();
-    for secret in secrets {
-        redactor.add(secret);
-    }
-    if let Proxy::Explicit {
-        credentials: Some((_, password)),
-        ..
-    } = &config.proxy
-    {
-        redactor.add(password);
-    }
-    redactor
-}
-
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::ByteString;
-
     use super::*;
-
-    fn view(pairs: &[(&str, &str)]) -> SecretView {
-        SecretView {
-            name: "ns/s".into(),
-            kind: String::new(),
-            data: pairs
-                .iter()
-                .map(|(key, value)| ((*key).to_owned(), ByteString(value.as_bytes().to_vec())))
-                .collect(),
-        }
-    }
+    use crate::secrets::view;
 
     fn read(pairs: &[(&str, &str)]) -> Result<Certificates, String> {
-        Certificates::of(&view(pairs)).map_err(|error| error.to_string())
+        Certificates::of(&view("ns/s", pairs)).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -173,12 +142,10 @@ mod tests {
                 .identity
                 .is_some()
         );
-        assert!(
-            read(&[("certFile", "c"), ("keyFile", "k")])
-                .unwrap()
-                .identity
-                .is_some()
-        );
+        let old = [("certFile", "c"), ("keyFile", "k")];
+        assert!(read(&old).unwrap().identity.is_some());
+        let for_git = Certificates::for_git(&view("ns/s", &old)).unwrap();
+        assert!(for_git.is_empty());
         assert_eq!(
             read(&[]).unwrap_err(),
             "secret 'ns/s' must contain either 'ca.crt' or both 'tls.crt' and 'tls.key'"
@@ -193,14 +160,14 @@ mod tests {
     #[test]
     fn certificates_of_no_use_are_told_in_known_words() {
         let clients = Clients::new("test", net_http::Environment::default());
-        let check = |pairs: &[(&str, &str)]| {
+        let told = |pairs: &[(&str, &str)]| {
             let config = read(pairs).unwrap().into_config(Proxy::default());
-            check_config(&clients, &config).unwrap_err()
+            check(&clients, &config).unwrap_err()
         };
-        assert_eq!(check(&[("ca.crt", "x")]), "failed to parse CA certificate");
+        assert_eq!(told(&[("ca.crt", "x")]), "failed to parse CA certificate");
         let authority = include_str!("../tests/data/certificate.pem");
         assert_eq!(
-            check(&[("tls.crt", authority), ("tls.key", "x")]),
+            told(&[("tls.crt", authority), ("tls.key", "x")]),
             "failed to parse TLS certificate and key: tls: failed to find any PEM data in key input"
         );
     }

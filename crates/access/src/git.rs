@@ -1,79 +1,92 @@
-//! How a repository is reached: the URL and the Secrets, checked.
-
-use std::collections::BTreeMap;
+//! How a Git server is reached: a URL and the Secrets that go with it, checked.
 
 use git::{SocksProxy, SshAccess};
-use k8s_openapi::ByteString;
-use net_http::{Auth, ClientConfig, Identity, Proxy, Redactor};
+use net_http::{Auth, Proxy, Redactor};
+use runtime::secrets::SecretView;
 
-/// The longest address of a proxy.
-const MAX_PROXY_BYTES: usize = 2048;
-
-/// The data of a Secret.
-pub(crate) type SecretData = BTreeMap<String, ByteString>;
+use crate::certificates::{Certificates, TlsError};
 
 /// A repository and what it takes to reach it; knows what must not be shown.
 #[derive(Clone, Debug)]
-pub(super) struct Access {
+pub struct GitAccess {
     /// The repository, its URL without user name and password.
-    pub(super) remote: git::Remote,
+    pub remote: git::Remote,
     redactor: Redactor,
 }
 
 /// Why a URL or a Secret cannot be used.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub(crate) enum AccessError {
+pub enum GitAccessError {
+    /// It is no URL.
     #[error("{0}")]
     Url(String),
+    /// The URL's scheme is none of a transport.
+    #[error("unknown transport '{0}'")]
+    Transport(String),
+    /// Half of what belongs together.
     #[error("invalid '{scheme}' auth option: '{option}' requires '{required}' to be set")]
     Incomplete {
+        /// The URL's scheme.
         scheme: String,
+        /// What is there.
         option: &'static str,
+        /// What is not.
         required: &'static str,
     },
+    /// A value cannot be sent.
     #[error("invalid '{scheme}' auth option: '{option}' cannot stand in an HTTP header")]
     Header {
+        /// The URL's scheme.
         scheme: String,
+        /// What is wrong.
         option: &'static str,
     },
+    /// A value is no text.
     #[error("secret '{secret}': key '{key}' is not text")]
-    NotText { secret: String, key: &'static str },
+    NotText {
+        /// `<namespace>/<name>`.
+        secret: String,
+        /// The key.
+        key: &'static str,
+    },
+    /// What SSH does not do without.
     #[error("invalid 'ssh' auth option: '{0}' is required")]
     Required(&'static str),
+    /// A key with a passphrase that is not there.
     #[error(
         "SSH identity key is encrypted but no 'password' field was provided in the secret '{0}'"
     )]
     Encrypted(String),
+    /// A proxy that SSH does not go through.
     #[error("proxy: unknown scheme: {0}")]
     SshProxy(String),
-    #[error("secret '{0}': key 'address' not found")]
-    NoProxyAddress(String),
-    #[error("secret '{0}': proxy address is empty")]
-    EmptyProxyAddress(String),
-    #[error("proxy URL must use one of the supported schemes (http, https, socks5), got '{0}'")]
-    ProxyScheme(String),
-    #[error("proxy URL exceeds maximum length of {MAX_PROXY_BYTES} characters")]
-    ProxyLength,
 }
 
 /// A URL split into what may be shown and what may not.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Address {
-    pub(super) scheme: String,
+#[derive(Clone, PartialEq, Eq)]
+pub struct Address {
+    /// The transport.
+    pub scheme: String,
     /// The URL without user name and password.
-    pub(super) url: String,
+    pub url: String,
     username: Option<String>,
     password: Option<String>,
+}
+
+impl std::fmt::Debug for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Address({})", self.url)
+    }
 }
 
 impl Address {
     /// Reads the URL of a repository.
     ///
     /// # Errors
-    /// [`AccessError::Url`].
-    pub(super) fn parse(url: &str) -> Result<Self, AccessError> {
-        let bad = |why: &str| Err(AccessError::Url(why.to_owned()));
+    /// [`GitAccessError::Url`].
+    pub fn parse(url: &str) -> Result<Self, GitAccessError> {
+        let bad = |why: &str| Err(GitAccessError::Url(why.to_owned()));
         let Some((scheme, rest)) = url.split_once("://") else {
             return bad("missing protocol scheme");
         };
@@ -121,59 +134,49 @@ fn decoded(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-impl Access {
-    /// Joins an address with the Secrets that the object names.
+impl GitAccess {
+    /// Joins an address with the Secret that the object names.
     ///
     /// Keys: `bearerToken`, or `username` and `password`; `ca.crt` (before it `caFile`); `tls.crt` and `tls.key`.
     ///
     /// # Errors
-    /// [`AccessError`].
-    pub(super) fn new(
+    /// [`GitAccessError`].
+    pub fn new(
         address: &Address,
-        secret: Option<(&str, &SecretData)>,
+        secret: Option<&SecretView>,
         proxy: Proxy,
-    ) -> Result<Self, AccessError> {
-        let empty = SecretData::new();
-        let (name, data) = secret.unwrap_or(("", &empty));
-        if address.scheme == "ssh" {
-            return Self::over_ssh(address, name, data, &proxy);
+    ) -> Result<Self, GitAccessError> {
+        let none = SecretView::default();
+        let secret = secret.unwrap_or(&none);
+        match address.scheme.as_str() {
+            "http" | "https" => Self::over_http(address, secret, proxy),
+            "ssh" => Self::over_ssh(address, secret, &proxy),
+            other => Err(GitAccessError::Transport(other.to_owned())),
         }
-        let auth = auth(address, name, data)?;
-        let bytes = |key: &str| data.get(key).map(|value| value.0.clone());
-        let identity = match (bytes("tls.crt"), bytes("tls.key")) {
-            (Some(certificate), Some(key)) => Some(Identity { certificate, key }),
-            (None, None) => None,
-            (certificate, _) => {
-                let (option, required) = match certificate {
-                    Some(_) => ("tls.crt", "tls.key"),
-                    None => ("tls.key", "tls.crt"),
-                };
-                let scheme = address.scheme.clone();
-                return Err(AccessError::Incomplete {
-                    scheme,
-                    option,
-                    required,
-                });
-            }
-        };
-        let mut redactor = Redactor::default();
+    }
+
+    fn over_http(
+        address: &Address,
+        secret: &SecretView,
+        proxy: Proxy,
+    ) -> Result<Self, GitAccessError> {
+        let auth = auth(address, secret)?;
+        let certificates = Certificates::for_git(secret).map_err(|error| match error {
+            TlsError::Half {
+                present, missing, ..
+            } => GitAccessError::Incomplete {
+                scheme: address.scheme.clone(),
+                option: present,
+                required: missing,
+            },
+            // Nothing at all is no mistake here.
+            TlsError::Nothing(_) => GitAccessError::Required("ca.crt"),
+        })?;
+        let http = certificates.into_config(proxy);
+        let mut redactor = crate::redactor(&http, &[]);
         if let Some(auth) = &auth {
             redactor.add_auth(auth);
         }
-        if let Proxy::Explicit {
-            credentials: Some((_, password)),
-            ..
-        } = &proxy
-        {
-            redactor.add(password);
-        }
-        let certificate_authority = bytes("ca.crt").or_else(|| bytes("caFile"));
-        let http = ClientConfig {
-            certificate_authority,
-            identity,
-            proxy,
-            ..ClientConfig::default()
-        };
         Ok(Self {
             remote: git::Remote {
                 url: address.url.clone(),
@@ -188,19 +191,18 @@ impl Access {
     /// Keys: `identity`, `known_hosts`, and `password` where the identity is encrypted.
     fn over_ssh(
         address: &Address,
-        name: &str,
-        data: &SecretData,
+        secret: &SecretView,
         proxy: &Proxy,
-    ) -> Result<Self, AccessError> {
-        let required = |key| text(name, data, key)?.ok_or(AccessError::Required(key));
+    ) -> Result<Self, GitAccessError> {
+        let required = |key| text(secret, key)?.ok_or(GitAccessError::Required(key));
         let ssh = SshAccess {
             identity: required("identity")?,
             known_hosts: required("known_hosts")?,
-            passphrase: text(name, data, "password")?,
+            passphrase: text(secret, "password")?,
             proxy: socks(proxy)?,
         };
         if ssh.passphrase.is_none() && ssh.is_encrypted() {
-            return Err(AccessError::Encrypted(name.to_owned()));
+            return Err(GitAccessError::Encrypted(secret.name.clone()));
         }
         let mut redactor = Redactor::default();
         let through = ssh
@@ -208,6 +210,7 @@ impl Access {
             .as_ref()
             .and_then(|proxy| proxy.credentials.as_ref());
         let hidden = [
+            Some(&ssh.identity),
             ssh.passphrase.as_ref(),
             through.map(|(_, password)| password),
         ];
@@ -230,13 +233,13 @@ impl Access {
     }
 
     /// Returns a text without any of the credentials.
-    pub(super) fn redact(&self, text: &str) -> String {
+    pub fn redact(&self, text: &str) -> String {
         self.redactor.redact(text)
     }
 }
 
 /// Returns the proxy for SSH, which goes through SOCKS only.
-fn socks(proxy: &Proxy) -> Result<Option<SocksProxy>, AccessError> {
+fn socks(proxy: &Proxy) -> Result<Option<SocksProxy>, GitAccessError> {
     let Proxy::Explicit { url, credentials } = proxy else {
         return Ok(None);
     };
@@ -251,44 +254,40 @@ fn socks(proxy: &Proxy) -> Result<Option<SocksProxy>, AccessError> {
         }
         other => {
             let scheme = other.map_or("", |(scheme, _)| scheme);
-            Err(AccessError::SshProxy(scheme.to_owned()))
+            Err(GitAccessError::SshProxy(scheme.to_owned()))
         }
     }
 }
 
-fn text(name: &str, data: &SecretData, key: &'static str) -> Result<Option<String>, AccessError> {
-    let Some(value) = data.get(key) else {
-        return Ok(None);
-    };
-    match String::from_utf8(value.0.clone()) {
-        Ok(text) => Ok(Some(text).filter(|text| !text.is_empty())),
-        Err(_) => Err(AccessError::NotText {
-            secret: name.to_owned(),
-            key,
-        }),
-    }
+fn text(secret: &SecretView, key: &'static str) -> Result<Option<String>, GitAccessError> {
+    let value = secret.bytes(key).map(std::str::from_utf8).transpose();
+    let value = value.map_err(|_| GitAccessError::NotText {
+        secret: secret.name.clone(),
+        key,
+    })?;
+    Ok(value.filter(|text| !text.is_empty()).map(str::to_owned))
 }
 
-fn auth(address: &Address, name: &str, data: &SecretData) -> Result<Option<Auth>, AccessError> {
+fn auth(address: &Address, secret: &SecretView) -> Result<Option<Auth>, GitAccessError> {
     let scheme = || address.scheme.clone();
-    if let Some(token) = text(name, data, "bearerToken")? {
+    if let Some(token) = text(secret, "bearerToken")? {
         if token.bytes().any(|byte| byte.is_ascii_control()) {
-            return Err(AccessError::Header {
+            return Err(GitAccessError::Header {
                 scheme: scheme(),
                 option: "bearerToken",
             });
         }
         return Ok(Some(Auth::Bearer(token)));
     }
-    let username = text(name, data, "username")?.or_else(|| address.username.clone());
-    let password = text(name, data, "password")?.or_else(|| address.password.clone());
+    let username = text(secret, "username")?.or_else(|| address.username.clone());
+    let password = text(secret, "password")?.or_else(|| address.password.clone());
     match (username, password) {
         (None, None) => Ok(None),
         (Some(username), password) => Ok(Some(Auth::Basic {
             username,
             password: password.unwrap_or_default(),
         })),
-        (None, Some(_)) => Err(AccessError::Incomplete {
+        (None, Some(_)) => Err(GitAccessError::Incomplete {
             scheme: scheme(),
             option: "password",
             required: "username",
@@ -296,54 +295,14 @@ fn auth(address: &Address, name: &str, data: &SecretData) -> Result<Option<Auth>
     }
 }
 
-/// Reads the Secret of a proxy. `name` is `<namespace>/<name>`.
-///
-/// # Errors
-/// [`AccessError`].
-pub(crate) fn proxy(name: &str, data: &SecretData) -> Result<Proxy, AccessError> {
-    let Some(address) = data.get("address") else {
-        return Err(AccessError::NoProxyAddress(name.to_owned()));
-    };
-    let address = String::from_utf8(address.0.clone());
-    let address = address.map_err(|_| AccessError::NotText {
-        secret: name.to_owned(),
-        key: "address",
-    })?;
-    let address = address.trim();
-    if address.is_empty() {
-        return Err(AccessError::EmptyProxyAddress(name.to_owned()));
-    }
-    if address.len() > MAX_PROXY_BYTES {
-        return Err(AccessError::ProxyLength);
-    }
-    let scheme = address.split_once("://").map_or("", |(scheme, _)| scheme);
-    if !matches!(scheme, "http" | "https" | "socks5") {
-        return Err(AccessError::ProxyScheme(scheme.to_owned()));
-    }
-    let username = text(name, data, "username")?;
-    let password = text(name, data, "password")?;
-    let credentials = username.map(|username| (username, password.unwrap_or_default()));
-    Ok(Proxy::Explicit {
-        url: address.to_owned(),
-        credentials,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secrets::view;
 
-    fn data(pairs: &[(&str, &str)]) -> SecretData {
-        let bytes = |value: &str| ByteString(value.as_bytes().to_vec());
-        pairs
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), bytes(value)))
-            .collect()
-    }
-
-    fn access(url: &str, pairs: &[(&str, &str)]) -> Result<Access, String> {
+    fn access(url: &str, pairs: &[(&str, &str)]) -> Result<GitAccess, String> {
         let address = Address::parse(url).map_err(|error| error.to_string())?;
-        Access::new(&address, Some(("ns/s", &data(pairs))), Proxy::default())
+        GitAccess::new(&address, Some(&view("ns/s", pairs)), Proxy::default())
             .map_err(|error| error.to_string())
     }
 
@@ -434,7 +393,7 @@ mod tests {
                 credentials: None,
             };
             let address = Address::parse("ssh://host/x").unwrap();
-            let access = Access::new(&address, Some(("ns/s", &data(&both))), proxy);
+            let access = GitAccess::new(&address, Some(&view("ns/s", &both)), proxy);
             access.map(|access| access.remote.ssh.unwrap().proxy.unwrap().address)
         };
         assert_eq!(through("socks5://u:p@proxy:1080/").unwrap(), "proxy:1080");
@@ -463,39 +422,5 @@ mod tests {
         ] {
             assert!(Address::parse(url).is_err(), "{url}");
         }
-    }
-
-    #[test]
-    fn proxy_secrets_are_checked() {
-        let read =
-            |pairs: &[(&str, &str)]| proxy("ns/p", &data(pairs)).map_err(|error| error.to_string());
-        let good = read(&[
-            ("address", "http://p:1"),
-            ("username", "u"),
-            ("password", "w"),
-        ]);
-        let credentials = Some(("u".to_owned(), "w".to_owned()));
-        assert_eq!(
-            good.unwrap(),
-            Proxy::Explicit {
-                url: "http://p:1".into(),
-                credentials
-            }
-        );
-        for (pairs, text) in [
-            (&[][..], "secret 'ns/p': key 'address' not found"),
-            (&[("address", " ")], "secret 'ns/p': proxy address is empty"),
-            (
-                &[("address", "ftp://x")],
-                "proxy URL must use one of the supported schemes (http, https, socks5), got 'ftp'",
-            ),
-        ] {
-            assert_eq!(read(pairs).unwrap_err(), text);
-        }
-        let long = format!("http://{}", "x".repeat(2048));
-        assert_eq!(
-            read(&[("address", &long)]).unwrap_err(),
-            "proxy URL exceeds maximum length of 2048 characters"
-        );
     }
 }
