@@ -1,12 +1,23 @@
-//! Signatures of Git commits and tags: OpenPGP and SSH. Verification is pure; keys come as text.
+//! Signatures. Verification is pure: what it needs comes as text and bytes, the time with it.
+//!
+//! Of Git commits and tags: OpenPGP and SSH. Of images: [`cosign`] and [`notation`].
 
+mod certificate;
+pub mod cosign;
+mod encoding;
+mod key;
+pub mod notation;
 mod pgp;
 mod sign;
 mod ssh;
+mod timestamp;
 
+pub use self::certificate::CertificateError;
+pub use self::key::{KeyError, PublicKey};
 pub use self::pgp::{PgpError, verify_pgp};
 pub use self::sign::{PgpKey, SigningKey, SigningKeyError};
 pub use self::ssh::{SshError, verify_ssh};
+pub use self::timestamp::TimestampError;
 
 /// The kind of an armoured signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
