@@ -1,5 +1,5 @@
 # Verbs only; each line calls cargo, a task of hack/xtask, or a script of hack/.
-.PHONY: demo test check bench codegen fuzz
+.PHONY: demo test check bench codegen fuzz images
 
 demo:
 	cargo xtask demo
@@ -25,3 +25,6 @@ codegen:
 
 fuzz:
 	hack/fuzz/run 60
+
+images:
+	cargo xtask images --check

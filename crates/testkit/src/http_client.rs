@@ -60,3 +60,11 @@ pub(crate) fn ask(
             .collect(),
     })
 }
+
+/// Asks for `target` at `address` (`127.0.0.1:<port>`, no TLS) and returns the status.
+///
+/// # Errors
+/// When there is no answer within 30 s.
+pub fn http_get(address: &str, target: &str) -> Result<u16> {
+    Ok(ask(address, "GET", target, "text/plain", b"")?.status)
+}

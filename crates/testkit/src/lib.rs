@@ -37,6 +37,7 @@ pub use authority::{Authority, Identity};
 pub use control_plane::{ControlPlane, Namespace, control_plane, control_plane_binaries};
 pub use definitions::install_definitions;
 pub use git_server::{Commit, Credentials, Fault, GitServer, Repository, ServedRequest};
+pub use http_client::http_get;
 pub use http_sink::{Answer, HttpSink, ReceivedRequest};
 pub use object_store::ObjectStore;
 pub use ports::free_ports;

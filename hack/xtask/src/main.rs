@@ -10,6 +10,7 @@ mod conformance;
 mod coverage;
 mod demo;
 mod differential;
+mod images;
 mod repository;
 mod tidy;
 
@@ -23,6 +24,8 @@ enum Task {
     Demo(demo::Args),
     /// Builds random input with an engine and with upstream's, and compares.
     Differential(differential::Args),
+    /// Makes container images of the controllers.
+    Images(images::Args),
     /// Checks what compilers do not: layers, licences, names, sizes, links.
     Tidy,
     /// Says which behaviours of the specifications tests claim to prove.
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Task::Codegen(args) => codegen::run(&args),
         Task::Demo(args) => demo::run(&args),
         Task::Differential(args) => differential::run(&args),
+        Task::Images(args) => images::run(&args),
         Task::Tidy => tidy::run(),
         Task::Coverage(args) => coverage::run(&args),
         Task::Cluster(command) => cluster::run(&command),
