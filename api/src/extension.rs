@@ -19,6 +19,9 @@ use crate::{
 /// Annotation with the source revision whose deletions somebody agrees to, although `spec.pruneGuard` forbids them.
 pub const CONFIRM_PRUNE: &str = "lockgate.dev/confirmPrune";
 
+/// Annotation that says why an object is suspended.
+pub const SUSPEND_REASON: &str = "lockgate.dev/suspendReason";
+
 /// A field of some kinds, and the annotation that says the same.
 #[derive(Clone, Copy, Debug)]
 pub struct Extension<T> {

@@ -121,6 +121,33 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<String> {
     Ok(printed)
 }
 
+/// Builds a directory as `kustomize-controller` would find it and returns the objects as JSON.
+///
+/// # Errors
+/// Where the build fails.
+pub(crate) fn objects(directory: &Path) -> anyhow::Result<Vec<serde_json::Value>> {
+    let directory = std::path::absolute(directory)
+        .with_context(|| format!("no such directory: {}", directory.display()))?;
+    let path = directory
+        .to_str()
+        .context("the directory's path is not UTF-8")?;
+    let limits = Limits::default();
+    let tree = DiskTree {
+        max_bytes: limits.max_file_bytes as u64,
+    };
+    let options = Options {
+        load_restrictions: LoadRestrictions::None,
+        limits,
+        ..Options::default()
+    };
+    let built = kustomize::build(&tree, path.trim_start_matches('/'), &options)?;
+    Ok(built
+        .resources
+        .into_iter()
+        .map(|resource| resource.object)
+        .collect())
+}
+
 /// Refuses the flags that would run something.
 fn refuse(args: &Args) -> anyhow::Result<()> {
     let flags = [

@@ -1,10 +1,21 @@
 //! The `lockgate` command: one file a subcommand.
 
 mod build;
+mod check;
+mod cluster;
+mod completion;
+mod diff;
 mod disk;
 mod disk_tree;
+mod events;
+mod explain;
+mod get;
 mod inflate;
+mod install;
 mod lint;
+mod output;
+mod reconcile;
+mod suspend;
 mod template;
 
 use std::io::Write as _;
@@ -22,21 +33,101 @@ enum Command {
     Template(template::Args),
     /// Check a chart by rendering it.
     Lint(lint::Args),
+    /// Show what applying a directory would change in the cluster.
+    Diff(diff::Args),
+    /// Show our objects and how they stand, what fails first.
+    Get(get::Args),
+    /// Say why a change is not live.
+    Explain(explain::Args),
+    /// Show what controllers have told.
+    Events(events::Args),
+    /// Ask a controller to act now and wait until it has.
+    Reconcile(reconcile::Args),
+    /// Let nothing act on an object.
+    Suspend(suspend::Suspend),
+    /// Let a suspended object go on.
+    Resume(suspend::Resume),
+    /// Check what has to be there before and after an installation.
+    Check(check::Args),
+    /// Install the controllers.
+    Install(install::Args),
+    /// Print what a shell needs to complete this command.
+    Completion(completion::Args),
+}
+
+/// What a command ends with.
+#[derive(Debug)]
+struct Outcome {
+    /// What is printed.
+    out: String,
+    /// The exit code.
+    code: u8,
+}
+
+impl From<String> for Outcome {
+    fn from(out: String) -> Self {
+        Self { out, code: 0 }
+    }
+}
+
+impl Command {
+    /// Runs a command on this thread alone.
+    fn run(&self) -> anyhow::Result<Outcome> {
+        let done = match self {
+            Self::Build(args) => build::run(args)?,
+            Self::Template(args) => template::run(args)?,
+            Self::Lint(args) => lint::run(args)?,
+            Self::Completion(args) => completion::run::<Self>(args)?,
+            other => {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()?;
+                return runtime.block_on(other.ask());
+            }
+        };
+        Ok(done.into())
+    }
+
+    /// Runs a command that asks a cluster.
+    async fn ask(&self) -> anyhow::Result<Outcome> {
+        let done = match self {
+            Self::Diff(args) => return Box::pin(diff::run(args)).await,
+            Self::Check(args) => return Box::pin(check::run(args)).await,
+            Self::Get(args) => Box::pin(get::run(args)).await?,
+            Self::Explain(args) => Box::pin(explain::run(args)).await?,
+            Self::Events(args) => Box::pin(events::run(args)).await?,
+            Self::Reconcile(args) => Box::pin(reconcile::run(args)).await?,
+            Self::Suspend(args) => Box::pin(suspend::suspend(args)).await?,
+            Self::Resume(args) => Box::pin(suspend::resume(args)).await?,
+            Self::Install(args) => Box::pin(install::run(args)).await?,
+            Self::Build(_) | Self::Template(_) | Self::Lint(_) | Self::Completion(_) => {
+                String::new()
+            }
+        };
+        Ok(done.into())
+    }
+
+    /// The exit code of a failure: that of `diff` tells it from a difference.
+    fn failure(&self) -> u8 {
+        match self {
+            Self::Diff(_) => 2,
+            _ => 1,
+        }
+    }
 }
 
 fn main() -> ExitCode {
-    let result = match Command::parse() {
-        Command::Build(args) => build::run(&args),
-        Command::Template(args) => template::run(&args),
-        Command::Lint(args) => lint::run(&args),
-    };
-    let written = result.and_then(|out| Ok(std::io::stdout().lock().write_all(out.as_bytes())?));
+    let command = Command::parse();
+    let written = command.run().and_then(|done| {
+        std::io::stdout().lock().write_all(done.out.as_bytes())?;
+        Ok(done.code)
+    });
     match written {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => ExitCode::from(code),
         Err(error) => {
             // Nothing is left to tell if the error cannot be written either.
             writeln!(std::io::stderr().lock(), "Error: {error:#}").ok();
-            ExitCode::FAILURE
+            ExitCode::from(command.failure())
         }
     }
 }
