@@ -155,15 +155,23 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 fn beneath<'e>(
     error: &'e (dyn std::error::Error + 'static),
 ) -> Option<&'e (dyn std::error::Error + 'static)> {
-    match error.downcast_ref::<kube::Error>() {
+    match of_server(error) {
         Some(kube::Error::Api(_)) => None,
         _ => error.source(),
     }
 }
 
+/// A cause that is boxed is found as its box.
+fn of_server<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e kube::Error> {
+    let boxed = || error.downcast_ref::<Box<kube::Error>>();
+    error
+        .downcast_ref()
+        .or_else(|| boxed().map(|inner| &**inner))
+}
+
 /// An error's own words; of an answer of the API server, its message alone.
 fn words(error: &(dyn std::error::Error + 'static)) -> String {
-    match error.downcast_ref::<kube::Error>() {
+    match of_server(error) {
         Some(kube::Error::Api(status)) if !status.message.is_empty() => status.message.clone(),
         _ => error.to_string(),
     }
@@ -191,6 +199,14 @@ mod tests {
         };
         let error = kube::Error::Api(Box::new(status));
         assert_eq!(chain(&error), "secrets \"x\" not found");
+        let boxed = crate::secrets::SecretError::Secret {
+            name: "ns/x".into(),
+            source: Box::new(error),
+        };
+        assert_eq!(
+            chain(&boxed),
+            "failed to get secret 'ns/x': secrets \"x\" not found"
+        );
     }
 
     #[test]
