@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -225,4 +226,172 @@ fn every_controller_can_be_installed_alone() {
             "{folder}"
         );
     }
+}
+
+/// The objects of a stream of manifests, by kind, namespace and name.
+fn objects(manifests: &[u8]) -> BTreeMap<String, Value> {
+    let limits = yaml::Limits::default();
+    let nodes = yaml::parse(manifests, "manifests", yaml::Schema::Core, &limits).unwrap();
+    let objects = nodes.iter().map(|node| yaml::to_json(node).unwrap());
+    let objects = objects.filter(|object| !object.is_null());
+    let name = |object: &Value| {
+        let text = |pointer: &str| {
+            object
+                .pointer(pointer)
+                .and_then(Value::as_str)
+                .unwrap_or("-")
+                .to_owned()
+        };
+        format!(
+            "{} {}/{}",
+            text("/kind"),
+            text("/metadata/namespace"),
+            text("/metadata/name")
+        )
+    };
+    objects.map(|object| (name(&object), object)).collect()
+}
+
+/// Renders the chart with our own command.
+fn chart(line: &[&str]) -> Vec<u8> {
+    let rendered = Command::new(lockgate())
+        .args(["template", "lockgate"])
+        .arg(config("chart"))
+        .args(["--namespace", NAMESPACE, "--include-crds"])
+        .args(line)
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&rendered.stderr);
+    assert!(rendered.status.success(), "{told}");
+    rendered.stdout
+}
+
+#[test]
+fn chart_installs_what_the_manifests_install() {
+    for (folder, line) in [
+        ("default", [].as_slice()),
+        ("lockdown", &["--set", "lockdown=true"]),
+    ] {
+        let rendered = objects(&chart(line));
+        let mut built = objects(&build(&config(folder)));
+        // A chart does not make the namespace that it is installed into.
+        built.remove("Namespace -/flux-system").unwrap();
+        let names = |of: &BTreeMap<String, Value>| of.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(names(&rendered), names(&built), "{folder}");
+        for (name, object) in &built {
+            // Where the definitions lie, nothing is labelled.
+            if !name.starts_with("CustomResourceDefinition") {
+                assert_eq!(&rendered[name], object, "{folder}: {name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn chart_takes_what_clusters_need() {
+    let line = [
+        "--set",
+        "registry=r.example/team,tag=v9,sourceController.replicas=2,helmController.enabled=false",
+        "--set",
+        "kustomizeController.extraArgs={--concurrent=20},networkPolicies=false",
+        "--set",
+        "kustomizeController.serviceAccount.annotations.role=arn,pods.imagePullSecrets[0].name=pull",
+    ];
+    let rendered = objects(&chart(&line));
+    assert!(
+        rendered
+            .keys()
+            .all(|name| !name.contains("helm-controller") && !name.contains("NetworkPolicy"))
+    );
+    let source = &rendered["Deployment flux-system/source-controller"];
+    assert_eq!(source["spec"]["replicas"], 2);
+    let pod = &source["spec"]["template"]["spec"];
+    assert_eq!(
+        pod["containers"][0]["image"],
+        "r.example/team/source-controller:v9"
+    );
+    assert_eq!(pod["imagePullSecrets"], json!([{"name": "pull"}]));
+    let kustomize = &rendered["Deployment flux-system/kustomize-controller"];
+    let args = kustomize["spec"]["template"]["spec"]["containers"][0]["args"]
+        .as_array()
+        .unwrap();
+    assert_eq!(args.last().unwrap(), "--concurrent=20");
+    let account = &rendered["ServiceAccount flux-system/kustomize-controller"];
+    assert_eq!(account["metadata"]["annotations"]["role"], "arn");
+}
+
+#[test]
+fn shards_share_nothing_but_rights() {
+    let built = objects(&build(&config("sharding")));
+    let app = |kind: &str, name: &str| {
+        let object = &built[&format!("{kind} flux-system/{name}")];
+        let selector = &object["spec"]["selector"];
+        selector
+            .pointer("/matchLabels/app")
+            .unwrap_or(&selector["app"])
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    for kind in ["Deployment", "Service"] {
+        assert_eq!(app(kind, "source-controller"), "source-controller");
+        assert_eq!(
+            app(kind, "source-controller-shard1"),
+            "source-controller-shard1"
+        );
+    }
+    for controller in ["source", "kustomize", "helm"] {
+        for (suffix, selector) in [
+            ("", "!sharding.fluxcd.io/key"),
+            ("-shard1", "sharding.fluxcd.io/key=shard1"),
+        ] {
+            let object = &built[&format!("Deployment flux-system/{controller}-controller{suffix}")];
+            let pod = &object["spec"]["template"]["spec"];
+            assert_eq!(
+                pod["serviceAccountName"],
+                format!("{controller}-controller")
+            );
+            let args = pod["containers"][0]["args"].as_array().unwrap();
+            let selectors = args
+                .iter()
+                .filter_map(|arg| arg.as_str()?.strip_prefix("--watch-label-selector="));
+            assert_eq!(selectors.collect::<Vec<_>>(), [selector]);
+        }
+    }
+}
+
+/// Components go onto `config/default`; the API server takes what comes of it.
+#[tokio::test]
+async fn components_are_accepted_by_the_api_server() {
+    let plane = ControlPlane::start().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    // A base is named from where the kustomization is; above the root there is only the root.
+    let config = config("").canonicalize().unwrap();
+    let base = format!(
+        "{}{}",
+        "../".repeat(8),
+        config.strip_prefix("/").unwrap().display()
+    );
+    let text = format!(
+        "resources: [{base}/default]\ncomponents: [{base}/components/ha, {base}/components/persistent]\n"
+    );
+    std::fs::write(folder.path().join("kustomization.yaml"), text).unwrap();
+    let built = build(folder.path());
+    apply(&plane, &built).await;
+    apply(&plane, &build(&config.join("sharding"))).await;
+    let built = objects(&built);
+    for name in CONTROLLERS {
+        let object = &built[&format!("Deployment flux-system/{name}")];
+        assert_eq!(object["spec"]["replicas"], 2, "{name}");
+        assert!(
+            built.contains_key(&format!("PodDisruptionBudget flux-system/{name}")),
+            "{name}"
+        );
+    }
+    let source = &built["Deployment flux-system/source-controller"];
+    let volume = &source["spec"]["template"]["spec"]["volumes"][0];
+    assert_eq!(
+        volume["persistentVolumeClaim"]["claimName"],
+        "source-controller"
+    );
 }

@@ -1,4 +1,5 @@
-//! `cargo xtask codegen`: writes definitions and reference pages from the types of `api/` and the flags of the controllers.
+//! `cargo xtask codegen`: writes definitions and reference pages from the types of `api/` and the flags of the controllers, and
+//! the Helm chart from the manifests.
 
 use std::{
     collections::BTreeMap,
@@ -10,6 +11,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use serde_json::Value;
 
+mod chart;
 mod page;
 
 /// How to run.
@@ -82,7 +84,7 @@ fn types(args: &Args) -> anyhow::Result<()> {
 
 /// Makes the text of every generated file, by path from the root of the repository.
 fn files(root: &Path) -> anyhow::Result<BTreeMap<PathBuf, String>> {
-    let mut files = BTreeMap::new();
+    let mut files = chart::files(root)?;
     for kind in api::served::kinds() {
         let crd = api::crd::definition(kind)?;
         let text = yaml::emit::v2(&crd).context("write a definition as YAML")?;
