@@ -231,10 +231,14 @@ impl<'r> Composer<'r> {
         }
     }
 
-    /// Makes the text of what will be a key shared with equal keys; values get a text of their own.
+    /// Makes the text of what will be a key shared with equal keys, unless it needs no memory anyway;
+    /// values get a text of their own.
     fn share(&mut self, text: &str) -> Text {
+        if text.len() <= Text::INLINE_BYTES || text.len() > SHARED_KEY_BYTES {
+            return text.into();
+        }
         let is_key = matches!(self.open.last(), Some(Open { content: Content::Mapping(mapping), .. }) if mapping.expects_key());
-        if !is_key || text.len() > SHARED_KEY_BYTES {
+        if !is_key {
             return text.into();
         }
         if let Some(known) = self.keys.get(text) {
@@ -288,7 +292,11 @@ impl<'r> Composer<'r> {
             content,
         } = open;
         let value = match content {
-            Content::Sequence(items) => Value::Sequence(Sequence(items)),
+            Content::Sequence(mut items) => {
+                // Most are short, and room for more would stay as long as the tree does.
+                items.shrink_to_fit();
+                Value::Sequence(Sequence(items))
+            }
             Content::Mapping(mapping) => Value::Mapping(mapping.end(&mut self.findings)),
         };
         let node = Node {

@@ -68,14 +68,14 @@ pub(crate) enum Flavor {
 /// column 80, floats and dates go through Go's JSON first.
 ///
 /// Source: sigs.k8s.io/yaml v1.6.0 over go.yaml.in/yaml v2.4.3, observed.
-pub fn v2<T: Tree + ?Sized>(tree: &T) -> Result<String, EmitError> {
+pub fn v2<T: Tree>(tree: &T) -> Result<String, EmitError> {
     let mut out = String::new();
     v2_into(&mut out, tree)?;
     Ok(out)
 }
 
 /// Appends the print of [`v2`] to a text; on error the text is as it was.
-pub fn v2_into<T: Tree + ?Sized>(out: &mut String, tree: &T) -> Result<(), EmitError> {
+pub fn v2_into<T: Tree>(out: &mut String, tree: &T) -> Result<(), EmitError> {
     print_into(out, tree, Flavor::V2)
 }
 
@@ -85,7 +85,7 @@ pub fn v2_into<T: Tree + ?Sized>(out: &mut String, tree: &T) -> Result<(), EmitE
 /// they are (`1e+06`).
 ///
 /// Source: go.yaml.in/yaml v3.0.4, observed.
-pub fn v3<T: Tree + ?Sized>(tree: &T) -> Result<String, EmitError> {
+pub fn v3<T: Tree>(tree: &T) -> Result<String, EmitError> {
     let mut out = String::new();
     print_into(&mut out, tree, Flavor::V3)?;
     Ok(out)
@@ -95,7 +95,7 @@ pub fn v3<T: Tree + ?Sized>(tree: &T) -> Result<String, EmitError> {
 /// through JSON, with a final newline.
 ///
 /// Source: go.yaml.in/yaml v2.4.3, observed.
-pub fn v2_ordered<T: Tree + ?Sized>(tree: &T) -> Result<String, EmitError> {
+pub fn v2_ordered<T: Tree>(tree: &T) -> Result<String, EmitError> {
     let mut out = String::new();
     let mut printer = Printer::new(&mut out, Flavor::V2);
     printer.is_direct = true;
@@ -103,11 +103,7 @@ pub fn v2_ordered<T: Tree + ?Sized>(tree: &T) -> Result<String, EmitError> {
     Ok(out)
 }
 
-fn print_into<T: Tree + ?Sized>(
-    out: &mut String,
-    tree: &T,
-    flavor: Flavor,
-) -> Result<(), EmitError> {
+fn print_into<T: Tree>(out: &mut String, tree: &T, flavor: Flavor) -> Result<(), EmitError> {
     let before = out.len();
     let result = Printer::new(out, flavor).document(tree);
     if result.is_err() {

@@ -64,7 +64,7 @@ pub(crate) struct Grammar<'a> {
     tags: HashMap<&'a str, String>,
 }
 
-type Outcome<T> = Result<T, Fault>;
+type Outcome<T> = Result<T, Box<Fault>>;
 
 impl<'a> Grammar<'a> {
     pub(crate) fn new(scanner: Scanner<'a>) -> Self {
@@ -128,12 +128,11 @@ impl<'a> Grammar<'a> {
     /// Takes the next token, which was peeked at.
     fn take(&mut self) -> Outcome<Token<'a>> {
         let at = self.scanner.peek()?.start;
-        let end = Token {
+        Ok(self.scanner.take().unwrap_or(Token {
             kind: TokenKind::StreamEnd,
             start: at,
             end: at,
-        };
-        Ok(self.scanner.take().unwrap_or(end))
+        }))
     }
 
     fn pop(&mut self) -> State {
@@ -142,12 +141,12 @@ impl<'a> Grammar<'a> {
 
     fn fault<T>(&mut self, message: &'static str, context: Option<Mark>) -> Outcome<T> {
         let problem = self.scanner.peek()?.start;
-        Err(Fault {
+        Err(Box::new(Fault {
             message,
             context,
             problem,
             in_scanner: false,
-        })
+        }))
     }
 
     /// Returns the empty scalar that stands where a node is left out, before the next token.
@@ -166,7 +165,7 @@ impl<'a> Grammar<'a> {
             && !matches!(
                 self.kind()?,
                 TokenKind::Version(..)
-                    | TokenKind::TagDirective { .. }
+                    | TokenKind::TagDirective(_)
                     | TokenKind::DocumentStart
                     | TokenKind::StreamEnd
             );
@@ -202,8 +201,8 @@ impl<'a> Grammar<'a> {
                 TokenKind::Version(..) => {
                     return self.fault("found incompatible YAML document", None);
                 }
-                TokenKind::TagDirective { handle, prefix } => {
-                    let (handle, prefix) = (*handle, prefix.clone());
+                TokenKind::TagDirective(part) => {
+                    let (handle, prefix) = (part.handle, part.rest.clone());
                     if self.tags.contains_key(handle) {
                         return self.fault("found duplicate %TAG directive", None);
                     }
@@ -218,7 +217,7 @@ impl<'a> Grammar<'a> {
     fn document_content(&mut self) -> Outcome<Step<'a>> {
         match self.kind()? {
             TokenKind::Version(..)
-            | TokenKind::TagDirective { .. }
+            | TokenKind::TagDirective(_)
             | TokenKind::DocumentStart
             | TokenKind::DocumentEnd
             | TokenKind::StreamEnd => {
@@ -326,7 +325,7 @@ impl<'a> Grammar<'a> {
                     properties.anchor = Some(Cow::Borrowed(name));
                     end = self.take()?.end;
                 }
-                TokenKind::Tag { .. } if tag.is_none() => {
+                TokenKind::Tag(_) if tag.is_none() => {
                     let token = self.take()?;
                     end = token.end;
                     tag = Some(token);
@@ -336,19 +335,19 @@ impl<'a> Grammar<'a> {
         }
         // Go looks a handle up only once it has the token after it.
         if let Some(Token {
-            kind: TokenKind::Tag { handle, suffix },
+            kind: TokenKind::Tag(part),
             start: problem,
             ..
         }) = tag
         {
-            let Some(tag) = self.resolve_tag(handle, suffix) else {
+            let Some(tag) = self.resolve_tag(part.handle, part.rest) else {
                 let message = "found undefined tag handle";
-                return Err(Fault {
+                return Err(Box::new(Fault {
                     message,
                     context: Some(start),
                     problem,
                     in_scanner: false,
-                });
+                }));
             };
             properties.tag = Some(Cow::Owned(tag));
         }

@@ -130,20 +130,37 @@ fn utf_16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Input<'static> {
 
 /// Finds the first character YAML 1.1 forbids.
 fn find_control(text: &str) -> Option<usize> {
+    /// So many bytes are looked at in one go, without a branch for each.
+    const STRIDE: usize = 64;
     let bytes = text.as_bytes();
+    let suspicious = |byte: &u8| {
+        let is_unprintable = u8::from(byte.wrapping_sub(b' ') > b'~' - b' ');
+        let is_space =
+            u8::from(*byte == b'\n') | u8::from(*byte == b'\t') | u8::from(*byte == b'\r');
+        is_unprintable & (is_space ^ 1)
+    };
     let mut at = 0;
     while at < bytes.len() {
-        let allowed = match bytes[at] {
-            b'\t' | b'\n' | b'\r' | b' '..=b'~' => true,
-            0..=0x1f | 0x7f => false,
-            0xc2 => matches!(bytes.get(at + 1), Some(0x85 | 0xa0..)),
-            0xef => !matches!(bytes.get(at + 1..at + 3), Some([0xbf, 0xbe | 0xbf])),
-            _ => true,
-        };
-        if !allowed {
-            return Some(at);
+        if let Some(stride) = bytes.get(at..at + STRIDE)
+            && stride.iter().map(suspicious).fold(0, |any, one| any | one) == 0
+        {
+            at += STRIDE;
+            continue;
         }
-        at += 1;
+        let end = bytes.len().min(at + STRIDE);
+        while at < end {
+            let allowed = match bytes[at] {
+                b'\t' | b'\n' | b'\r' | b' '..=b'~' => true,
+                0..=0x1f | 0x7f => false,
+                0xc2 => matches!(bytes.get(at + 1), Some(0x85 | 0xa0..)),
+                0xef => !matches!(bytes.get(at + 1..at + 3), Some([0xbf, 0xbe | 0xbf])),
+                _ => true,
+            };
+            if !allowed {
+                return Some(at);
+            }
+            at += 1;
+        }
     }
     None
 }

@@ -97,6 +97,59 @@ fn convert(node: &Node, levels: usize) -> Result<Json, JsonError> {
     }
 }
 
+/// Makes of a tree, in place, what [`to_json`] and [`from_json`] would make of it. Entries keep their
+/// order, nodes their spans, strings their styles.
+///
+/// # Errors
+/// As for [`to_json`]; the tree is then half done.
+pub fn through_json(node: &mut Node) -> Result<(), JsonError> {
+    settle(node, MAX_DEPTH)
+}
+
+fn settle(node: &mut Node, levels: usize) -> Result<(), JsonError> {
+    let inner = |child: &mut Node| match levels.checked_sub(1) {
+        Some(levels) => settle(child, levels),
+        None => Err(JsonError::TooDeep {
+            limit: MAX_DEPTH,
+            span: child.span.clone(),
+        }),
+    };
+    match &mut node.value {
+        Value::Sequence(items) => items.iter_mut().try_for_each(inner),
+        Value::Mapping(mapping) => {
+            mapping
+                .iter()
+                .try_for_each(|entry| json_key(&entry.key).map(drop))?;
+            mapping.values_mut().try_for_each(inner)
+        }
+        Value::Scalar(scalar) => {
+            let text = scalar.text.as_str();
+            let is_settled = match scalar.kind {
+                Kind::String => true,
+                Kind::Null => text == "null",
+                Kind::Bool(value) => text == if value { "true" } else { "false" },
+                Kind::Int(_) | Kind::Uint(_) => is_canonical(text),
+                Kind::Float(_) | Kind::Timestamp => false,
+            };
+            if !is_settled {
+                let json = scalar_to_json(scalar, &node.span)?;
+                node.value = from_json(&json).value;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Tells whether an integer is spelled as it is printed.
+fn is_canonical(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    match digits.as_bytes() {
+        [b'0'] => digits.len() == text.len(),
+        [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
+        _ => false,
+    }
+}
+
 /// Returns the JSON text of a key, or refuses it.
 pub(crate) fn json_key(key: &Node) -> Result<&str, JsonError> {
     match key.kind() {
@@ -187,5 +240,48 @@ fn number_node(number: &Number) -> Node {
         Node::uint(value)
     } else {
         number.as_f64().map_or_else(Node::null, Node::float)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Limits, Schema, parse};
+
+    fn texts(node: &Node, found: &mut Vec<String>) {
+        match &node.value {
+            Value::Scalar(scalar) => found.push(scalar.text.as_str().to_owned()),
+            Value::Sequence(items) => items.iter().for_each(|item| texts(item, found)),
+            Value::Mapping(mapping) => mapping.values().for_each(|value| texts(value, found)),
+        }
+    }
+
+    #[test]
+    fn a_tree_led_through_json_in_place_is_the_one_that_was_written_and_read() {
+        let text = "a: [1, 0x10, -0, 1_000, 1.0, 1.5, 1e21, 18446744073709551615]\n\
+                    b: {n: ~, e: , t: True, s: 'x', d: 2001-01-01}\nc: -0.0\n";
+        let limits = Limits::default();
+        let mut node = parse(text.as_bytes(), "f", Schema::Core, &limits)
+            .unwrap()
+            .remove(0);
+        let expected = from_json(&to_json(&node).unwrap());
+        through_json(&mut node).unwrap();
+        assert_eq!(node, expected);
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        texts(node.get("a").unwrap(), &mut ours);
+        texts(expected.get("a").unwrap(), &mut theirs);
+        assert_eq!(ours, theirs);
+    }
+
+    #[test]
+    fn what_json_cannot_hold_is_refused_in_place_as_well() {
+        for text in ["a: .inf", "1: x", "a: [.nan]"] {
+            let limits = Limits::default();
+            let mut node = parse(text.as_bytes(), "f", Schema::Core, &limits)
+                .unwrap()
+                .remove(0);
+            let error = to_json(&node).unwrap_err();
+            assert_eq!(through_json(&mut node).unwrap_err(), error, "{text}");
+        }
     }
 }

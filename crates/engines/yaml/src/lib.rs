@@ -26,7 +26,7 @@ mod timestamp;
 
 pub use error::{DuplicateKey, Error, ErrorKind};
 pub use event::{Comment, Event, Located, Properties};
-pub use json::{JsonError, from_json, to_json};
+pub use json::{JsonError, from_json, through_json, to_json};
 pub use limits::Limits;
 pub use mapping::{Entry, Mapping};
 pub use node::{Kind, Node, Scalar, Sequence, Style, Text, Value};

@@ -202,7 +202,7 @@ impl Mapping {
     }
 
     /// Appends an entry whose key is known to be new; returns its position.
-    fn push(&mut self, entry: Entry) -> usize {
+    pub(crate) fn push(&mut self, entry: Entry) -> usize {
         let at = self.entries.len();
         if let Some(index) = &mut self.index {
             index.0.insert(entry.key.shared_text(), at);

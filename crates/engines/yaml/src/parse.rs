@@ -170,8 +170,8 @@ impl Reader {
     fn place(&self, mark: Mark, skipped: usize) -> Position {
         Position {
             offset: mark.offset + skipped + self.origin.offset,
-            line: mark.line + self.origin.line,
-            column: mark.column + 1,
+            line: mark.line() + self.origin.line,
+            column: mark.column() + 1,
         }
     }
 
@@ -180,8 +180,8 @@ impl Reader {
     /// Go counts lines from 0, prints none for the first, and corrects those of scanner errors only:
     /// v3 always, v2 only where the problem itself has the line.
     fn error(&self, fault: &Fault, source: &Source, skipped: usize) -> Error {
-        let problem = fault.problem.line;
-        let context = fault.context.map_or(0, |mark| mark.line);
+        let problem = fault.problem.line();
+        let context = fault.context.map_or(0, Mark::line);
         let correction = usize::from(fault.in_scanner);
         let line = match self.schema {
             Schema::Core if context > 0 => context + correction,

@@ -23,7 +23,7 @@ use std::collections::VecDeque;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum TokenKind<'a> {
     Version(u32, u32),
-    TagDirective { handle: &'a str, prefix: String },
+    TagDirective(Box<TagPart<'a>>),
     DocumentStart,
     DocumentEnd,
     BlockSequenceStart,
@@ -39,9 +39,16 @@ pub(crate) enum TokenKind<'a> {
     Value,
     Alias(&'a str),
     Anchor(&'a str),
-    Tag { handle: &'a str, suffix: String },
+    Tag(Box<TagPart<'a>>),
     Scalar { text: Cow<'a, str>, style: Style },
     StreamEnd,
+}
+
+/// A handle, and the suffix or prefix that stands after it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct TagPart<'a> {
+    pub(crate) handle: &'a str,
+    pub(crate) rest: String,
 }
 
 /// A token with its place.
@@ -80,6 +87,8 @@ pub(crate) struct Scanner<'a> {
     /// How many tokens are made ahead; go-yaml v3 looks further than v2 does, for comments.
     ahead: usize,
     ended: bool,
+    /// The head of the queue is known to be the next token.
+    is_filled: bool,
     /// Column of the current block collection, -1 outside of all.
     indent: isize,
     indents: Vec<isize>,
@@ -91,7 +100,8 @@ pub(crate) struct Scanner<'a> {
     comments: Option<Vec<Comment<'a>>>,
 }
 
-type Outcome<T = ()> = Result<T, Fault>;
+/// A fault is rare and large, and every token passes by here.
+type Outcome<T = ()> = Result<T, Box<Fault>>;
 
 impl<'a> Scanner<'a> {
     pub(crate) fn new(text: &'a str, ahead: usize) -> Self {
@@ -101,6 +111,7 @@ impl<'a> Scanner<'a> {
             taken: 0,
             ahead,
             ended: false,
+            is_filled: false,
             indent: -1,
             indents: Vec::new(),
             key_allowed: true,
@@ -141,9 +152,12 @@ impl<'a> Scanner<'a> {
 
     /// Returns the next token and leaves it; after the end of the stream the end again.
     pub(crate) fn peek(&mut self) -> Outcome<&Token<'a>> {
-        self.fill()?;
-        let end = self.cursor.mark;
+        if !self.is_filled {
+            self.fill()?;
+            self.is_filled = true;
+        }
         if self.queue.is_empty() {
+            let end = self.cursor.mark;
             self.queue.push_back(Token {
                 kind: TokenKind::StreamEnd,
                 start: end,
@@ -156,6 +170,7 @@ impl<'a> Scanner<'a> {
     /// Takes the token [`Self::peek`] showed.
     pub(crate) fn take(&mut self) -> Option<Token<'a>> {
         let token = self.queue.pop_front()?;
+        self.is_filled = false;
         self.taken += 1;
         Some(token)
     }
@@ -172,12 +187,12 @@ impl<'a> Scanner<'a> {
 
     fn fault<T>(&self, message: &'static str, context: Mark) -> Outcome<T> {
         let problem = self.cursor.mark;
-        Err(Fault {
+        Err(Box::new(Fault {
             message,
             context: Some(context),
             problem,
             in_scanner: true,
-        })
+        }))
     }
 
     fn in_flow(&self) -> bool {
@@ -198,7 +213,7 @@ impl<'a> Scanner<'a> {
         if cursor.at_end() {
             return self.stream_end();
         }
-        if cursor.mark.column == 0 && cursor.byte() == b'%' {
+        if cursor.mark.column() == 0 && cursor.byte() == b'%' {
             self.leave_blocks()?;
             return self.directive();
         }
@@ -229,7 +244,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn column(&self) -> isize {
-        isize::try_from(self.cursor.mark.column).unwrap_or(isize::MAX)
+        isize::try_from(self.cursor.mark.column()).unwrap_or(isize::MAX)
     }
 
     /// Appends a token of `length` ASCII characters that stands here.
@@ -308,9 +323,8 @@ impl<'a> Scanner<'a> {
     fn stream_end(&mut self) -> Outcome {
         let mark = &mut self.cursor.mark;
         // The end counts as a new line, whether or not the last one is complete.
-        if mark.column != 0 {
-            mark.column = 0;
-            mark.line += 1;
+        if mark.column() != 0 {
+            mark.next_line(0);
         }
         self.leave_blocks()?;
         self.ended = true;
@@ -372,7 +386,7 @@ impl<'a> Scanner<'a> {
                     mark,
                 );
             }
-            self.open_block(mark.column, TokenKind::BlockSequenceStart, mark, None);
+            self.open_block(mark.column(), TokenKind::BlockSequenceStart, mark, None);
         }
         self.forget_key()?;
         self.key_allowed = true;
@@ -386,7 +400,7 @@ impl<'a> Scanner<'a> {
             if !self.key_allowed {
                 return self.fault("mapping keys are not allowed in this context", mark);
             }
-            self.open_block(mark.column, TokenKind::BlockMappingStart, mark, None);
+            self.open_block(mark.column(), TokenKind::BlockMappingStart, mark, None);
         }
         self.forget_key()?;
         self.key_allowed = !self.in_flow();
@@ -411,7 +425,7 @@ impl<'a> Scanner<'a> {
                 end: key.mark,
             };
             self.insert(token, Some(key.token));
-            let (column, start) = (key.mark.column, TokenKind::BlockMappingStart);
+            let (column, start) = (key.mark.column(), TokenKind::BlockMappingStart);
             self.open_block(column, start, key.mark, Some(key.token));
             self.key_allowed = false;
         } else {
@@ -419,7 +433,7 @@ impl<'a> Scanner<'a> {
                 if !self.key_allowed {
                     return self.fault("mapping values are not allowed in this context", mark);
                 }
-                self.open_block(mark.column, TokenKind::BlockMappingStart, mark, None);
+                self.open_block(mark.column(), TokenKind::BlockMappingStart, mark, None);
             }
             self.key_allowed = !self.in_flow();
         }

@@ -75,6 +75,7 @@ impl OpenMapping {
                 }
             }
         }
+        self.mapping.entries.shrink_to_fit();
         self.mapping
     }
 
@@ -97,7 +98,7 @@ impl OpenMapping {
             findings.unsupported(start, || ErrorKind::TaggedKey);
         }
         let (kind, text) = match (&node.value, rules.schema) {
-            (Value::Scalar(Scalar { kind, text }), Schema::Core) => (*kind, text.clone()),
+            (Value::Scalar(_), Schema::Core) => return Slot::Value(node),
             (Value::Scalar(Scalar { kind, text }), Schema::Legacy) => json_key(*kind, text.clone()),
             _ => {
                 self.complex_key(&node, start, rules, findings);
@@ -133,9 +134,11 @@ impl OpenMapping {
                 value: go_syntax(&value, Schema::Legacy),
             });
         }
-        if rules.duplicates == Duplicates::Error
-            && let Some(first) = self.mapping.entry(key.text())
-        {
+        if rules.duplicates == Duplicates::Error {
+            let Some(first) = self.mapping.entry(key.text()) else {
+                self.mapping.push(Entry { key, value });
+                return;
+            };
             if self.is_core {
                 let (first, at) = (place(&first.key), place(&key));
                 return findings.duplicate(self.at, key.text(), first, at);

@@ -16,6 +16,13 @@ pub fn compare_keys(a: &str, b: &str) -> Ordering {
 
 pub(super) fn compare(a: &str, b: &str, flavor: Flavor) -> Ordering {
     let same = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
+    // What keys mostly differ in is a letter.
+    if let (Some(x), Some(y)) = (a.as_bytes().get(same), b.as_bytes().get(same))
+        && x.is_ascii_alphabetic()
+        && y.is_ascii_alphabetic()
+    {
+        return x.cmp(y);
+    }
     // The first difference may lie inside a character; step back to where it begins.
     let same = (0..=same)
         .rev()

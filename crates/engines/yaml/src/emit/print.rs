@@ -6,7 +6,10 @@ use super::shape::{Shape, Tree};
 use super::{EmitError, Flavor};
 use crate::number::{go_float, go_json_float, parse_integer};
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
+/// Indentation is copied from here.
+const BLANKS: &str = "                                ";
 /// Columns of one level.
 const INDENT: usize = 2;
 /// Longest key, in bytes, that is printed without `?`.
@@ -15,9 +18,9 @@ const SIMPLE_KEY_BYTES: usize = 128;
 const JSON_KEY_CHARS: usize = 1024;
 
 /// A collection whose print is not complete.
-enum Open<'a, T: ?Sized> {
+enum Open<'a, T> {
     Sequence {
-        items: std::vec::IntoIter<&'a T>,
+        items: std::slice::Iter<'a, T>,
         indent: usize,
     },
     Mapping {
@@ -26,7 +29,7 @@ enum Open<'a, T: ?Sized> {
     },
 }
 
-impl<'a, T: ?Sized> Open<'a, T> {
+impl<'a, T> Open<'a, T> {
     /// Returns the next key, its node and the indent it stands at.
     fn next(&mut self) -> Option<(Option<&'a str>, &'a T, usize)> {
         match self {
@@ -87,7 +90,7 @@ impl<'o> Printer<'o> {
     }
 
     /// Prints a whole document.
-    pub(super) fn document<T: Tree + ?Sized>(mut self, root: &T) -> Result<(), EmitError> {
+    pub(super) fn document<T: Tree>(mut self, root: &T) -> Result<(), EmitError> {
         let mut open: Vec<Open<'_, T>> = Vec::new();
         open.extend(self.node(root, Place::Root)?);
         while let Some(top) = open.last_mut() {
@@ -115,7 +118,7 @@ impl<'o> Printer<'o> {
     }
 
     /// Prints a scalar or empty collection, or begins a collection.
-    fn node<'a, T: Tree + ?Sized>(
+    fn node<'a, T: Tree>(
         &mut self,
         tree: &'a T,
         place: Place,
@@ -123,8 +126,8 @@ impl<'o> Printer<'o> {
         match tree.shape()? {
             Shape::Null => self.word("null"),
             Shape::Bool(value) => self.word(if value { "true" } else { "false" }),
-            Shape::Int(value) => self.word(&value.to_string()),
-            Shape::Uint(value) => self.word(&value.to_string()),
+            Shape::Int(value) => self.number(format_args!("{value}")),
+            Shape::Uint(value) => self.number(format_args!("{value}")),
             Shape::Float(value) => {
                 let plain = self.is_direct || self.flavor == Flavor::V3;
                 self.word(&float(value, plain));
@@ -133,10 +136,10 @@ impl<'o> Printer<'o> {
                 let text = self.readable(&text)?;
                 self.string(&text, place.inner_indent(), false);
             }
-            Shape::Sequence(items) if items.is_empty() => self.word("[]"),
+            Shape::Sequence([]) => self.word("[]"),
             Shape::Sequence(items) => {
                 return Ok(Some(Open::Sequence {
-                    items: items.into_iter(),
+                    items: items.iter(),
                     indent: self.sequence_indent(place),
                 }));
             }
@@ -170,7 +173,8 @@ impl<'o> Printer<'o> {
     /// Prints a key up to its colon.
     fn key(&mut self, key: &str, indent: usize) -> Result<Place, EmitError> {
         let through_json = self.flavor == Flavor::V2 && !self.is_direct;
-        if through_json && json_chars(key) > JSON_KEY_CHARS {
+        // A character is spelled with six at most.
+        if through_json && key.len() > JSON_KEY_CHARS / 6 - 1 && json_chars(key) > JSON_KEY_CHARS {
             return Err(EmitError::Key {
                 text: key.to_owned(),
             });
@@ -223,6 +227,16 @@ impl<'o> Printer<'o> {
         self.indention = false;
     }
 
+    fn number(&mut self, digits: std::fmt::Arguments<'_>) {
+        self.separate();
+        let before = self.out.len();
+        // Writing to a String cannot fail.
+        self.out.write_fmt(digits).ok();
+        self.column += self.out.len() - before;
+        self.whitespace = false;
+        self.indention = false;
+    }
+
     /// Prints an indicator that needs a space before it and lets nested blocks follow on its line.
     fn indicator(&mut self, indicator: &str, nests: bool) {
         self.separate();
@@ -244,8 +258,12 @@ impl<'o> Printer<'o> {
         if !self.indention || passed {
             self.line_end();
         }
-        self.out
-            .extend(std::iter::repeat_n(' ', indent.saturating_sub(self.column)));
+        let mut missing = indent.saturating_sub(self.column);
+        while missing > 0 {
+            let some = missing.min(BLANKS.len());
+            self.out.push_str(&BLANKS[..some]);
+            missing -= some;
+        }
         self.column = self.column.max(indent);
         self.whitespace = true;
         self.indention = true;
@@ -269,7 +287,11 @@ impl<'o> Printer<'o> {
 
     pub(super) fn write(&mut self, text: &str) {
         self.out.push_str(text);
-        self.column += text.chars().count();
+        self.column += if text.is_ascii() {
+            text.len()
+        } else {
+            text.chars().count()
+        };
     }
 }
 

@@ -25,6 +25,9 @@ struct Findings {
 
 /// Chooses the style of a string: what the encoder asks for, corrected by what the text allows.
 pub(super) fn style(text: &str, flavor: Flavor, is_simple_key: bool) -> Style {
+    if is_plain_word(text) {
+        return Style::Plain;
+    }
     let wanted = wanted(text);
     if wanted == Style::DoubleQuoted {
         return wanted;
@@ -47,6 +50,22 @@ pub(super) fn style(text: &str, flavor: Flavor, is_simple_key: bool) -> Style {
     } else {
         Style::Plain
     }
+}
+
+/// Tells at a glance that nothing speaks against a text without quotes, as is so for most: it is a
+/// word of letters, digits and a few marks, and too long for one that has a meaning.
+fn is_plain_word(text: &str) -> bool {
+    const LONGEST_MEANING: usize = "false".len();
+    let (first, rest) = match text.as_bytes() {
+        [first, rest @ ..] => (*first, rest),
+        [] => return false,
+    };
+    let may_mean = matches!(first | 0x20, b'y' | b'n' | b't' | b'f' | b'o');
+    first.is_ascii_alphabetic()
+        && (!may_mean || text.len() > LONGEST_MEANING)
+        && rest
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'/'))
 }
 
 /// Tells whether a string is read back as that string, by either reading, when nothing quotes it.

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 /// One level of a tree.
 #[derive(Debug)]
-pub enum Shape<'a, T: ?Sized> {
+pub enum Shape<'a, T> {
     /// Null.
     Null,
     /// A boolean.
@@ -21,13 +21,13 @@ pub enum Shape<'a, T: ?Sized> {
     /// A string.
     String(Cow<'a, str>),
     /// Items in order.
-    Sequence(Vec<&'a T>),
+    Sequence(&'a [T]),
     /// Keys with values in any order; keys must differ.
     Mapping(Vec<(&'a str, &'a T)>),
 }
 
 /// A tree the printers can walk.
-pub trait Tree {
+pub trait Tree: Sized {
     /// Returns what the root of the tree is.
     fn shape(&self) -> Result<Shape<'_, Self>, JsonError>;
 }
@@ -49,18 +49,13 @@ impl Tree for Node {
                 }
                 Kind::String => Shape::String(Cow::Borrowed(&scalar.text)),
             },
-            Value::Sequence(items) => Shape::Sequence(items.iter().collect()),
+            Value::Sequence(items) => Shape::Sequence(items),
             Value::Mapping(mapping) => {
-                let pair = |entry: &'_ crate::Entry| -> Result<_, JsonError> {
-                    json_key(&entry.key).map(|_| ())
-                };
-                mapping.iter().try_for_each(pair)?;
-                Shape::Mapping(
-                    mapping
-                        .iter()
-                        .map(|entry| (entry.name(), &entry.value))
-                        .collect(),
-                )
+                let mut pairs = Vec::with_capacity(mapping.len());
+                for entry in mapping {
+                    pairs.push((json_key(&entry.key)?, &entry.value));
+                }
+                Shape::Mapping(pairs)
             }
         })
     }
@@ -77,7 +72,7 @@ impl Tree for Json {
                 (None, None) => number.as_f64().map_or(Shape::Null, Shape::Float),
             },
             Self::String(text) => Shape::String(Cow::Borrowed(text)),
-            Self::Array(items) => Shape::Sequence(items.iter().collect()),
+            Self::Array(items) => Shape::Sequence(items),
             Self::Object(object) => Shape::Mapping(
                 object
                     .iter()

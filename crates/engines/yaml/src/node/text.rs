@@ -1,14 +1,18 @@
 //! Shared texts.
 
+use smol_str::SmolStr;
 use std::fmt;
 use std::ops::Deref;
-use std::sync::Arc;
 
-/// An immutable text that is cheap to clone.
+/// An immutable text that is cheap to clone: up to 23 bytes stand in the value itself, as nearly all
+/// keys and scalars of Kubernetes objects do.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Text(Arc<str>);
+pub struct Text(SmolStr);
 
 impl Text {
+    /// Up to this many bytes a text needs no memory of its own.
+    pub(crate) const INLINE_BYTES: usize = 23;
+
     /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -31,19 +35,19 @@ impl std::borrow::Borrow<str> for Text {
 
 impl From<&str> for Text {
     fn from(text: &str) -> Self {
-        Self(Arc::from(text))
+        Self(SmolStr::new(text))
     }
 }
 
 impl From<String> for Text {
     fn from(text: String) -> Self {
-        Self(Arc::from(text))
+        Self(SmolStr::from(text))
     }
 }
 
 impl From<&String> for Text {
     fn from(text: &String) -> Self {
-        Self(Arc::from(text.as_str()))
+        Self(SmolStr::new(text))
     }
 }
 
@@ -55,19 +59,19 @@ impl From<&Self> for Text {
 
 impl PartialEq<str> for Text {
     fn eq(&self, other: &str) -> bool {
-        *self.0 == *other
+        self.as_str() == other
     }
 }
 
 impl PartialEq<&str> for Text {
     fn eq(&self, other: &&str) -> bool {
-        *self.0 == **other
+        self.as_str() == *other
     }
 }
 
 impl fmt::Debug for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&*self.0, f)
+        fmt::Debug::fmt(self.as_str(), f)
     }
 }
 

@@ -29,7 +29,7 @@ impl Scanner<'_> {
         let mut text = String::new();
         let mut line_break = "";
         let mut after_blank = false;
-        while self.cursor.mark.column == indent && !self.cursor.at_end() {
+        while self.cursor.mark.column() == indent && !self.cursor.at_end() {
             let blank = is_blank(self.cursor.byte());
             let folds = style == Style::Folded && line_break == "\n" && !after_blank && !blank;
             if !folds {
@@ -105,10 +105,11 @@ impl Scanner<'_> {
         *end = self.cursor.mark;
         let mut widest = 0;
         loop {
-            while self.cursor.byte() == b' ' && indent.is_none_or(|i| self.cursor.mark.column < i) {
+            while self.cursor.byte() == b' ' && indent.is_none_or(|i| self.cursor.mark.column() < i)
+            {
                 self.cursor.skip(1);
             }
-            let column = self.cursor.mark.column;
+            let column = self.cursor.mark.column();
             widest = widest.max(column);
             if self.cursor.byte() == b'\t' && indent.is_none_or(|indent| column < indent) {
                 let message = "found a tab character where an indentation space is expected";

@@ -1,15 +1,38 @@
 //! A place in a text that knows its line and column.
 
-/// A place in the text; all counts from 0.
+/// A place in the text; all counts from 0. Tokens and steps are full of them: they are kept small.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Mark {
     /// In bytes.
     pub(crate) offset: usize,
+    line: u32,
     /// In characters.
-    pub(crate) index: usize,
-    pub(crate) line: usize,
-    /// In characters.
-    pub(crate) column: usize,
+    column: u32,
+}
+
+impl Mark {
+    pub(crate) fn line(self) -> usize {
+        self.line as usize
+    }
+
+    /// Counts characters.
+    pub(crate) fn column(self) -> usize {
+        self.column as usize
+    }
+
+    /// Goes on by characters of one line.
+    fn advance(&mut self, bytes: usize, characters: usize) {
+        self.offset += bytes;
+        let characters = u32::try_from(characters).unwrap_or(u32::MAX);
+        self.column = self.column.saturating_add(characters);
+    }
+
+    /// Goes on to the start of the next line.
+    pub(super) fn next_line(&mut self, bytes: usize) {
+        self.offset += bytes;
+        self.line = self.line.saturating_add(1);
+        self.column = 0;
+    }
 }
 
 /// Walks a text. Reading past the end yields zero bytes, which no checked text contains.
@@ -97,9 +120,7 @@ impl<'a> Cursor<'a> {
 
     /// Steps over ASCII characters that are no line breaks.
     pub(super) fn skip(&mut self, count: usize) {
-        self.mark.offset += count;
-        self.mark.index += count;
-        self.mark.column += count;
+        self.mark.advance(count, count);
     }
 
     /// Steps to a byte offset on this line and returns what lies between.
@@ -110,9 +131,7 @@ impl<'a> Cursor<'a> {
         } else {
             passed.chars().count()
         };
-        self.mark.offset = offset;
-        self.mark.index += chars;
-        self.mark.column += chars;
+        self.mark.advance(passed.len(), chars);
         passed
     }
 
@@ -148,10 +167,7 @@ impl<'a> Cursor<'a> {
         if length == 0 {
             return "";
         }
-        self.mark.offset += length;
-        self.mark.index += if bytes[at] == b'\r' { length } else { 1 };
-        self.mark.line += 1;
-        self.mark.column = 0;
+        self.mark.next_line(length);
         match bytes.get(at + 2) {
             Some(0xa8) if length == 3 => "\u{2028}",
             Some(_) if length == 3 => "\u{2029}",

@@ -45,7 +45,8 @@ impl Scanner<'_> {
     /// Tells whether a `:` here can still belong to the key; forgets the key otherwise.
     pub(super) fn is_valid(&mut self, slot: usize, key: PossibleKey) -> Outcome<bool> {
         let mark = self.cursor.mark;
-        if key.mark.line == mark.line && key.mark.index + SIMPLE_KEY_CHARS >= mark.index {
+        let is_near = key.mark.column() + SIMPLE_KEY_CHARS >= mark.column();
+        if key.mark.line() == mark.line() && is_near {
             return Ok(true);
         }
         self.keys[slot].key = None;

@@ -1,7 +1,7 @@
 //! Anchors, aliases, tags and directives.
 
 use super::cursor::is_word;
-use super::{Outcome, Scanner, TokenKind};
+use super::{Outcome, Scanner, TagPart, TokenKind};
 
 impl<'a> Scanner<'a> {
     pub(super) fn anchor(&mut self) -> Outcome {
@@ -70,7 +70,13 @@ impl<'a> Scanner<'a> {
         if !self.cursor.is_space_or_end(0) {
             return self.fault("did not find expected whitespace or line break", start);
         }
-        self.push(TokenKind::Tag { handle, suffix }, start);
+        self.push(
+            TokenKind::Tag(Box::new(TagPart {
+                handle,
+                rest: suffix,
+            })),
+            start,
+        );
         Ok(())
     }
 
@@ -205,10 +211,11 @@ impl<'a> Scanner<'a> {
             return self.fault("did not find expected whitespace", start);
         }
         self.cursor.skip_blanks();
-        let prefix = self.tag_uri("", start)?;
+        let rest = self.tag_uri("", start)?;
         if !self.cursor.is_space_or_end(0) {
             return self.fault("did not find expected whitespace or line break", start);
         }
-        Ok(TokenKind::TagDirective { handle, prefix })
+        let directive = TagPart { handle, rest };
+        Ok(TokenKind::TagDirective(Box::new(directive)))
     }
 }

@@ -48,9 +48,9 @@ impl Scanner<'_> {
                 | TokenKind::DocumentStart
                 | TokenKind::DocumentEnd
                 | TokenKind::Version(..)
-                | TokenKind::TagDirective { .. }
+                | TokenKind::TagDirective(_)
         );
-        if is_leading || token.end.line != self.cursor.mark.line {
+        if is_leading || token.end.line() != self.cursor.mark.line() {
             return;
         }
         let rest = self.cursor.rest().as_bytes();
