@@ -79,9 +79,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<String> {
         .to_str()
         .context("the directory's path is not UTF-8")?;
     let limits = Limits::default();
-    let tree = DiskTree {
-        max_bytes: limits.max_file_bytes as u64,
-    };
+    let tree = DiskTree::new(limits.max_file_bytes as u64);
     let restrictions = match args.load_restrictor {
         LoadRestrictor::RootOnly => LoadRestrictions::RootOnly,
         LoadRestrictor::Any => LoadRestrictions::None,
@@ -97,11 +95,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<String> {
         managed_by_label: args.enable_managedby_label,
         manager_version: Some(MANAGER_VERSION),
         limits,
+        threads: std::thread::available_parallelism().map_or(1, usize::from),
         ..Options::default()
     };
-    let built = kustomize::build(&tree, path.trim_start_matches('/'), &options)?;
+    let built = kustomize::build_trees(&tree, path.trim_start_matches('/'), &options)?;
     let printed = built.to_yaml()?;
-    for warning in &built.warnings {
+    for warning in built.warnings() {
         // A warning that cannot be written is no reason to fail.
         writeln!(std::io::stderr().lock(), "{warning}").ok();
     }
@@ -109,7 +108,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<String> {
         // The process ends: nobody needs the memory back, and giving it back takes time.
         None => std::mem::forget(built),
         Some(output) if output.is_dir() => {
-            write_each(output, &built)?;
+            write_each(output, &built.into_json()?)?;
             return Ok(String::new());
         }
         Some(output) => {

@@ -23,6 +23,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+/// A build allocates a great many small pieces, and gives none back before it ends.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A GitOps toolkit.
 #[derive(Debug, Parser)]
 #[command(name = "lockgate", version)]

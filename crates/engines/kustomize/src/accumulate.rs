@@ -2,6 +2,7 @@
 //! transformers over them, in upstream's order.
 
 mod configure;
+mod entries;
 mod plugins;
 
 use std::rc::Rc;
@@ -11,11 +12,10 @@ use crate::config::{Config, read_configuration, read_crd};
 use crate::error::{Error, Gathered, Place};
 use crate::generate::map::{self, MapKind};
 use crate::kustomization::{self, At, COMPONENT, Kustomization};
-use crate::load::{LoadError, Loader};
+use crate::load::Loader;
 use crate::options::HelmChart;
 use crate::origin::{ConfiguredBy, Origin};
 use crate::read;
-use crate::remote;
 use crate::res_map::ResMap;
 use crate::resource::{HELM_GENERATED, Resource};
 use crate::schema::Schema;
@@ -123,38 +123,37 @@ impl<'a> Target<'a> {
 
     fn check_header(&self) -> Result<(), Error> {
         let k = &self.kustomization;
-        let place = Place::file(&k.file);
         if k.is_empty {
+            let place = Place::file(&k.file);
             return Err(Error::at(place, "kustomization.yaml is empty"));
         }
-        let mut problems = Vec::new();
-        if !matches!(k.kind.as_str(), "" | "Kustomization" | COMPONENT) {
-            problems.push("kind should be Kustomization or Component".to_owned());
-        }
-        let version = if k.kind == COMPONENT {
-            "kustomize.config.k8s.io/v1alpha1"
-        } else {
-            "kustomize.config.k8s.io/v1beta1"
+        let mut faults = Gathered::default();
+        let mut refuse = |line: u32, problem: String| {
+            faults.note::<()>(Err(Error::at(k.place(line), problem)));
         };
-        if !k.api_version.is_empty() && k.api_version != version {
-            let kind = if k.kind.is_empty() {
+        let kind = k.kind.value.as_str();
+        if !matches!(kind, "" | "Kustomization" | COMPONENT) {
+            let text = "kind should be Kustomization or Component";
+            refuse(k.kind.line, text.to_owned());
+        }
+        let version = match kind {
+            COMPONENT => "kustomize.config.k8s.io/v1alpha1",
+            _ => "kustomize.config.k8s.io/v1beta1",
+        };
+        let found = &k.api_version;
+        if !found.value.is_empty() && found.value != version {
+            let kind = if kind.is_empty() {
                 "Kustomization"
             } else {
-                &k.kind
+                kind
             };
-            problems.push(format!("apiVersion for {kind} should be {version}"));
+            let text = format!("apiVersion for {kind} should be {version}");
+            refuse(found.line, text);
         }
-        if problems.is_empty() {
-            return Ok(());
-        }
-        Err(Error::at(
-            place,
-            format!(
-                "Failed to read kustomization file under /{}: {}",
-                self.loader.root,
-                problems.join(", ")
-            ),
-        ))
+        faults.end().map_err(|error| {
+            let root = &self.loader.root;
+            error.context(format!("Failed to read kustomization file under /{root}"))
+        })
     }
 
     /// Sets the build's schema as the kustomization asks; the first one asked for stays.
@@ -262,22 +261,21 @@ impl<'a> Target<'a> {
             return Ok(Config::defaults());
         }
         let mut config = (*Config::defaults()).clone();
+        let mut faults = Gathered::default();
         for entry in &k.configurations {
-            let file = self.load_entry(entry)?;
-            let added = read_configuration(&file)?;
-            config
-                .add(&added)
-                .map_err(|error| error.or_place(|| k.place(entry.line)))?;
+            let added = self.load_entry(entry).and_then(|f| read_configuration(&f));
+            let added = added.and_then(|added| config.add(&added));
+            faults.note(added.map_err(|error| error.or_place(|| k.place(entry.line))));
         }
         for entry in &k.crds {
             let file = self
                 .load_entry(entry)
-                .map_err(|e| e.context("loading CRDs"))?;
-            let added = read_crd(&file)?;
-            config
-                .add(&added)
-                .map_err(|error| error.or_place(|| k.place(entry.line)))?;
+                .map_err(|e| e.context("loading CRDs"));
+            let added = file.and_then(|file| read_crd(&file));
+            let added = added.and_then(|added| config.add(&added));
+            faults.note(added.map_err(|error| error.or_place(|| k.place(entry.line))));
         }
+        faults.end()?;
         Ok(Arc::new(config))
     }
 
@@ -288,151 +286,10 @@ impl<'a> Target<'a> {
         })
     }
 
-    /// Adds files, bases and repositories in the order they are listed.
-    pub(crate) fn accumulate_resources(
-        &self,
-        mut all: Accumulator,
-        entries: &[At<String>],
-    ) -> Result<Accumulator, Error> {
-        for entry in entries {
-            let place = || self.kustomization.place(entry.line);
-            match self.accumulate_file(&mut all, &entry.value) {
-                Ok(()) | Err((LoadError::Missing, _)) => {}
-                Err((LoadError::Http(error), _)) => return Err(error.with_place(place())),
-                Err((LoadError::Other(as_file), is_malformed)) => {
-                    let inner = match self.loader.enter(&entry.value) {
-                        Ok(inner) => inner,
-                        Err(LoadError::Missing) => continue,
-                        Err(LoadError::Http(_) | LoadError::Other(_)) if is_malformed => {
-                            return Err(as_file);
-                        }
-                        Err(LoadError::Http(error) | LoadError::Other(error)) => {
-                            return Err(both(&as_file, error).with_place(place()));
-                        }
-                    };
-                    let base = self
-                        .accumulate_directory(&entry.value, inner, None)
-                        .map_err(|error| both(&as_file, error).with_place(place()));
-                    let Some(base) = base? else { continue };
-                    all.merge(base).map_err(|error| {
-                        let doing = format!("recursed merging from path '{}'", entry.value);
-                        both(&as_file, error.context(doing)).with_place(place())
-                    })?;
-                }
-            }
-        }
-        Ok(all)
-    }
-
-    /// Adds the objects of a file.
-    fn accumulate_file(&self, all: &mut Accumulator, entry: &str) -> Result<(), (LoadError, bool)> {
-        let doing = || format!("accumulating resources from '{entry}'");
-        let wrap = |error: Error| LoadError::Other(error.context(doing()));
-        let file = self.loader.load(entry).map_err(|error| match error {
-            LoadError::Other(error) => (wrap(error), false),
-            other => (other, false),
-        })?;
-        let max_bytes = self.loader.session.options.limits.max_file_bytes;
-        let mut found = read::resources(&file.content, &file.path, max_bytes)
-            .map_err(|(error, malformed)| (wrap(error), malformed))?;
-        if let Some(origin) = &self.origin {
-            let origin = origin_of(origin, entry);
-            for resource in &mut found {
-                resource.origin = Some(origin.clone());
-            }
-        }
-        all.resources.append_all(found).map_err(|error| {
-            let doing = format!("merging resources from '{entry}'");
-            (LoadError::Other(error.context(doing)), false)
-        })
-    }
-
-    /// Builds a directory: a base on its own, or a component onto what is there. Nothing comes
-    /// back where something remote is missing.
-    fn accumulate_directory(
-        &self,
-        entry: &str,
-        loader: Loader<'a>,
-        onto: Option<Accumulator>,
-    ) -> Result<Option<Accumulator>, Error> {
-        let root = loader.root.clone();
-        let mut inner = Self::load(loader, &self.schema)
-            .map_err(|error| error.context(format!("couldn't make target for path '/{root}'")))?;
-        inner
-            .kustomization
-            .build_metadata
-            .clone_from(&self.kustomization.build_metadata);
-        inner.origin = self.origin.as_ref().map(|origin| origin_of(origin, entry));
-        inner.helm_namespace = match self.kustomization.namespace.as_str() {
-            "" => self.helm_namespace.clone(),
-            namespace => namespace.to_owned(),
-        };
-        inner.set_schema()?;
-        let is_component = inner.kustomization.kind == COMPONENT;
-        let place = inner.place();
-        match (&onto, is_component) {
-            (Some(_), false) => {
-                let kind = match inner.kustomization.kind.as_str() {
-                    "" => "Kustomization",
-                    kind => kind,
-                };
-                return Err(Error::at(
-                    place,
-                    format!("expected kind 'Component' for path '/{root}' but got '{kind}'"),
-                ));
-            }
-            (None, true) => {
-                return Err(Error::at(
-                    place,
-                    format!("expected kind != 'Component' for path '/{root}'"),
-                ));
-            }
-            _ => {}
-        }
-        let all = onto.unwrap_or_else(|| Accumulator::new(&self.schema));
-        match inner.accumulate(all) {
-            Ok(all) => Ok(Some(all)),
-            Err(Error::Missing(_)) => Ok(None),
-            Err(error) => Err(error.context(format!("recursed accumulation of path '/{root}'"))),
-        }
-    }
-
-    fn accumulate_components(
-        &self,
-        mut all: Accumulator,
-        entries: &[At<String>],
-    ) -> Result<Accumulator, Error> {
-        for entry in entries {
-            let place = || self.kustomization.place(entry.line);
-            let inner = match self.loader.enter(&entry.value) {
-                Ok(inner) => inner,
-                Err(LoadError::Missing) => continue,
-                Err(LoadError::Http(error) | LoadError::Other(error)) => {
-                    return Err(error.context("loader.New").with_place(place()));
-                }
-            };
-            let built = self.accumulate_directory(&entry.value, inner, Some(all));
-            let built =
-                built.map_err(|error| error.context("accumulateDirectory").with_place(place()))?;
-            match built {
-                Some(built) => {
-                    // Upstream adds everything anew after a component.
-                    built.resources.check_unique().map_err(|error| {
-                        let doing = format!("recursed merging from path '{}'", entry.value);
-                        error.context(doing).with_place(place())
-                    })?;
-                    all = built;
-                }
-                // What was there went into the component; the build ends with what is missing.
-                None => return Err(self.loader.session.missing_error()),
-            }
-        }
-        Ok(all)
-    }
-
     /// Runs the generators and takes what they make.
     fn generate(&self, all: &mut Accumulator) -> Result<(), Error> {
         let k = &self.kustomization;
+        let mut faults = Gathered::default();
         let kinds = [
             (MapKind::ConfigMap, &k.config_maps),
             (MapKind::Secret, &k.secrets),
@@ -446,14 +303,16 @@ impl<'a> Target<'a> {
             for generator in generators {
                 let place = k.place(generator.line);
                 let options = generator.value.merged_options(k.generator_options.as_ref());
-                let mut made =
-                    map::generate(&self.loader, kind, &generator.value, &options, &place)?;
+                let made = map::generate(&self.loader, kind, &generator.value, &options, &place);
+                let Some(mut made) = faults.note(made) else {
+                    continue;
+                };
                 made.origin.clone_from(&origin);
-                all.resources
-                    .absorb(made)
-                    .map_err(|error| error.context("merging from generator"))?;
+                let absorbed = all.resources.absorb(made);
+                faults.note(absorbed.map_err(|error| error.context("merging from generator")));
             }
         }
+        faults.end()?;
         self.inflate(all)?;
         for made in self.run_generator_plugins()? {
             all.resources
@@ -517,8 +376,8 @@ impl<'a> Target<'a> {
             .inflate(self.loader.tree, &chart)
             .map_err(|reason| Error::at(place.clone(), reason).context(doing))?;
         let max_bytes = self.loader.session.options.limits.max_file_bytes;
-        let mut made =
-            read::resources(text.as_bytes(), &place.file, max_bytes).map_err(|(error, _)| error)?;
+        let mut made = read::resources(text.as_bytes(), &place.file, max_bytes, 1)
+            .map_err(|(error, _)| error)?;
         let origin = self.built_in_origin("HelmChartInflationGenerator");
         for resource in &mut made {
             resource.line = place.line;
@@ -555,15 +414,16 @@ impl<'a> Target<'a> {
 /// Runs transformers one after the other; what they empty is dropped.
 pub(crate) fn run(resources: &mut ResMap, steps: &[Step]) -> Result<(), Error> {
     let mut faults = Gathered::default();
+    let mut failed = "";
     for step in steps {
-        // A patch that fails says nothing about the next ones, which may be wrong as well.
-        let is_patch = step.transformer.name() == "PatchTransformer";
-        if !faults.is_empty() && !is_patch {
+        // A step that fails says nothing about the next ones of its kind, which may be wrong as
+        // well: patches, images, replicas. Other kinds build on it.
+        let name = step.transformer.name();
+        if !faults.is_empty() && name != failed {
             break;
         }
-        let applied = faults.note(step.transformer.apply(resources));
-        if applied.is_none() && !is_patch {
-            break;
+        if faults.note(step.transformer.apply(resources)).is_none() {
+            failed = name;
         }
         if let Some(origin) = &step.origin {
             for resource in resources.content_mut() {
@@ -578,37 +438,6 @@ pub(crate) fn run(resources: &mut ResMap, steps: &[Step]) -> Result<(), Error> {
         resources.drop_empty();
     }
     faults.end()
-}
-
-/// Says why an entry is neither a file nor a directory.
-fn both(as_file: &Error, as_directory: Error) -> Error {
-    let reason = match as_file {
-        Error::Invalid(fault) => {
-            let mut fault = (**fault).clone();
-            fault.places.clear();
-            fault.to_string()
-        }
-        other @ Error::Missing(_) => other.to_string(),
-    };
-    let error = as_directory.context(format!("accumulation err='{reason}'"));
-    as_file
-        .places()
-        .iter()
-        .cloned()
-        .fold(error, Error::with_place)
-}
-
-/// Names an entry of a directory whose own origin is known.
-fn origin_of(origin: &Origin, entry: &str) -> Origin {
-    match remote::parse(entry) {
-        Ok(spec) => Origin {
-            path: spec.directory,
-            repo: spec.repository,
-            reference: spec.reference,
-            ..Origin::default()
-        },
-        Err(_) => origin.append(entry),
-    }
 }
 
 /// Says that a field has a successor.

@@ -5,12 +5,13 @@ use std::rc::Rc;
 use yaml::Node;
 
 use crate::accumulate::{Accumulator, Target};
-use crate::error::{Error, Place};
+use crate::error::{Error, Gathered, Place};
 use crate::file_tree::FileTree;
 use crate::load::{Loader, Session};
 use crate::options::{Options, Reorder};
 use crate::order;
 use crate::origin::{Origin, transformations};
+use crate::parallel;
 use crate::res_map::ResMap;
 use crate::resource::{self, BUILD_ANNOTATIONS, LOCAL_CONFIG, ORIGIN, TRANSFORMATIONS};
 use crate::schema::Schema;
@@ -20,6 +21,21 @@ use crate::tree;
 
 /// The label that says who made an object.
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+
+/// A build whose objects are trees still: to print them nothing has to go through JSON.
+#[derive(Debug)]
+pub struct Trees {
+    objects: Vec<Tree>,
+    warnings: Vec<String>,
+    threads: usize,
+}
+
+/// One object as a tree.
+#[derive(Debug)]
+struct Tree {
+    resource: resource::Resource,
+    cluster_scoped: bool,
+}
 
 /// What a build gives: the objects in order, and what was odd about the input.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -42,6 +58,51 @@ pub struct Resource {
     pub cluster_scoped: bool,
 }
 
+impl Trees {
+    /// Gives what kustomize would say on stderr, in order.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Prints the objects; see [`Build::to_yaml`].
+    ///
+    /// # Errors
+    /// Every object that YAML or JSON cannot hold.
+    pub fn to_yaml(&self) -> Result<String, Error> {
+        let nodes: Vec<&Node> = self.objects.iter().map(|o| &o.resource.node).collect();
+        print(&nodes, self.threads, |at| self.objects[at].resource.place())
+    }
+
+    /// Turns the objects into JSON.
+    ///
+    /// # Errors
+    /// Every object that JSON cannot hold.
+    pub fn into_json(self) -> Result<Build, Error> {
+        let mut resources = Vec::with_capacity(self.objects.len());
+        let mut faults = Gathered::default();
+        for Tree {
+            resource,
+            cluster_scoped,
+        } in self.objects
+        {
+            let object = yaml::to_json(&resource.node)
+                .map_err(|error| Error::at(resource.place(), error.to_string()));
+            if let Some(object) = faults.note(object) {
+                resources.push(Resource {
+                    object,
+                    origin: Place::line(&resource.file, resource.line),
+                    cluster_scoped,
+                });
+            }
+        }
+        faults.end()?;
+        Ok(Build {
+            resources,
+            warnings: self.warnings,
+        })
+    }
+}
+
 impl Build {
     /// Prints the objects as `kustomize build` does: keys in natural order, `---` between objects,
     /// none before the first; empty where there are none.
@@ -49,20 +110,8 @@ impl Build {
     /// # Errors
     /// Every object with a text that YAML cannot hold.
     pub fn to_yaml(&self) -> Result<String, Error> {
-        let mut out = String::new();
-        let mut failed: Option<Error> = None;
-        for (index, resource) in self.resources.iter().enumerate() {
-            if index > 0 {
-                out.push_str("---\n");
-            }
-            if let Err(error) = yaml::emit::v2_into(&mut out, &resource.object) {
-                let error = failed
-                    .take()
-                    .unwrap_or_else(|| Error::new(error.to_string()));
-                failed = Some(error.with_place(resource.origin.clone()));
-            }
-        }
-        failed.map_or(Ok(out), Err)
+        let objects: Vec<_> = self.resources.iter().map(|r| &r.object).collect();
+        print(&objects, 1, |at| self.resources[at].origin.clone())
     }
 }
 
@@ -77,6 +126,47 @@ impl Resource {
     }
 }
 
+/// Prints objects one after the other; where there are many, each thread prints its part of them.
+///
+/// # Errors
+/// What is wrong with every object that cannot be printed.
+fn print<T: yaml::emit::Tree + Sync>(
+    objects: &[&T],
+    threads: usize,
+    place: impl Fn(usize) -> Place,
+) -> Result<String, Error> {
+    /// How many objects are a piece of work.
+    const RUN: usize = 32;
+    let runs: Vec<(usize, &[&T])> = (0..).step_by(RUN).zip(objects.chunks(RUN)).collect();
+    let parts = parallel::map(&runs, threads, |(first, run)| {
+        let mut out = String::new();
+        let mut failed = Vec::new();
+        for (at, object) in (*first..).zip(*run) {
+            if at > 0 {
+                out.push_str("---\n");
+            }
+            if let Err(error) = yaml::emit::v2_into(&mut out, *object) {
+                failed.push((at, error));
+            }
+        }
+        (out, failed)
+    });
+    let mut whole = String::new();
+    let mut faults = Gathered::default();
+    for (out, failed) in parts {
+        if whole.is_empty() {
+            whole = out;
+        } else {
+            whole.push_str(&out);
+        }
+        for (at, error) in failed {
+            faults.note::<()>(Err(Error::at(place(at), error.to_string())));
+        }
+    }
+    faults.end()?;
+    Ok(whole)
+}
+
 /// Builds the kustomization in a directory of a tree.
 ///
 /// **Shape:** `path` is normalised and relative to the tree's root, `""` the root itself.
@@ -87,6 +177,14 @@ impl Resource {
 ///
 /// **Source:** kustomize 5.8.1 (api v0.21.1, kyaml v0.21.1).
 pub fn build(tree: &dyn FileTree, path: &str, options: &Options<'_>) -> Result<Build, Error> {
+    build_trees(tree, path, options)?.into_json()
+}
+
+/// Builds as [`build`] does, for those who only print what comes out.
+///
+/// # Errors
+/// As for [`build`].
+pub fn build_trees(tree: &dyn FileTree, path: &str, options: &Options<'_>) -> Result<Trees, Error> {
     let session = Session::new(options);
     let schema = Rc::new(Schema::default());
     let loader = Loader::new(&session, tree, path)?;
@@ -99,11 +197,12 @@ pub fn build(tree: &dyn FileTree, path: &str, options: &Options<'_>) -> Result<B
     session.check_missing()?;
     finish(&mut all, &session)?;
     arrange(&mut all.resources, &target, options)?;
-    let resources = export(all.resources, &target, options)?;
+    let objects = complete(all.resources, &target, options);
     let warnings = session.warnings.take();
-    Ok(Build {
-        resources,
+    Ok(Trees {
+        objects,
         warnings,
+        threads: options.threads,
     })
 }
 
@@ -166,20 +265,13 @@ fn arrange(
     }
 }
 
-/// Turns the objects into JSON, with the labels and annotations the build itself writes.
-fn export(
-    resources: ResMap,
-    target: &Target<'_>,
-    options: &Options<'_>,
-) -> Result<Vec<Resource>, Error> {
+/// Gives the objects the labels and annotations that the build itself writes.
+fn complete(resources: ResMap, target: &Target<'_>, options: &Options<'_>) -> Vec<Tree> {
     let wants = |option: &str| target.kustomization.wants_metadata(option);
     let managed = options.managed_by_label || wants("managedByLabel");
     let with_origin = wants("originAnnotations");
     let with_transformations = wants("transformerAnnotations");
-    let mut exported = Vec::with_capacity(resources.len());
-    let mut failed: Option<Error> = None;
-    for mut resource in resources.into_vec() {
-        let place = resource.place();
+    let complete = |mut resource: resource::Resource| {
         let cluster_scoped = resource.id().is_cluster_scoped(&target.schema);
         if managed && let Some(meta) = tree::mapping_at(&mut resource.node, "metadata") {
             let labels = meta.get_or_insert_with("labels", || Node::mapping(yaml::Mapping::new()));
@@ -191,26 +283,12 @@ fn export(
         }
         let annotations = annotations(&resource, with_origin, with_transformations);
         tree::set_meta_map(&mut resource.node, "annotations", &annotations);
-        let origin = Place {
-            file: place.file.clone(),
-            line: place.line,
-            ..Place::default()
-        };
-        match yaml::to_json(&resource.node) {
-            Ok(object) => exported.push(Resource {
-                object,
-                origin,
-                cluster_scoped,
-            }),
-            Err(error) => {
-                let failure = failed
-                    .take()
-                    .unwrap_or_else(|| Error::new(error.to_string()));
-                failed = Some(failure.with_place(place));
-            }
+        Tree {
+            resource,
+            cluster_scoped,
         }
-    }
-    failed.map_or(Ok(exported), Err)
+    };
+    resources.into_vec().into_iter().map(complete).collect()
 }
 
 /// Gives the annotations an object has in the output.

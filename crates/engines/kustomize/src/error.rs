@@ -165,6 +165,8 @@ impl Error {
 const MOST_PLACES: usize = 100;
 /// The most problems one error tells apart.
 const MOST_MESSAGES: usize = 10;
+/// The longest problem that is added to others, in bytes: those of nested bases hold further ones.
+const LONGEST_MESSAGE: usize = 4096;
 
 /// What is wrong with several objects, gathered into one error.
 #[derive(Debug, Default)]
@@ -185,7 +187,8 @@ impl Gathered {
             (Some(Error::Invalid(first)), Error::Invalid(other)) => {
                 let message = &other.message;
                 let is_told = *message == first.message || self.messages.contains(message);
-                if !is_told && self.messages.len() < MOST_MESSAGES {
+                let is_short = message.len() <= LONGEST_MESSAGE;
+                if !is_told && is_short && self.messages.len() < MOST_MESSAGES {
                     self.messages.push(other.message);
                 }
                 for place in other.places {

@@ -127,6 +127,79 @@ impl FieldSpec {
     }
 }
 
+/// The paths of several fields, joined where they begin alike: one walk tells which of them an
+/// object has. Most objects have few of the many fields that may refer to others.
+#[derive(Debug, Default)]
+pub(crate) struct Paths {
+    root: Step,
+    count: usize,
+}
+
+#[derive(Debug, Default)]
+struct Step {
+    /// The fields whose paths end here, by number.
+    ends: Vec<usize>,
+    next: Vec<(Segment, Self)>,
+}
+
+impl Paths {
+    pub(crate) fn new<'s>(specs: impl IntoIterator<Item = &'s FieldSpec>) -> Self {
+        let mut paths = Self::default();
+        for spec in specs {
+            let mut step = &mut paths.root;
+            for segment in &spec.segments {
+                let known = step.next.iter().position(|(known, _)| known == segment);
+                let at = known.unwrap_or_else(|| {
+                    step.next.push((segment.clone(), Step::default()));
+                    step.next.len() - 1
+                });
+                step = &mut step.next[at].1;
+            }
+            step.ends.push(paths.count);
+            paths.count += 1;
+        }
+        paths
+    }
+
+    /// Tells of each field, by number, whether [`FieldSpec::walk`] would do anything, or fail, on an
+    /// object in which it makes nothing.
+    pub(crate) fn reached(&self, node: &Node) -> Vec<bool> {
+        let mut reached = vec![false; self.count];
+        self.root.reach(node, &mut reached);
+        reached
+    }
+}
+
+impl Step {
+    fn reach(&self, node: &Node, reached: &mut [bool]) {
+        self.ends.iter().for_each(|at| reached[*at] = true);
+        self.descend(node, reached);
+    }
+
+    fn descend(&self, node: &Node, reached: &mut [bool]) {
+        match &node.value {
+            _ if self.next.is_empty() || node.is_null() => {}
+            // The walk fails here.
+            Value::Scalar(_) => self.next.iter().for_each(|(_, step)| step.all(reached)),
+            Value::Sequence(items) => items.iter().for_each(|item| self.descend(item, reached)),
+            Value::Mapping(mapping) => {
+                for (segment, step) in &self.next {
+                    if segment.is_list || segment.name.is_empty() {
+                        step.all(reached);
+                    } else if let Some(field) = mapping.get(&segment.name) {
+                        step.reach(field, reached);
+                    }
+                }
+            }
+        }
+    }
+
+    fn all(&self, reached: &mut [bool]) {
+        self.ends.iter().for_each(|at| reached[*at] = true);
+        self.next.iter().for_each(|(_, step)| step.all(reached));
+    }
+}
+
 fn walk(
     node: &mut Node,
     path: &[Segment],

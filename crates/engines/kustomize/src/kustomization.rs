@@ -32,8 +32,8 @@ pub(crate) struct At<T> {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Kustomization {
     pub(crate) file: Arc<str>,
-    pub(crate) api_version: String,
-    pub(crate) kind: String,
+    pub(crate) api_version: At<String>,
+    pub(crate) kind: At<String>,
     pub(crate) is_empty: bool,
     pub(crate) deprecated: Vec<&'static str>,
     pub(crate) resources: Vec<At<String>>,
@@ -169,9 +169,9 @@ pub(crate) struct MapGenerator {
     pub(crate) name: String,
     pub(crate) namespace: String,
     pub(crate) behavior: String,
-    pub(crate) literals: Vec<String>,
-    pub(crate) files: Vec<String>,
-    pub(crate) envs: Vec<String>,
+    pub(crate) literals: Vec<At<String>>,
+    pub(crate) files: Vec<At<String>>,
+    pub(crate) envs: Vec<At<String>>,
     pub(crate) options: Option<GeneratorOptions>,
     pub(crate) secret_type: String,
 }

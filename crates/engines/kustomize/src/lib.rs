@@ -19,6 +19,7 @@ mod load;
 mod options;
 mod order;
 mod origin;
+mod parallel;
 mod path;
 mod read;
 mod remote;
@@ -29,7 +30,7 @@ mod selector;
 mod transform;
 mod tree;
 
-pub use build::{Build, Resource, build};
+pub use build::{Build, Resource, Trees, build, build_trees};
 pub use error::{Error, Fault, Place};
 pub use file_tree::{FileTree, MemoryTree, OverlayTree, RecordingTree, TreeError};
 pub use options::{

@@ -27,6 +27,9 @@ pub struct Options<'a> {
     pub helm: Option<&'a dyn HelmInflator>,
     /// How large the input may be.
     pub limits: Limits,
+    /// How many threads may read and print where there is much to do; 0 is the caller's alone. What
+    /// comes out does not depend on it.
+    pub threads: usize,
 }
 
 /// Which files a kustomization may name.

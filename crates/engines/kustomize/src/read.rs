@@ -6,13 +6,14 @@ use std::sync::Arc;
 use yaml::{Node, Reader, Value};
 
 use crate::error::{Error, Gathered, Place};
+use crate::parallel;
 use crate::resource::Resource;
 use crate::tree;
 
 /// What a file turned out not to be.
 pub(crate) type ReadError = (Error, bool);
 
-/// Reads the objects of a text, lists taken apart.
+/// Reads the objects of a text, lists taken apart; the documents of a large one on so many threads.
 ///
 /// # Errors
 /// What is wrong, and whether the text is no YAML at all.
@@ -20,10 +21,11 @@ pub(crate) fn resources(
     content: &[u8],
     file: &str,
     max_bytes: usize,
+    threads: usize,
 ) -> Result<Vec<Resource>, ReadError> {
     let shared: Arc<str> = Arc::from(file);
     let text = text(content, file).map_err(|error| (error, true))?;
-    let mut nodes = documents(&text, file, max_bytes)?;
+    let mut nodes = documents(&text, file, max_bytes, threads)?;
     if nodes.len() == 1 && is_wrapper(&nodes[0].1) && nodes[0].0 == 1 {
         let (_, mut wrapper) = nodes.remove(0);
         let items = match wrapper.remove("items") {
@@ -68,7 +70,7 @@ fn text<'c>(content: &'c [u8], file: &str) -> Result<Cow<'c, str>, Error> {
 }
 
 /// Splits a text at lines that start with `---`; gives each part's first line and offset.
-fn split<'t>(text: &'t str, file: &str) -> Result<Vec<(usize, usize, &'t str)>, Error> {
+fn split<'t>(text: &'t str, file: &str) -> Result<Vec<Part<'t>>, Error> {
     let mut parts = Vec::new();
     let (mut start, mut line) = (0, 1);
     let mut search = 0;
@@ -98,28 +100,44 @@ fn split<'t>(text: &'t str, file: &str) -> Result<Vec<(usize, usize, &'t str)>, 
     Ok(parts)
 }
 
+/// A part of a text: its first line, its offset and itself.
+type Part<'t> = (usize, usize, &'t str);
+
 /// Reads each document; gives it with the number of documents of the text.
-fn documents(text: &str, file: &str, max_bytes: usize) -> Result<Vec<(usize, Node)>, ReadError> {
+fn documents(
+    text: &str,
+    file: &str,
+    max_bytes: usize,
+    threads: usize,
+) -> Result<Vec<(usize, Node)>, ReadError> {
     let parts = split(text, file).map_err(|error| (error, false))?;
+    if threads > 1
+        && let Some(nodes) = documents_at_once(text, &parts, file, threads)
+    {
+        return Ok(nodes);
+    }
     let count = parts.len();
     let mut limits = yaml::Limits {
         max_bytes,
         ..yaml::Limits::default()
     };
     let mut nodes = Vec::new();
+    let mut faults = Gathered::default();
     for (line, offset, part) in parts {
         if part.trim().is_empty() {
             continue;
         }
-        let reader = Reader::new(yaml::Schema::Core)
-            .limits(limits)
-            .origin(line, offset);
-        let node = reader.read_first(part.as_bytes(), file).map_err(|error| {
+        let read = document((line, offset, part), file, limits);
+        let ends = read.as_ref().err().is_some_and(is_over_budget);
+        let node = faults.note(read.map_err(|error| {
             let place = yaml_place(&error, file);
             let text = format!("MalformedYAMLError: {} in File: {file}", error.go_text());
-            (Error::at(place, text), true)
-        })?;
-        if let Some(node) = node
+            Error::at(place, text)
+        }));
+        if ends {
+            break;
+        }
+        if let Some(Some(node)) = node
             && !node.is_null()
         {
             // The budget is the file's, not the document's; below a megabyte nothing exceeds it.
@@ -129,7 +147,56 @@ fn documents(text: &str, file: &str, max_bytes: usize) -> Result<Vec<(usize, Nod
             nodes.push((count, node));
         }
     }
+    faults.end().map_err(|error| (error, true))?;
     Ok(nodes)
+}
+
+/// Tells whether a file is refused for its size, whatever else may be wrong with it.
+fn is_over_budget(error: &yaml::Error) -> bool {
+    use yaml::ErrorKind::{ExcessiveAliasing, TooLarge, TooManyNodes};
+    matches!(
+        error.kind(),
+        TooLarge { .. } | TooManyNodes(_) | ExcessiveAliasing
+    )
+}
+
+fn document(
+    (line, offset, part): Part<'_>,
+    file: &str,
+    limits: yaml::Limits,
+) -> Result<Option<Node>, yaml::Error> {
+    let reader = Reader::new(yaml::Schema::Core)
+        .limits(limits)
+        .origin(line, offset);
+    reader.read_first(part.as_bytes(), file)
+}
+
+/// Reads all documents at once; `None` where they have to be read one after the other: there are few,
+/// one of them is wrong, or they might together be more than one file may hold.
+fn documents_at_once(
+    text: &str,
+    parts: &[Part<'_>],
+    file: &str,
+    threads: usize,
+) -> Option<Vec<(usize, Node)>> {
+    let limits = yaml::Limits::default();
+    // No node takes less than a byte but those that aliases stand for.
+    let fits = text.len() <= limits.max_nodes * 2 && !text.contains('*');
+    if text.len() < parallel::LEAST_BYTES || parts.len() < 2 || !fits {
+        return None;
+    }
+    let nodes = parallel::map(parts, threads, |part| document(*part, file, limits));
+    let nodes: Vec<Node> = nodes
+        .into_iter()
+        .filter_map(Result::transpose)
+        .collect::<Result<_, _>>()
+        .ok()?;
+    let is_large = text.len() > limits.max_nodes;
+    if is_large && nodes.iter().map(Node::count).sum::<usize>() > limits.max_nodes {
+        return None;
+    }
+    let nodes = nodes.into_iter().filter(|node| !node.is_null());
+    Some(nodes.map(|node| (parts.len(), node)).collect())
 }
 
 /// Names the place a YAML error points at.

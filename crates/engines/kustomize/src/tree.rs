@@ -50,6 +50,12 @@ pub(crate) fn untagged(text: &str, style: Style) -> Node {
 /// Quotes a string that would read as something else, as upstream does with every field it sets;
 /// an empty one it leaves as it is.
 pub(crate) fn quoted(mut node: Node) -> Node {
+    quote(&mut node);
+    node
+}
+
+/// Does in place what [`quoted`] does.
+pub(crate) fn quote(node: &mut Node) {
     if node.is_string()
         && node.style == Style::Plain
         && !node.text().is_empty()
@@ -60,7 +66,6 @@ pub(crate) fn quoted(mut node: Node) -> Node {
     {
         node.style = Style::DoubleQuoted;
     }
-    node
 }
 
 /// Replaces a scalar's text and keeps how it is written, so that a quoted one stays a string.

@@ -41,7 +41,7 @@ mod replacements;
 
 use std::collections::BTreeMap;
 
-use kustomize::{LoadRestrictions, MemoryTree, Options, Reorder, build};
+use kustomize::{LoadRestrictions, MemoryTree, Options, Reorder, build, build_trees};
 
 /// One build and what is expected of it.
 #[derive(Debug, Default)]
@@ -118,33 +118,50 @@ fn unescape(line: &str) -> Vec<u8> {
     out
 }
 
+/// Builds a case in every way there is, which must not make a difference.
+fn run(case: &Case) -> Result<String, kustomize::Error> {
+    let tree: MemoryTree = case
+        .files
+        .iter()
+        .map(|(path, content)| (path, content.clone()))
+        .collect();
+    // Upstream's tree in memory is a whole file system too.
+    let tree = tree.whole();
+    let mut options = Options {
+        reorder: if case.options.contains("legacy") {
+            Reorder::Legacy
+        } else {
+            Reorder::None
+        },
+        load_restrictions: if case.options.contains("unrestricted") {
+            LoadRestrictions::None
+        } else {
+            LoadRestrictions::RootOnly
+        },
+        ..Options::default()
+    };
+    let built = build(&tree, "app", &options).and_then(|built| built.to_yaml());
+    options.threads = 2;
+    let trees = build_trees(&tree, "app", &options).and_then(|trees| trees.to_yaml());
+    if let (Ok(built), Ok(trees)) = (&built, &trees) {
+        assert_eq!(built, trees, "{}", case.title);
+    }
+    assert_eq!(
+        built.is_ok(),
+        trees.is_ok(),
+        "{}: {built:?} {trees:?}",
+        case.title
+    );
+    built
+}
+
 /// Runs every case whose header names exactly these ids.
 fn check(topic: &str, ids: &str) {
     let cases = read_cases(topic);
     let mut found = cases.iter().filter(|case| case.ids == ids).peekable();
     assert!(found.peek().is_some(), "no case of {topic} proves {ids}");
     for case in found {
-        let tree: MemoryTree = case
-            .files
-            .iter()
-            .map(|(path, content)| (path, content.clone()))
-            .collect();
-        // Upstream's tree in memory is a whole file system too.
-        let tree = tree.whole();
-        let options = Options {
-            reorder: if case.options.contains("legacy") {
-                Reorder::Legacy
-            } else {
-                Reorder::None
-            },
-            load_restrictions: if case.options.contains("unrestricted") {
-                LoadRestrictions::None
-            } else {
-                LoadRestrictions::RootOnly
-            },
-            ..Options::default()
-        };
-        let built = build(&tree, "app", &options).and_then(|built| built.to_yaml());
+        let built = run(case);
         let printed = case.expected.get("ours").or(case.expected.get(""));
         match (built, printed, case.expected.get("error")) {
             (Ok(text), Some(expected), None) => assert_eq!(text, *expected, "{}", case.title),
@@ -172,4 +189,38 @@ fn every_case_has_its_test() {
             assert!(source.contains(&call), "{topic}: no test of {}", case.ids);
         }
     }
+}
+
+/// Some errors are of a file or directory as a whole: that it is empty, too large or not there.
+fn is_of_a_file(text: &str) -> bool {
+    let whole = [
+        "is empty",
+        "Found multiple kustomization files",
+        "unable to find one of",
+    ];
+    whole.iter().any(|part| text.contains(part))
+}
+
+/// Every case of a failing build, and what upstream's own tests refuse, names where to look.
+#[test]
+fn every_error_names_file_and_line() {
+    let mut nameless = Vec::new();
+    for entry in std::fs::read_dir(format!("{}cases", directory())).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let cases = read_cases(name.trim_end_matches(".txt"));
+        for case in cases
+            .into_iter()
+            .filter(|c| c.expected.contains_key("error"))
+        {
+            let error = run(&case).unwrap_err();
+            let has_line = error
+                .places()
+                .iter()
+                .any(|p| !p.file.is_empty() && p.line > 0);
+            if !has_line && !is_of_a_file(&error.to_string()) {
+                nameless.push(format!("{} {}: {error}", case.ids, case.title));
+            }
+        }
+    }
+    assert!(nameless.is_empty(), "{}", nameless.join("\n"));
 }

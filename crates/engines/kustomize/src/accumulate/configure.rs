@@ -2,7 +2,7 @@
 
 use super::{Step, Target};
 use crate::config::Config;
-use crate::error::Error;
+use crate::error::{Error, Gathered};
 use crate::field_spec::{FieldSpec, merge_all, merge_one};
 use crate::id::Gvk;
 use crate::kustomization::{At, Label};
@@ -54,14 +54,14 @@ impl Target<'_> {
             })?;
             made.push(Box::new(merges));
         }
+        let mut faults = Gathered::default();
         for entry in &k.patches {
-            made.push(Box::new(Patches::new(
-                &self.loader,
-                &entry.value,
-                &k.place(entry.line),
-            )?));
+            let patch = Patches::new(&self.loader, &entry.value, &k.place(entry.line));
+            if let Some(patch) = faults.note(patch) {
+                made.push(Box::new(patch));
+            }
         }
-        Ok(())
+        faults.end()
     }
 
     fn names(&self, config: &Config, made: &mut Vec<Box<dyn Transformer>>) {
@@ -120,9 +120,12 @@ impl Target<'_> {
                 specs: config.common_annotations.clone(),
             }));
         }
+        let mut faults = Gathered::default();
         for entry in &k.patches_json6902 {
-            let patch = Patches::deprecated(&self.loader, &entry.value, &k.place(entry.line))?;
-            made.push(Box::new(patch));
+            let patch = Patches::deprecated(&self.loader, &entry.value, &k.place(entry.line));
+            if let Some(patch) = faults.note(patch) {
+                made.push(Box::new(patch));
+            }
         }
         for entry in &k.replicas {
             made.push(Box::new(Replicas {
@@ -133,12 +136,12 @@ impl Target<'_> {
         }
         for entry in &k.images {
             let place = k.place(entry.line);
-            made.push(Box::new(Images::new(
-                entry.value.clone(),
-                config.images.clone(),
-                place,
-            )?));
+            let images = Images::new(entry.value.clone(), config.images.clone(), place);
+            if let Some(images) = faults.note(images) {
+                made.push(Box::new(images));
+            }
         }
+        faults.end()?;
         if !k.replacements.is_empty() {
             let entries: Vec<_> = k.replacements.iter().map(|r| r.value.clone()).collect();
             made.push(Box::new(Replacements::new(&self.loader, &entries)?));

@@ -57,7 +57,7 @@ impl Target<'_> {
         let mut paths = Vec::new();
         for entry in entries {
             let file = &self.kustomization.file;
-            match read::resources(entry.value.as_bytes(), file, max_bytes) {
+            match read::resources(entry.value.as_bytes(), file, max_bytes, 1) {
                 Ok(mut inline) => {
                     for resource in &mut inline {
                         resource.line = entry.line;

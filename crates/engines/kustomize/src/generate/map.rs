@@ -39,7 +39,7 @@ pub(crate) fn generate(
     if generator.name.is_empty() {
         return Err(Error::at(place.clone(), "a configmap must have a name"));
     }
-    let pairs = sources::read(loader, generator)
+    let pairs = sources::read(loader, generator, &place.file)
         .map_err(|error| located(error.context("loading KV pairs")))?;
     let mut values: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     let mut repeated = BTreeSet::new();

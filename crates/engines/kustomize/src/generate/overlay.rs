@@ -271,7 +271,7 @@ impl Scan<'_> {
     fn file(&mut self, path: &str) -> Result<(), Error> {
         let content = self.tree.read(path)?;
         let max_bytes = Limits::default().max_file_bytes;
-        if let Err((error, _)) = read::resources(&content, path, max_bytes) {
+        if let Err((error, _)) = read::resources(&content, path, max_bytes, 1) {
             self.problems.push((path.to_owned(), error));
         }
         Ok(())

@@ -1,8 +1,8 @@
 //! Keys and values of generators: env files, literals and files.
 
-use crate::error::Error;
-use crate::kustomization::MapGenerator;
-use crate::load::Loader;
+use crate::error::{Error, Gathered, Place};
+use crate::kustomization::{At, MapGenerator};
+use crate::load::{File, Loader};
 
 /// Lines of env files longer than this end the reading, as they do upstream.
 const MAX_LINE_BYTES: usize = 64 * 1024;
@@ -10,33 +10,52 @@ const MAX_LINE_BYTES: usize = 64 * 1024;
 /// A key and its value, which need not be text.
 pub(super) type Pair = (String, Vec<u8>);
 
-/// Reads all sources of a generator.
+/// Reads all sources of a generator that stands in a file.
 ///
 /// # Errors
-/// Where a source cannot be read.
-pub(super) fn read(loader: &Loader<'_>, generator: &MapGenerator) -> Result<Vec<Pair>, Error> {
+/// Every source that cannot be read, with its line.
+pub(super) fn read(
+    loader: &Loader<'_>,
+    generator: &MapGenerator,
+    file: &str,
+) -> Result<Vec<Pair>, Error> {
     let mut pairs = Vec::new();
-    let load = |path: &str| {
-        loader
-            .load(path)
-            .map_err(|error| error.into_error(&loader.session))
-    };
-    for path in &generator.envs {
-        let file = load(path).map_err(|error| error.context(doing("env source files", path)))?;
-        env_file(&file.content, &mut pairs).map_err(|(line, problem)| {
-            let place = crate::error::Place::line(&file.path, line);
-            Error::at(place, problem).context(doing("env source files", path))
-        })?;
+    let mut faults = Gathered::default();
+    let place = |source: &At<String>| Place::line(file, source.line);
+    for source in &generator.envs {
+        let read = read_env(loader, &source.value, &mut pairs);
+        faults.note(read.map_err(|error| error.with_place(place(source))));
     }
-    for literal in &generator.literals {
-        pairs.push(parse_literal(literal).map_err(Error::new)?);
+    for source in &generator.literals {
+        let pair = parse_literal(&source.value);
+        pairs.extend(faults.note(pair.map_err(|problem| Error::at(place(source), problem))));
     }
     for source in &generator.files {
-        let (key, path) = parse_file(source).map_err(Error::new)?;
-        let file = load(path).map_err(|error| error.context(doing("file sources", path)))?;
-        pairs.push((key.to_owned(), file.content.into_owned()));
+        let pair = read_file(loader, &source.value);
+        pairs.extend(faults.note(pair.map_err(|error| error.with_place(place(source)))));
     }
+    faults.end()?;
     Ok(pairs)
+}
+
+fn load<'a>(loader: &Loader<'a>, what: &str, path: &str) -> Result<File<'a>, Error> {
+    let file = loader.load(path);
+    file.map_err(|error| error.into_error(&loader.session).context(doing(what, path)))
+}
+
+fn read_env(loader: &Loader<'_>, path: &str, pairs: &mut Vec<Pair>) -> Result<(), Error> {
+    let what = "env source files";
+    let file = load(loader, what, path)?;
+    env_file(&file.content, pairs).map_err(|(line, problem)| {
+        let place = Place::line(&file.path, line);
+        Error::at(place, problem).context(doing(what, path))
+    })
+}
+
+fn read_file(loader: &Loader<'_>, source: &str) -> Result<Pair, Error> {
+    let (key, path) = parse_file(source).map_err(Error::new)?;
+    let file = load(loader, "file sources", path)?;
+    Ok((key.to_owned(), file.content.into_owned()))
 }
 
 fn doing(what: &str, path: &str) -> String {

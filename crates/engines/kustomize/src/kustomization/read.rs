@@ -122,8 +122,14 @@ fn operators(d: &mut Decoder, k: &mut Kustomization, name: &str, value: &Node) -
 /// Reads the header, the generators and the options.
 fn rest(d: &mut Decoder, k: &mut Kustomization, name: &str, value: &Node) -> bool {
     match name {
-        "apiversion" => k.api_version = d.text(value, "Kustomization.apiVersion"),
-        "kind" => k.kind = d.text(value, "Kustomization.kind"),
+        "apiversion" => {
+            k.api_version.value = d.text(value, "Kustomization.apiVersion");
+            k.api_version.line = line(value);
+        }
+        "kind" => {
+            k.kind.value = d.text(value, "Kustomization.kind");
+            k.kind.line = line(value);
+        }
         "metadata" => metadata(d, value),
         "configmapgenerator" => {
             k.config_maps = list(d, value, "Kustomization.configMapGenerator", config_map);
@@ -445,24 +451,26 @@ fn secret(d: &mut Decoder, node: &Node) -> MapGenerator {
 /// Reads one entry of `configMapGenerator` or `secretGenerator`.
 pub(crate) fn map_generator(d: &mut Decoder, node: &Node, is_secret: bool) -> MapGenerator {
     let mut generator = MapGenerator::default();
-    let mut env = String::new();
+    let mut env = None;
     for (name, key, value) in d.fields(node, "GeneratorArgs") {
         match name.as_str() {
             "name" => generator.name = d.text(value, "GeneratorArgs.name"),
             "namespace" => generator.namespace = d.text(value, "GeneratorArgs.namespace"),
             "behavior" => generator.behavior = d.text(value, "GeneratorArgs.behavior"),
-            "literals" => generator.literals = d.texts(value, "GeneratorArgs.literals"),
-            "files" => generator.files = d.texts(value, "GeneratorArgs.files"),
-            "envs" => generator.envs = d.texts(value, "GeneratorArgs.envs"),
-            "env" => env = d.text(value, "GeneratorArgs.env"),
+            "literals" => generator.literals = d.lines(value, "GeneratorArgs.literals"),
+            "files" => generator.files = d.lines(value, "GeneratorArgs.files"),
+            "envs" => generator.envs = d.lines(value, "GeneratorArgs.envs"),
+            "env" => {
+                let line = line(value);
+                let value = d.text(value, "GeneratorArgs.env");
+                env = (!value.is_empty()).then_some(At { value, line });
+            }
             "options" => generator.options = generator_options(d, value),
             "type" if is_secret => generator.secret_type = d.text(value, "SecretArgs.type"),
             _ => d.unknown(key),
         }
     }
-    if !env.is_empty() {
-        generator.envs.push(env);
-    }
+    generator.envs.extend(env);
     generator
 }
 

@@ -2,7 +2,8 @@
 //!
 //! **Source:** gopkg.in/evanphx/json-patch.v4 v4.13.0.
 
-use serde_json::{Map, Value};
+use serde_json::Value as Json;
+use yaml::{Node, Value};
 
 /// A list of operations.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,7 +16,7 @@ struct Operation {
     op: String,
     path: String,
     from: Option<String>,
-    value: Option<Value>,
+    value: Option<Node>,
 }
 
 impl JsonPatch {
@@ -27,7 +28,7 @@ impl JsonPatch {
         if text.is_empty() {
             return Err("empty json patch operations".to_owned());
         }
-        let value: Value = if text.starts_with('[') {
+        let value: Json = if text.starts_with('[') {
             serde_json::from_str(text).map_err(|error| error.to_string())?
         } else {
             let reader = yaml::Reader::new(yaml::Schema::Legacy);
@@ -36,13 +37,13 @@ impl JsonPatch {
                 .map_err(|e| e.to_string())?;
             let json = node.as_ref().map(yaml::to_json).transpose();
             json.map_err(|error| error.to_string())?
-                .unwrap_or(Value::Null)
+                .unwrap_or(Json::Null)
         };
         match value {
-            Value::Null => Ok(Self {
+            Json::Null => Ok(Self {
                 operations: Vec::new(),
             }),
-            Value::Array(items) => {
+            Json::Array(items) => {
                 let operations = items.into_iter().map(operation).collect::<Result<_, _>>()?;
                 Ok(Self { operations })
             }
@@ -54,24 +55,22 @@ impl JsonPatch {
         self.operations.is_empty()
     }
 
-    /// Applies all operations in order.
+    /// Applies all operations in order, to a tree that holds what JSON holds.
     ///
     /// # Errors
-    /// What the first operation that fails says.
-    pub(crate) fn apply(&self, mut document: Value) -> Result<Value, String> {
-        for operation in &self.operations {
-            operation.apply(&mut document)?;
-        }
-        Ok(document)
+    /// What the first operation that fails says; those before it stay done.
+    pub(crate) fn apply(&self, document: &mut Node) -> Result<(), String> {
+        let mut operations = self.operations.iter();
+        operations.try_for_each(|operation| operation.apply(document))
     }
 }
 
-fn operation(item: Value) -> Result<Operation, String> {
-    let Value::Object(mut fields) = item else {
+fn operation(item: Json) -> Result<Operation, String> {
+    let Json::Object(mut fields) = item else {
         return Err("an operation of a JSON patch is a mapping".to_owned());
     };
     let mut text = |key: &str| match fields.remove(key) {
-        Some(Value::String(text)) => Some(text),
+        Some(Json::String(text)) => Some(text),
         _ => None,
     };
     let (op, path, from) = (text("op"), text("path"), text("from"));
@@ -80,18 +79,18 @@ fn operation(item: Value) -> Result<Operation, String> {
         op,
         path: path.unwrap_or_default(),
         from,
-        value: fields.remove("value"),
+        value: fields.remove("value").as_ref().map(yaml::from_json),
     })
 }
 
 /// The place an operation works at: a container and a key in it.
 struct Spot<'d> {
-    container: &'d mut Value,
+    container: &'d mut Node,
     key: String,
 }
 
 /// Finds the container of a path; `None` where it is missing.
-fn find<'d>(document: &'d mut Value, path: &str) -> Option<Spot<'d>> {
+fn find<'d>(document: &'d mut Node, path: &str) -> Option<Spot<'d>> {
     let mut parts = path
         .split('/')
         .skip(1)
@@ -102,7 +101,7 @@ fn find<'d>(document: &'d mut Value, path: &str) -> Option<Spot<'d>> {
         container = get_mut(container, &key).ok()?;
         key = part;
     }
-    matches!(container, Value::Object(_) | Value::Array(_)).then_some(Spot { container, key })
+    (!container.is_scalar()).then_some(Spot { container, key })
 }
 
 /// Reads a position in a list; negative ones count from the end.
@@ -120,54 +119,54 @@ fn position(key: &str, length: usize) -> Result<usize, String> {
         })
 }
 
-fn get_mut<'d>(container: &'d mut Value, key: &str) -> Result<&'d mut Value, String> {
-    match container {
-        Value::Object(object) => object
+fn get_mut<'d>(container: &'d mut Node, key: &str) -> Result<&'d mut Node, String> {
+    match &mut container.value {
+        Value::Mapping(object) => object
             .get_mut(key)
             .ok_or_else(|| format!("unable to get nonexistent key: {key}: missing value")),
-        Value::Array(items) => {
+        Value::Sequence(items) => {
             let at = position(key, items.len())?;
             items
                 .get_mut(at)
                 .ok_or_else(|| "invalid index referenced".to_owned())
         }
-        _ => Err("missing value".to_owned()),
+        Value::Scalar(_) => Err("missing value".to_owned()),
     }
 }
 
 impl Spot<'_> {
-    fn add(self, value: Value) -> Result<(), String> {
-        match self.container {
-            Value::Array(items) if self.key == "-" => {
+    fn add(self, value: Node) -> Result<(), String> {
+        match &mut self.container.value {
+            Value::Sequence(items) if self.key == "-" => {
                 items.push(value);
                 Ok(())
             }
-            Value::Array(items) => {
+            Value::Sequence(items) => {
                 let at = position(&self.key, items.len() + 1)?;
                 items.insert(at, value);
                 Ok(())
             }
-            Value::Object(object) => {
+            Value::Mapping(object) => {
                 object.insert(self.key, value);
                 Ok(())
             }
-            _ => Err("missing value".to_owned()),
+            Value::Scalar(_) => Err("missing value".to_owned()),
         }
     }
 
-    fn remove(self) -> Result<Value, String> {
-        match self.container {
-            Value::Array(items) => {
+    fn remove(self) -> Result<Node, String> {
+        match &mut self.container.value {
+            Value::Sequence(items) => {
                 let at = position(&self.key, items.len())?;
                 Ok(items.remove(at))
             }
-            Value::Object(object) => object.remove(&self.key).ok_or_else(|| {
+            Value::Mapping(object) => object.remove(&self.key).ok_or_else(|| {
                 format!(
                     "Unable to remove nonexistent key: {}: missing value",
                     self.key
                 )
             }),
-            _ => Err("missing value".to_owned()),
+            Value::Scalar(_) => Err("missing value".to_owned()),
         }
     }
 }
@@ -178,11 +177,11 @@ fn missing_path(what: &str, path: &str) -> String {
 }
 
 impl Operation {
-    fn value(&self) -> Value {
-        self.value.clone().unwrap_or(Value::Null)
+    fn value(&self) -> Node {
+        self.value.clone().unwrap_or_else(Node::null)
     }
 
-    fn apply(&self, document: &mut Value) -> Result<(), String> {
+    fn apply(&self, document: &mut Node) -> Result<(), String> {
         match self.op.as_str() {
             "add" => self.add(document),
             "remove" => self.remove(document),
@@ -193,7 +192,7 @@ impl Operation {
         }
     }
 
-    fn add(&self, document: &mut Value) -> Result<(), String> {
+    fn add(&self, document: &mut Node) -> Result<(), String> {
         if self.path.is_empty() {
             return self.set_root(document);
         }
@@ -202,24 +201,23 @@ impl Operation {
             .map_err(|e| format!("error in add for path: '{}': {e}", self.path))
     }
 
-    fn remove(&self, document: &mut Value) -> Result<(), String> {
+    fn remove(&self, document: &mut Node) -> Result<(), String> {
         let spot = find(document, &self.path).ok_or_else(|| missing_path("remove", &self.path))?;
         spot.remove()
             .map(drop)
             .map_err(|e| format!("error in remove for path: '{}': {e}", self.path))
     }
 
-    fn set_root(&self, document: &mut Value) -> Result<(), String> {
-        match self.value() {
-            value @ (Value::Object(_) | Value::Array(_)) => {
-                *document = value;
-                Ok(())
-            }
-            _ => Err("replace operation hit impossible case".to_owned()),
+    fn set_root(&self, document: &mut Node) -> Result<(), String> {
+        let value = self.value();
+        if value.is_scalar() {
+            return Err("replace operation hit impossible case".to_owned());
         }
+        *document = value;
+        Ok(())
     }
 
-    fn replace(&self, document: &mut Value) -> Result<(), String> {
+    fn replace(&self, document: &mut Node) -> Result<(), String> {
         if self.path.is_empty() {
             return self.set_root(document);
         }
@@ -230,7 +228,7 @@ impl Operation {
             )
         };
         let Spot { container, key } = find(document, &self.path).ok_or_else(missing)?;
-        if let Value::Object(object) = container {
+        if let Value::Mapping(object) = &mut container.value {
             // A key that is missing is not looked for: only what holds it must be there.
             object.insert(key, self.value());
             return Ok(());
@@ -245,7 +243,7 @@ impl Operation {
         Ok(())
     }
 
-    fn transfer(&self, document: &mut Value) -> Result<(), String> {
+    fn transfer(&self, document: &mut Node) -> Result<(), String> {
         let op = &self.op;
         let from = self.from.as_deref().unwrap_or_default();
         let missing = |path: &str| {
@@ -265,7 +263,7 @@ impl Operation {
             .map_err(|e| format!("error in {op} for path: '{}': {e}", self.path))
     }
 
-    fn test(&self, document: &mut Value) -> Result<(), String> {
+    fn test(&self, document: &mut Node) -> Result<(), String> {
         let failed = || format!("testing value {} failed: test failed", self.path);
         if self.path.is_empty() {
             return if *document == self.value() {
@@ -288,23 +286,16 @@ impl Operation {
     }
 }
 
-/// Gives an object's fields; anything else has none.
-pub(crate) fn object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
 
-    fn check(document: Value, patch: &Value, expected: Result<Value, &str>) {
+    fn check(document: &Json, patch: &Json, expected: Result<Json, &str>) {
         let patch = JsonPatch::parse(&patch.to_string(), "p").unwrap();
-        match (patch.apply(document), expected) {
-            (Ok(value), Ok(expected)) => assert_eq!(value, expected),
+        let mut node = yaml::from_json(document);
+        match (patch.apply(&mut node), expected) {
+            (Ok(()), Ok(expected)) => assert_eq!(yaml::to_json(&node).unwrap(), expected),
             (Err(error), Err(part)) => assert!(error.contains(part), "{error}"),
             (got, expected) => panic!("{got:?} instead of {expected:?}"),
         }
@@ -315,57 +306,57 @@ mod tests {
     fn operations_apply_in_order_and_name_what_is_missing() {
         let list = json!({"l": [1, 2]});
         check(
-            list.clone(),
+            &list,
             &json!([{"op": "add", "path": "/l/-", "value": 3}]),
             Ok(json!({"l": [1, 2, 3]})),
         );
         check(
-            list.clone(),
+            &list,
             &json!([{"op": "add", "path": "/l/0", "value": 3}]),
             Ok(json!({"l": [3, 1, 2]})),
         );
         check(
-            list.clone(),
+            &list,
             &json!([{"op": "remove", "path": "/l/-1"}]),
             Ok(json!({"l": [1]})),
         );
         check(
-            list.clone(),
+            &list,
             &json!([{"op": "add", "path": "/l/5", "value": 3}]),
             Err("invalid index"),
         );
         check(
-            list.clone(),
+            &list,
             &json!([{"op": "add", "path": "/m/x", "value": 3}]),
             Err("doc is missing path: \"/m/x\""),
         );
         check(
-            list.clone(),
+            &list,
             &json!([{"op": "remove", "path": "/x"}]),
             Err("nonexistent key"),
         );
         check(
-            list.clone(),
+            &list,
             &json!([{"op": "replace", "path": "/x/y", "value": 1}]),
             Err("missing"),
         );
         check(
-            list.clone(),
+            &list,
             &json!([{"op": "replace", "path": "/x", "value": 1}]),
             Ok(json!({"l": [1, 2], "x": 1})),
         );
         check(
-            list.clone(),
+            &list,
             &json!([{"op": "test", "path": "/l/0", "value": 2}]),
             Err("testing value /l/0 failed"),
         );
         check(
-            list.clone(),
+            &list,
             &json!([{"op": "move", "from": "/l", "path": "/m"}]),
             Ok(json!({"m": [1, 2]})),
         );
         check(
-            list.clone(),
+            &list,
             &json!([{"op": "copy", "from": "/l/0", "path": "/a~1b"}]),
             Ok(json!({"l": [1, 2], "a/b": 1})),
         );
@@ -374,7 +365,7 @@ mod tests {
     #[test]
     fn unknown_operations_are_refused() {
         check(
-            json!({}),
+            &json!({}),
             &json!([{"op": "jump", "path": "/l"}]),
             Err("Unexpected kind: jump"),
         );

@@ -7,7 +7,7 @@ use yaml::{Node, Value};
 
 use crate::config::NameReference;
 use crate::error::{Error, Gathered, Place};
-use crate::field_spec::{Create, FieldSpec};
+use crate::field_spec::{Create, FieldSpec, Paths};
 use crate::id::{Gvk, IdRef, split_api_version};
 use crate::res_map::ResMap;
 use crate::resource::Resource;
@@ -46,8 +46,14 @@ struct Referrer<'a> {
     subjects: BTreeSet<String>,
 }
 
-/// The fields that may refer to something, by the group, version and kind they are in.
-type ByKind<'r> = HashMap<(String, String, String), Rc<[(&'r Gvk, &'r FieldSpec)]>>;
+/// The fields of a kind that may refer to something, and what they refer to.
+struct Fields<'r> {
+    specs: Vec<(&'r Gvk, &'r FieldSpec)>,
+    paths: Paths,
+}
+
+/// Fields by the group, version and kind they are in.
+type ByKind<'r> = HashMap<(String, String, String), Rc<Fields<'r>>>;
 
 /// Rewrites every reference to an object whose name or namespace changed.
 ///
@@ -77,8 +83,9 @@ fn follow_in(
     let mut by_kind = ByKind::new();
     let mut faults = Gathered::default();
     for (resource, node) in resources.iter().zip(nodes) {
-        let specs = specs_of(resource, node, references, &mut by_kind);
-        if specs.is_empty() {
+        let fields = fields_of(resource, node, references, &mut by_kind);
+        let reached = fields.paths.reached(node);
+        if !reached.contains(&true) {
             continue;
         }
         let id = id_of(node);
@@ -88,7 +95,8 @@ fn follow_in(
             is_cluster_scoped: id.is_cluster_scoped(schema),
             subjects: subjects(resource, node)?,
         };
-        for (target, spec) in specs.iter() {
+        let specs = fields.specs.iter().zip(reached);
+        for ((target, spec), _) in specs.filter(|(_, is_reached)| *is_reached) {
             faults.note(update(node, &referrer, target, spec, &candidates));
         }
     }
@@ -96,12 +104,12 @@ fn follow_in(
 }
 
 /// Gives the fields to look at in an object, by the kind it came with.
-fn specs_of<'r>(
+fn fields_of<'r>(
     resource: &Resource,
     node: &Node,
     references: &'r [NameReference],
     by_kind: &mut ByKind<'r>,
-) -> Rc<[(&'r Gvk, &'r FieldSpec)]> {
+) -> Rc<Fields<'r>> {
     let (group, version) = split_api_version(tree::text(node, "apiVersion"));
     let first = resource.history.first();
     let kind = first.map_or_else(|| tree::text(node, "kind"), |first| first.kind.as_str());
@@ -111,8 +119,10 @@ fn specs_of<'r>(
             let fields = reference.referrers.iter();
             fields.map(move |spec| (&reference.gvk, spec))
         });
-        all.filter(|(_, spec)| spec.gvk.selects_kind(group, version, kind))
-            .collect()
+        let own = all.filter(|(_, spec)| spec.gvk.selects_kind(group, version, kind));
+        let specs: Vec<_> = own.collect();
+        let paths = Paths::new(specs.iter().map(|(_, spec)| *spec));
+        Rc::new(Fields { specs, paths })
     });
     Rc::clone(found)
 }

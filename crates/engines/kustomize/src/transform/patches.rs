@@ -1,10 +1,9 @@
 //! Patches, strategic merge and JSON, and the objects they apply to.
 
-use serde_json::Value as Json;
 use yaml::{Kind, Node, Style, Value};
 
 use super::Transformer;
-use super::json6902::{JsonPatch, object};
+use super::json6902::JsonPatch;
 use super::strategic_merge;
 use crate::error::{Error, Gathered, Place};
 use crate::kustomization::{Patch, Selector};
@@ -266,21 +265,25 @@ impl StrategicMerges {
     pub(crate) fn new(loader: &Loader<'_>, entries: &[(String, Place)]) -> Result<Self, Error> {
         let max_bytes = loader.session.options.limits.max_file_bytes;
         let mut patches = Vec::new();
+        let mut faults = Gathered::default();
         for (entry, place) in entries {
-            let inline = read::resources(entry.as_bytes(), &place.file, max_bytes);
-            let found = if let Ok(mut found) = inline {
+            let inline = read::resources(entry.as_bytes(), &place.file, max_bytes, 1);
+            if let Ok(mut found) = inline {
                 for patch in &mut found {
                     patch.line = place.line;
                 }
-                found
-            } else {
-                let file = loader
-                    .load(entry)
-                    .map_err(|e| e.into_error(&loader.session).with_place(place.clone()))?;
-                read::resources(&file.content, &file.path, max_bytes).map_err(|(error, _)| error)?
-            };
-            patches.extend(found);
+                patches.extend(found);
+                continue;
+            }
+            let file = loader
+                .load(entry)
+                .map_err(|e| e.into_error(&loader.session).with_place(place.clone()));
+            let found = file.and_then(|file| {
+                read::resources(&file.content, &file.path, max_bytes, 1).map_err(|(error, _)| error)
+            });
+            patches.extend(faults.note(found).into_iter().flatten());
         }
+        faults.end()?;
         if patches.is_empty() {
             let names: Vec<&str> = entries.iter().map(|(entry, _)| entry.trim()).collect();
             let error = Error::new(format!(
@@ -327,7 +330,7 @@ fn moved(error: Error, place: &Place) -> Error {
 /// Finds out what kind of patch a text is.
 fn parse(source: &str, file: &str, shown: &str, loader: &Loader<'_>) -> Result<Content, Error> {
     let max_bytes = loader.session.options.limits.max_file_bytes;
-    let merge = read::resources(source.as_bytes(), file, max_bytes);
+    let merge = read::resources(source.as_bytes(), file, max_bytes, 1);
     let json = JsonPatch::parse(source, file);
     match (merge, json) {
         (Ok(merge), Ok(json)) if !merge.is_empty() && !json.is_empty() => Err(Error::at(
@@ -376,14 +379,16 @@ fn apply_to(
         write_anew(&mut patch.node, field);
     }
     let schema = std::rc::Rc::clone(resources.schema());
+    let mut faults = Gathered::default();
     for at in selected {
         let resource = resources.get_mut(*at);
         let api_version = resource.api_version().to_owned();
         if let Some(object) = patch.node.as_mapping_mut() {
             tree::set_field_text(object, "apiVersion", &api_version);
         }
-        merge_one(resource, &patch, allowed, &schema)?;
+        faults.note(merge_one(resource, &patch, allowed, &schema));
     }
+    faults.end()?;
     if allowed == Allowed::default() {
         return Ok(());
     }
@@ -398,15 +403,17 @@ fn merge_one(
     allowed: Allowed,
     schema: &Schema,
 ) -> Result<(), Error> {
-    let (name, namespace) = (resource.name().to_owned(), resource.namespace().to_owned());
-    let kind = resource.kind().to_owned();
+    let before = resource.id().to_id();
     if allowed != Allowed::default() {
         resource.remember_id(schema);
     }
     let object = std::mem::take(&mut resource.node);
     let span = object.span.clone();
     let merged = strategic_merge::merge(object, &patch.node, schema).map_err(|problem| {
-        let place = Place::line(&resource.file, resource.line);
+        let place = Place {
+            object: before.to_string(),
+            ..Place::line(&resource.file, resource.line)
+        };
         Error::at(place, problem).with_place(patch.place())
     })?;
     resource.node = merged.unwrap_or_else(Node::null);
@@ -415,33 +422,23 @@ fn merge_one(
         return Ok(());
     }
     if !allowed.kind {
-        resource.set_kind(&kind);
+        resource.set_kind(&before.gvk.kind);
     }
     if !allowed.name {
-        resource.set_name(&name);
+        resource.set_name(&before.name);
     }
-    resource.set_namespace(&namespace);
+    resource.set_namespace(&before.namespace);
     Ok(())
 }
 
 /// Applies a JSON patch to one object. It sees the annotations upstream keeps its books in.
 fn apply_json(resource: &mut Resource, patch: &JsonPatch) -> Result<(), String> {
-    let mut document = object(yaml::to_json(&resource.node).map_err(|error| error.to_string())?);
+    yaml::through_json(&mut resource.node).map_err(|error| error.to_string())?;
     let books = books(resource);
-    if !books.is_empty() {
-        let meta = document
-            .entry("metadata")
-            .or_insert_with(|| Json::Object(serde_json::Map::default()));
-        if let Json::Object(meta) = meta {
-            let annotations = meta.entry("annotations").or_insert(Json::Null);
-            let mut own = object(annotations.take());
-            own.extend(books.clone());
-            *annotations = Json::Object(own);
-        }
-    }
-    let patched = patch.apply(Json::Object(document))?;
+    lay_out(&books, &mut resource.node);
     let span = resource.node.span.clone();
-    resource.node = yaml::from_json(&patched).with_span(span);
+    let applied = patch.apply(&mut resource.node);
+    resource.node.span = span;
     reread(&mut resource.node);
     for (key, held) in [(ORIGIN, resource.origin.is_some()), (TRANSFORMATIONS, true)] {
         let is_kept = tree::meta_entry(&resource.node, "annotations", key).is_some();
@@ -451,14 +448,38 @@ fn apply_json(resource: &mut Resource, patch: &JsonPatch) -> Result<(), String> 
             _ => {}
         }
     }
+    let is_book = |key: &str| books.iter().any(|(book, _)| book == key);
     let mut kept: Vec<(String, String)> = tree::meta_map(&resource.node, "annotations")
-        .filter(|(key, _)| !books.contains_key(*key) && !BUILD_ANNOTATIONS.contains(key))
+        .filter(|(key, _)| !is_book(key) && !BUILD_ANNOTATIONS.contains(key))
         .filter(|(key, _)| *key != ORIGIN && *key != TRANSFORMATIONS)
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .collect();
     kept.sort();
     tree::set_meta_map(&mut resource.node, "annotations", &kept);
-    Ok(())
+    applied
+}
+
+/// Writes the books into the annotations of an object.
+fn lay_out(books: &[(String, String)], node: &mut Node) {
+    if node.as_mapping().is_none() {
+        *node = Node::mapping(yaml::Mapping::new());
+    }
+    if books.is_empty() {
+        return;
+    }
+    let empty = || Node::mapping(yaml::Mapping::new());
+    let object = node.as_mapping_mut();
+    let meta = object.map(|object| object.get_or_insert_with("metadata", empty));
+    let Some(meta) = meta.and_then(Node::as_mapping_mut) else {
+        return;
+    };
+    let annotations = meta.get_or_insert_with("annotations", empty);
+    if annotations.as_mapping().is_none() {
+        *annotations = empty();
+    }
+    for (key, value) in books {
+        annotations.insert(key, Node::string(value));
+    }
 }
 
 /// The largest integer that a float holds exactly.
@@ -472,14 +493,17 @@ fn reread(node: &mut Node) {
         Value::Mapping(mapping) => mapping.values_mut().for_each(reread),
         Value::Scalar(scalar) => match scalar.kind {
             Kind::String => {
-                let plain = [yaml::Schema::Legacy, yaml::Schema::Core]
-                    .iter()
-                    .all(|schema| matches!(yaml::resolve(&scalar.text, *schema), Kind::String));
-                if scalar.text.contains('\n') {
-                    node.style = Style::Literal;
-                } else if !plain {
-                    node.style = Style::DoubleQuoted;
-                }
+                let is_string = |schema: &yaml::Schema| {
+                    matches!(yaml::resolve(&scalar.text, *schema), Kind::String)
+                };
+                let both = [yaml::Schema::Legacy, yaml::Schema::Core];
+                node.style = if scalar.text.contains('\n') {
+                    Style::Literal
+                } else if both.iter().all(is_string) {
+                    Style::Plain
+                } else {
+                    Style::DoubleQuoted
+                };
             }
             Kind::Int(number) if number.unsigned_abs() > MAX_EXACT => {
                 #[expect(clippy::cast_precision_loss, reason = "upstream loses it here")]
@@ -491,18 +515,18 @@ fn reread(node: &mut Node) {
                 let rounded = number as f64;
                 *node = Node::float(rounded);
             }
-            _ => {}
+            _ => node.style = Style::Plain,
         },
     }
 }
 
 /// Gives the history of an object as the annotations upstream keeps it in.
-fn books(resource: &Resource) -> serde_json::Map<String, Json> {
-    let mut books = serde_json::Map::new();
+fn books(resource: &Resource) -> Vec<(String, String)> {
+    let mut books = Vec::new();
     let mut note = |name: &str, values: Vec<&str>| {
         if !values.is_empty() {
             let key = format!("internal.config.kubernetes.io/{name}");
-            books.insert(key, Json::String(values.join(",")));
+            books.push((key, values.join(",")));
         }
     };
     let history = &resource.history;
@@ -533,11 +557,11 @@ fn books(resource: &Resource) -> serde_json::Map<String, Json> {
         note("needsHashSuffix", vec!["enabled"]);
     }
     if let Some(origin) = &resource.origin {
-        books.insert(ORIGIN.to_owned(), Json::String(origin.to_annotation()));
+        books.push((ORIGIN.to_owned(), origin.to_annotation()));
     }
     if !resource.transformations.is_empty() {
         let text = transformations(&resource.transformations);
-        books.insert(TRANSFORMATIONS.to_owned(), Json::String(text));
+        books.push((TRANSFORMATIONS.to_owned(), text));
     }
     books
 }

@@ -34,20 +34,22 @@ impl Replacements {
     /// Where an entry is both a path and a replacement, or a file cannot be read.
     pub(crate) fn new(loader: &Loader<'_>, entries: &[ReplacementField]) -> Result<Self, Error> {
         let mut all = Vec::new();
+        let mut faults = Gathered::default();
         for entry in entries {
             let replacement = &entry.replacement;
             if entry.path.is_empty() {
                 all.push(replacement.clone());
                 continue;
             }
-            if replacement.source.is_some() || !replacement.targets.is_empty() {
-                return Err(Error::at(
-                    replacement.place.clone(),
-                    "cannot specify both path and inline replacement",
-                ));
-            }
-            all.extend(from_file(loader, entry)?);
+            let found = if replacement.source.is_some() || !replacement.targets.is_empty() {
+                let text = "cannot specify both path and inline replacement";
+                Err(Error::at(replacement.place.clone(), text))
+            } else {
+                from_file(loader, entry)
+            };
+            all.extend(faults.note(found).into_iter().flatten());
         }
+        faults.end()?;
         Ok(Self { replacements: all })
     }
 }
@@ -78,10 +80,12 @@ impl Transformer for Replacements {
     }
 
     fn apply(&self, resources: &mut ResMap) -> Result<(), Error> {
-        self.replacements.iter().try_for_each(|replacement| {
-            replace(resources, replacement)
-                .map_err(|error| error.with_place(replacement.place.clone()))
-        })
+        let mut faults = Gathered::default();
+        for replacement in &self.replacements {
+            let replaced = replace(resources, replacement);
+            faults.note(replaced.map_err(|error| error.with_place(replacement.place.clone())));
+        }
+        faults.end()
     }
 }
 

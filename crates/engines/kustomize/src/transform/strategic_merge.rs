@@ -4,7 +4,7 @@
 
 mod list;
 
-use yaml::{Entry, Node, Style, Value};
+use yaml::{Entry, Kind, Node, Style, Value};
 
 use crate::schema::{Cursor, Schema};
 use crate::tree;
@@ -98,19 +98,21 @@ impl<'s> Merger<'s> {
         patch: Option<&Node>,
         schema: Option<Cursor<'s>>,
     ) -> Result<Option<Node>, String> {
-        let Some(dest) = dest.filter(|node| !node.is_null()) else {
+        let Some(mut dest) = dest.filter(|node| !node.is_null()) else {
             return self.map_onto_nothing(patch, schema);
         };
-        let Some(patch) = patch else {
-            return self.fields(dest, None, schema);
+        let directive = match patch {
+            Some(patch) if patch.is_null() => Directive::Delete,
+            Some(patch) => map_directive(patch)?,
+            None => Directive::Merge,
         };
-        if patch.is_null() {
-            return Ok(None);
-        }
-        match map_directive(patch)? {
-            Directive::Delete => Ok(None),
-            Directive::Replace => self.alone(patch, schema),
-            Directive::Merge => self.fields(dest, Some(patch), schema),
+        match (directive, patch) {
+            (Directive::Delete, _) => Ok(None),
+            (Directive::Replace, Some(patch)) => self.alone(patch, schema),
+            _ => {
+                self.fields(&mut dest, patch, schema)?;
+                Ok(Some(dest))
+            }
         }
     }
 
@@ -170,49 +172,48 @@ impl<'s> Merger<'s> {
                 let Some(keys) = schema.and_then(Cursor::merge_keys) else {
                     return Ok(Some(value));
                 };
-                let (rest, directive) = list::directive(&value)?;
+                let (mut rest, directive) = list::directive(&value)?;
                 if directive == Directive::Delete {
                     return Ok(None);
                 }
                 let elements = schema.and_then(Cursor::elements);
-                list::merge(self, rest, Other::Itself, elements, &keys).map(Some)
+                list::merge(self, &mut rest, Other::Itself, elements, &keys)?;
+                Ok(Some(rest))
             }
         }
     }
 
-    /// Merges the fields of two mappings.
+    /// Merges the fields of a patch into a mapping; without one, only looks the mapping through.
     fn fields(
         self,
-        mut dest: Node,
+        dest: &mut Node,
         patch: Option<&Node>,
         schema: Option<Cursor<'s>>,
-    ) -> Result<Option<Node>, String> {
+    ) -> Result<(), String> {
         let Value::Mapping(mapping) = &mut dest.value else {
-            return Ok(Some(dest));
+            return Ok(());
         };
         let new = new_entries(mapping, patch);
-        let entries = std::mem::take(mapping);
-        for mut entry in entries {
-            let field = schema.and_then(|schema| schema.field(entry.name()));
-            let value = patch.and_then(|patch| patch.get(entry.name()));
-            let (style, is_scalar) = (entry.value.style, entry.value.is_scalar());
-            // A null that is spelled out stays where the patch says nothing of it.
-            let stays = entry.value.is_null() && !entry.value.text().is_empty();
-            if value.is_none() && stays {
-                mapping.insert_entry(entry);
-                continue;
+        let mut loses_some = false;
+        for (key, value) in mapping.iter_mut() {
+            let field = schema.and_then(|schema| schema.field(key.text()));
+            match patch.and_then(|patch| patch.get(key.text())) {
+                None => self.look_through(value, field)?,
+                Some(patch) => {
+                    let (style, is_scalar) = (value.style, value.is_scalar());
+                    let merged = self.walk(Some(std::mem::take(value)), Some(patch), field)?;
+                    *value = match merged {
+                        None => gone(),
+                        Some(merged) if merged.is_null() => gone(),
+                        Some(merged) if is_scalar => dressed(merged, style),
+                        Some(merged) => merged,
+                    };
+                }
             }
-            let old = std::mem::take(&mut entry.value);
-            if let Some(merged) = self.walk(Some(old), value, field)?
-                && !merged.is_null()
-            {
-                entry.value = match value {
-                    None => tree::quoted(merged),
-                    Some(_) if is_scalar => dressed(merged, style),
-                    Some(_) => merged,
-                };
-                mapping.insert_entry(entry);
-            }
+            loses_some |= is_gone(value);
+        }
+        if loses_some {
+            mapping.retain(|entry| !is_gone(&entry.value));
         }
         for entry in new {
             let field = schema.and_then(|schema| schema.field(entry.name()));
@@ -225,7 +226,33 @@ impl<'s> Merger<'s> {
                 });
             }
         }
-        Ok(Some(dest))
+        Ok(())
+    }
+
+    /// Does to a node that the patch does not name what every merge does: strings get the quotes
+    /// they need, and fields without a value go.
+    pub(super) fn look_through(
+        self,
+        node: &mut Node,
+        schema: Option<Cursor<'s>>,
+    ) -> Result<(), String> {
+        match &node.value {
+            Value::Scalar(_) => {
+                tree::quote(node);
+                Ok(())
+            }
+            Value::Mapping(_) => {
+                let schema = schema.or_else(|| self.schema_of(Some(node), None));
+                self.fields(node, None, schema)
+            }
+            Value::Sequence(_) => match schema.and_then(Cursor::merge_keys) {
+                Some(keys) => {
+                    let elements = schema.and_then(Cursor::elements);
+                    list::merge(self, node, Other::Nothing, elements, &keys)
+                }
+                None => Ok(()),
+            },
+        }
     }
 
     fn list(
@@ -236,29 +263,36 @@ impl<'s> Merger<'s> {
         keys: &[&str],
     ) -> Result<Option<Node>, String> {
         let elements = schema.and_then(Cursor::elements);
-        let Some(dest) = dest.filter(|node| !node.is_null()) else {
-            return match patch {
-                Some(patch) if !patch.is_null() => {
-                    list::merge(self, patch.clone(), Other::Itself, elements, keys).map(Some)
+        let merge = |mut list: Node, other: Other<'_>| {
+            list::merge(self, &mut list, other, elements, keys)?;
+            Ok(Some(list))
+        };
+        let dest = dest.filter(|node| !node.is_null());
+        match (dest, patch) {
+            (_, Some(patch)) if patch.is_null() => Ok(None),
+            (None, None) => Ok(None),
+            (None, Some(patch)) => merge(patch.clone(), Other::Itself),
+            (Some(dest), None) => merge(dest, Other::Nothing),
+            (Some(dest), Some(patch)) => {
+                let (patch, directive) = list::directive(patch)?;
+                match directive {
+                    Directive::Delete => Ok(None),
+                    Directive::Replace => merge(patch, Other::Itself),
+                    Directive::Merge => merge(dest, Other::Patch(&patch)),
                 }
-                _ => Ok(None),
-            };
-        };
-        let Some(patch) = patch else {
-            return list::merge(self, dest, Other::Nothing, elements, keys).map(Some);
-        };
-        if patch.is_null() {
-            return Ok(None);
-        }
-        let (patch, directive) = list::directive(patch)?;
-        match directive {
-            Directive::Delete => Ok(None),
-            Directive::Replace => list::merge(self, patch, Other::Itself, elements, keys).map(Some),
-            Directive::Merge => {
-                list::merge(self, dest, Other::Patch(&patch), elements, keys).map(Some)
             }
         }
     }
+}
+
+/// What stands in place of a value until its field is taken out.
+fn gone() -> Node {
+    Node::scalar(Kind::Null, "")
+}
+
+/// Tells whether a field goes: its value is a null that nobody spelled out.
+fn is_gone(value: &Node) -> bool {
+    value.is_null() && value.text().is_empty()
 }
 
 /// Gives the fields of a patch that a mapping lacks, in key order.

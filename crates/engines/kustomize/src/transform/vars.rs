@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use yaml::{Kind, Node, Value};
 
-use crate::error::Error;
+use crate::error::{Error, Gathered};
 use crate::field_spec::{Create, FieldSpec};
 use crate::kustomization::Var;
 use crate::path;
@@ -51,6 +51,7 @@ impl VarSet {
 /// Where one names several objects, or its name is taken.
 pub(crate) fn bind(resources: &mut ResMap, set: &mut VarSet, vars: &[Var]) -> Result<(), Error> {
     let schema = std::rc::Rc::clone(resources.schema());
+    let mut faults = Gathered::default();
     for var in vars {
         let wanted = var.object.as_ref();
         let with_namespace = !wanted.namespace.is_empty() || wanted.is_cluster_scoped(&schema);
@@ -75,50 +76,51 @@ pub(crate) fn bind(resources: &mut ResMap, set: &mut VarSet, vars: &[Var]) -> Re
                     var.name
                 ),
             );
-            return Err(found
-                .iter()
-                .fold(error, |e, at| e.with_place(resources.get(*at).place())));
-        }
-        if let [at] = found.as_slice() {
+            let places = found.iter().map(|at| resources.get(*at).place());
+            faults.note::<()>(Err(places.fold(error, Error::with_place)));
+        } else if let [at] = found.as_slice() {
             resources.get_mut(*at).vars.push(var.name.clone());
         }
     }
-    vars.iter().cloned().try_for_each(|var| set.add(var))
+    for var in vars {
+        faults.note(set.add(var.clone()));
+    }
+    faults.end()
 }
 
 /// Gives the value each variable has.
 fn values(resources: &ResMap, set: &VarSet) -> Result<BTreeMap<String, Node>, Error> {
     let mut values = BTreeMap::new();
+    let mut faults = Gathered::default();
     for var in set.vars.values() {
-        let resource = resources
-            .iter()
-            .find(|resource| resource.vars.contains(&var.name));
-        let Some(resource) = resource else {
-            return Err(Error::at(
-                var.place.clone(),
-                format!(
-                    "var '{{{} {} {{{}}}}}' cannot be mapped to a field in the set of known resources",
-                    var.name, var.object.gvk, var.field_path
-                ),
-            ));
-        };
-        let parts = indexed(&path::split(&var.field_path));
-        let value = path::lookup(&resource.node, &parts)
-            .ok()
-            .flatten()
-            .ok_or_else(|| {
-                Error::at(
-                    var.place.clone(),
-                    format!(
-                        "field specified in var '{}' not found in corresponding resource",
-                        var.name
-                    ),
-                )
-                .with_place(resource.place())
-            })?;
-        values.insert(var.name.clone(), value.clone());
+        if let Some(value) = faults.note(value(resources, var)) {
+            values.insert(var.name.clone(), value);
+        }
     }
+    faults.end()?;
     Ok(values)
+}
+
+fn value(resources: &ResMap, var: &Var) -> Result<Node, Error> {
+    let mut all = resources.iter();
+    let Some(resource) = all.find(|resource| resource.vars.contains(&var.name)) else {
+        return Err(Error::at(
+            var.place.clone(),
+            format!(
+                "var '{{{} {} {{{}}}}}' cannot be mapped to a field in the set of known resources",
+                var.name, var.object.gvk, var.field_path
+            ),
+        ));
+    };
+    let parts = indexed(&path::split(&var.field_path));
+    let found = path::lookup(&resource.node, &parts).ok().flatten();
+    found.cloned().ok_or_else(|| {
+        let text = format!(
+            "field specified in var '{}' not found in corresponding resource",
+            var.name
+        );
+        Error::at(var.place.clone(), text).with_place(resource.place())
+    })
 }
 
 /// Splits `name[0]` into a name and a position.
@@ -152,15 +154,17 @@ pub(crate) fn resolve(
     }
     let values = values(resources, set)?;
     let mut used = BTreeSet::new();
+    let mut faults = Gathered::default();
     for resource in resources.iter_mut() {
         for spec in specs {
             if spec.selects(resource) {
-                spec.visit(resource, Create::Nothing, &mut |node| {
+                faults.note(spec.visit(resource, Create::Nothing, &mut |node| {
                     replace(node, &values, &mut used)
-                })?;
+                }));
             }
         }
     }
+    faults.end()?;
     Ok(values
         .into_keys()
         .filter(|name| !used.contains(name))

@@ -319,3 +319,151 @@ fn bases_without_end_are_bounded() {
     assert!(start.elapsed() < LONGEST, "{error}");
     assert!(error.to_string().len() < 100_000);
 }
+
+#[test]
+fn every_wrong_entry_of_generators_is_named() {
+    let found = kustomization(
+        "resources: [r.yaml]\nconfigMapGenerator:\n- name: one\n  literals:\n  - fine=1\n  - none\n  - \
+         =x\n  files:\n  - a=b=c\n  - gone.txt\n  envs:\n  - gone.env\n- name: two\n  literals: \
+         [worse]\nsecretGenerator:\n- literals: [a=b]\n",
+    );
+    let places = [6, 7, 9, 10, 12, 14, 16].map(|line| format!("app/kustomization.yaml:{line}"));
+    check(
+        found,
+        "invalid literal source none",
+        &places.each_ref().map(String::as_str),
+    );
+}
+
+#[test]
+fn every_wrong_entry_of_resources_is_named() {
+    let broken = "a: b: c\n";
+    let files = [
+        (
+            K,
+            b"resources:\n- gone.yaml\n- one.yaml\n- r.yaml\n- two.yaml\n- gone\n".to_vec(),
+        ),
+        ("app/one.yaml", broken.into()),
+        (
+            "app/two.yaml",
+            format!("a: b\n---\n{broken}---\n{broken}").into(),
+        ),
+        (
+            R,
+            b"{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}".to_vec(),
+        ),
+    ];
+    check(
+        failure(&files),
+        "gone.yaml",
+        &[
+            "app/kustomization.yaml:2",
+            "app/one.yaml:1",
+            "app/two.yaml:3",
+            "app/two.yaml:5",
+            "app/kustomization.yaml:6",
+        ],
+    );
+}
+
+#[test]
+fn every_wrong_patch_and_replacement_is_named() {
+    let found =
+        kustomization("resources: [r.yaml]\npatches:\n- path: gone.yaml\n- patch: '{'\n- {}\n");
+    check(
+        found,
+        "gone.yaml",
+        &[
+            "app/kustomization.yaml:3",
+            "app/kustomization.yaml:4",
+            "app/kustomization.yaml:5",
+        ],
+    );
+    let target = "targets: [{select: {name: a}, fieldPaths: [data.x]}]";
+    let found = kustomization(&format!(
+        "resources: [r.yaml]\nreplacements:\n- {{source: {{name: gone}}, {target}}}\n- {{sourceValue: x, \
+         {target}}}\n"
+    ));
+    check(
+        found,
+        "nothing selected by",
+        &["app/kustomization.yaml:3", "app/kustomization.yaml:4"],
+    );
+    let found = kustomization(
+        "resources: [r.yaml]\nreplicas:\n- {name: one, count: 1}\n- {name: two, count: 1}\n",
+    );
+    check(
+        found,
+        "resource with name",
+        &["app/kustomization.yaml:3", "app/kustomization.yaml:4"],
+    );
+    let found = kustomization(
+        "resources: [r.yaml]\nvars:\n- {name: A, objref: {apiVersion: v1, kind: Secret, name: x}}\n- \
+         {name: B, objref: {apiVersion: v1, kind: Secret, name: z}}\n",
+    );
+    check(
+        found,
+        "cannot be mapped",
+        &["app/kustomization.yaml:3", "app/kustomization.yaml:4"],
+    );
+}
+
+#[test]
+fn every_object_that_a_patch_does_not_fit_is_named() {
+    let files = [
+        (
+            K,
+            b"resources: [r.yaml]\npatches:\n- target: {kind: W}\n  patch: '{kind: any, metadata: {name: \
+              any}, spec: {a: 1}}'\n"
+                .to_vec(),
+        ),
+        (
+            R,
+            b"{apiVersion: x/v1, kind: W, metadata: {name: a}, spec: {a: []}}\n---\n{apiVersion: x/v1, \
+              kind: W, metadata: {name: b}, spec: {a: []}}"
+                .to_vec(),
+        ),
+    ];
+    check(
+        failure(&files),
+        "wrong node kind",
+        &["app/r.yaml:1", "app/r.yaml:3", "app/kustomization.yaml:3"],
+    );
+}
+
+/// What threads read ahead must not change what is said, nor what is built.
+#[test]
+fn threads_make_no_difference() {
+    let filler = format!("# {}\n", "x".repeat(100 << 10));
+    let map = |name: &str| {
+        format!("{filler}{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {name}}}}}\n---\n")
+    };
+    let files: [(&str, Vec<u8>); 5] = [
+        (K, b"resources: [a.yaml, b.yaml, ../base, c.yaml]".to_vec()),
+        ("app/a.yaml", (map("a1") + &map("a2")).into()),
+        ("app/b.yaml", map("b").into()),
+        ("app/c.yaml", (map("c1") + &map("c2")).into()),
+        (
+            "base/kustomization.yaml",
+            b"{namePrefix: x-, resources: []}".to_vec(),
+        ),
+    ];
+    let outcome = |files: &[(&str, Vec<u8>)], threads: usize| {
+        let tree: MemoryTree = files.iter().cloned().collect();
+        let options = Options {
+            threads,
+            ..Options::default()
+        };
+        build(&tree, "app", &options).and_then(|built| built.to_yaml())
+    };
+    let alone = outcome(&files, 0);
+    assert!(alone.as_ref().unwrap().contains("name: c2"));
+    assert_eq!(outcome(&files, 4), alone);
+    for (at, text) in [(1, "a: b: c"), (2, "kind: A"), (3, "- *x")] {
+        let mut files = files.clone();
+        files[at].1.extend(format!("\n---\n{text}\n").into_bytes());
+        let alone = outcome(&files, 0);
+        assert!(alone.is_err(), "{text}");
+        assert_eq!(outcome(&files, 4), alone, "{text}");
+    }
+}

@@ -46,17 +46,26 @@ pub(super) enum Other<'p> {
     Itself,
 }
 
-/// Merges two lists.
+/// Merges a list with another, in place.
 pub(super) fn merge<'s>(
     merger: Merger<'s>,
-    mut dest: Node,
+    dest: &mut Node,
     other: Other<'_>,
     elements: Option<Cursor<'s>>,
     keys: &[&str],
-) -> Result<Node, String> {
+) -> Result<(), String> {
     let Value::Sequence(items) = &mut dest.value else {
-        return Ok(dest);
+        return Ok(());
     };
+    if let ([key], Other::Nothing) = (keys, other)
+        && distinct(items, key)
+    {
+        items
+            .iter_mut()
+            .try_for_each(|item| merger.look_through(item, elements))?;
+        items.retain(|item| !tree::is_empty(item));
+        return Ok(());
+    }
     let old = std::mem::take(&mut **items);
     let new = match other {
         Other::Patch(patch) => Some(
@@ -74,7 +83,7 @@ pub(super) fn merge<'s>(
         }
         _ => merge_any(merger, old, new, elements, keys)?,
     };
-    Ok(dest)
+    Ok(())
 }
 
 /// Joins two lists of plain values as sets.
@@ -87,11 +96,24 @@ fn merge_values(old: Vec<Node>, new: &[Node]) -> Vec<Node> {
 
 /// Tells whether every element is a mapping with a key of its own.
 fn distinct(items: &[Node], key: &str) -> bool {
+    /// Up to so many are compared with each other, which is faster than a set.
+    const FEW: usize = 8;
+    if items.len() <= FEW {
+        return (0..items.len()).all(|at| {
+            let own = name_of(&items[at], key);
+            let mut before = items[..at].iter();
+            own.is_some() && before.all(|other| name_of(other, key) != own)
+        });
+    }
     let mut seen = HashSet::with_capacity(items.len());
-    items.iter().all(|item| match item.get(key) {
-        Some(value) => !value.text().is_empty() && !value.is_null() && seen.insert(value.text()),
-        None => false,
-    })
+    let mut names = items.iter().map(|item| name_of(item, key));
+    names.all(|name| name.is_some_and(|name| seen.insert(name)))
+}
+
+/// Gives what an element is known by, if it has that.
+fn name_of<'n>(item: &'n Node, key: &str) -> Option<&'n str> {
+    let value = item.get(key).filter(|value| !value.is_null())?;
+    Some(value.text()).filter(|text| !text.is_empty())
 }
 
 /// Merges lists in which each element has one key of its own: all that is usual.
