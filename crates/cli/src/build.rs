@@ -131,9 +131,7 @@ pub(crate) fn objects(directory: &Path) -> anyhow::Result<Vec<serde_json::Value>
         .to_str()
         .context("the directory's path is not UTF-8")?;
     let limits = Limits::default();
-    let tree = DiskTree {
-        max_bytes: limits.max_file_bytes as u64,
-    };
+    let tree = DiskTree::new(limits.max_file_bytes as u64);
     let options = Options {
         load_restrictions: LoadRestrictions::None,
         limits,
