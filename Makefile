@@ -1,5 +1,5 @@
 # Verbs only; each line calls cargo, a task of hack/xtask, or a script of hack/.
-.PHONY: demo test check bench codegen fuzz images
+.PHONY: demo test check bench codegen fuzz images interop
 
 demo:
 	cargo xtask demo
@@ -28,3 +28,7 @@ fuzz:
 
 images:
 	cargo xtask images --check
+
+interop:
+	cargo build --workspace --bins
+	hack/interop/flux/check
