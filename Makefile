@@ -1,5 +1,5 @@
 # Verbs only; each line calls cargo, a task of hack/xtask, or a script of hack/.
-.PHONY: demo test check bench codegen fuzz images interop
+.PHONY: demo test check bench codegen fuzz images install-check interop
 
 demo:
 	cargo xtask demo
@@ -32,3 +32,8 @@ images:
 interop:
 	cargo build --workspace --bins
 	hack/interop/flux/check
+
+install-check:
+	cargo build --package lockgate-cli --package source-controller --package kustomize-controller --package helm-controller \
+		--package notification-controller --package image-automation
+	cargo test --package lockgate-tests --test install

@@ -133,11 +133,11 @@ async fn put(plane: &ControlPlane, namespace: &str, of: (&str, &str, &str), spec
         .unwrap();
 }
 
-#[tokio::test]
-async fn shipped_manifests_run_the_main_job_with_least_rights() {
+/// Installs a folder and has a commit go live, each controller with its own account and nothing else.
+async fn main_job_runs(installed: &str) {
     let plane = ControlPlane::start().await.unwrap();
     apply(&plane, &build(&config("crd"))).await;
-    apply(&plane, &build(&config("default"))).await;
+    apply(&plane, &build(&config(installed))).await;
     let folder = tempfile::tempdir().unwrap();
     let mut running = Vec::new();
     for name in CONTROLLERS.into_iter().filter(|name| binary(name).exists()) {
@@ -154,6 +154,7 @@ async fn shipped_manifests_run_the_main_job_with_least_rights() {
         .push()
         .unwrap();
     let namespace = plane.namespace("tenant").await;
+    tenant(&plane, namespace.name()).await;
     let put = async |group, kind, plural, spec| {
         put(&plane, namespace.name(), (group, kind, plural), spec).await;
     };
@@ -174,7 +175,54 @@ async fn shipped_manifests_run_the_main_job_with_least_rights() {
         kustomization,
     )
     .await;
-    let config_maps = Api::<ConfigMap>::namespaced(plane.client(), namespace.name());
+    live(&plane, namespace.name(), &running).await;
+    dashboards_find_their_metrics(&running).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    for program in &running {
+        let log = program.log().unwrap();
+        let refused = log.lines().find(|line| line.contains("forbidden"));
+        assert_eq!(refused, None, "a right is missing");
+    }
+}
+
+/// What alerts and the dashboard ask for is told by the controllers that run.
+async fn dashboards_find_their_metrics(running: &[Program]) {
+    let mut told = String::new();
+    for program in running {
+        told += &program.metrics().await.unwrap();
+        let resources = program
+            .get("--metrics-addr", "/metrics/resources")
+            .await
+            .unwrap();
+        assert_eq!(resources.0, 200);
+        told += &resources.1;
+    }
+    let unit = r#"customresource_kind="Kustomization",exported_namespace="#;
+    assert!(told.contains(unit), "objects are not told of");
+    for file in ["rules.yaml", "dashboard.json"] {
+        let text = std::fs::read_to_string(config("monitoring").join(file)).unwrap();
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let families = [
+            "gotk_",
+            "controller_runtime_",
+            "workqueue_",
+            "rest_client_",
+            "process_",
+            "leader_election_",
+        ];
+        let asked = words.filter(|word| families.iter().any(|family| word.starts_with(family)));
+        for name in asked {
+            assert!(
+                told.contains(&format!("\n{name}{{")) || told.contains(&format!("\n{name} ")),
+                "{file}: {name}"
+            );
+        }
+    }
+}
+
+/// Waits until what was committed is live.
+async fn live(plane: &ControlPlane, namespace: &str, running: &[Program]) {
+    let config_maps = Api::<ConfigMap>::namespaced(plane.client(), namespace);
     let deadline = Instant::now() + PATIENCE;
     while config_maps.get_opt("settings").await.unwrap().is_none() {
         let logs: Vec<_> = running
@@ -188,12 +236,25 @@ async fn shipped_manifests_run_the_main_job_with_least_rights() {
         );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    for program in &running {
-        let log = program.log().unwrap();
-        let refused = log.lines().find(|line| line.contains("forbidden"));
-        assert_eq!(refused, None, "a right is missing");
-    }
+}
+
+/// Gives the tenant's own account the rights that its objects need: locked down, nothing is applied with others.
+async fn tenant(plane: &ControlPlane, namespace: &str) {
+    let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+        "metadata": {"name": "tenant", "namespace": namespace},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "edit"},
+        "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": namespace}]});
+    apply(plane, binding.to_string().as_bytes()).await;
+}
+
+#[tokio::test]
+async fn shipped_manifests_run_the_main_job_with_least_rights() {
+    main_job_runs("default").await;
+}
+
+#[tokio::test]
+async fn locked_down_manifests_run_the_main_job_with_the_tenants_rights() {
+    main_job_runs("lockdown").await;
 }
 
 #[test]

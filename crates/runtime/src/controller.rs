@@ -25,7 +25,7 @@ use crate::{
     Reconciler,
     drive::{Driver, Running, Settings},
     events::Recorder,
-    metrics::Metrics,
+    metrics::{Metrics, resources},
     probes::{Condition, Readiness},
     watch::{self, Scope},
 };
@@ -160,6 +160,8 @@ async fn watched<R: Reconciler>(reconciler: R, around: Surroundings, synced: Con
     } = around;
     settings.controller = R::Object::kind(&()).to_lowercase();
     let (store, writer) = store::<R::Object>();
+    let shown = store.clone();
+    metrics.add_resources(move |out| resources::print(&shown, out));
     let driver = Driver::new(reconciler, client.clone(), recorder, metrics, settings)
         .reading_from(store.clone())
         .until(stop.clone());

@@ -4,6 +4,7 @@
 
 mod process;
 mod queue;
+pub(crate) mod resources;
 
 use std::{sync::Arc, time::Duration};
 
@@ -49,11 +50,20 @@ struct ResultLabels {
 }
 
 /// The metrics of a process; cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Metrics(Arc<Inner>);
 
-#[derive(Debug)]
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+/// Prints how the objects of a kind stand.
+type Resources = Box<dyn Fn(&mut String) + Send + Sync>;
+
 struct Inner {
+    resources: std::sync::Mutex<Vec<Resources>>,
     registry: std::sync::Mutex<Registry>,
     duration: Family<ObjectLabels, Histogram, fn() -> Histogram>,
     results: Family<ResultLabels, Counter>,
@@ -114,6 +124,7 @@ impl Metrics {
         registry.register_collector(Box::new(process::Process));
         let registry = std::sync::Mutex::new(registry);
         Self(Arc::new(Inner {
+            resources: std::sync::Mutex::default(),
             registry,
             duration,
             results,
@@ -206,6 +217,28 @@ impl Metrics {
     /// Drops the series of an object that is gone.
     pub fn forget(&self, kind: &str, namespace: Option<&str>, name: &str) {
         self.0.duration.remove(&object(kind, namespace, name));
+    }
+
+    /// Has the objects of a kind printed by [`Metrics::print_resources`].
+    pub(crate) fn add_resources(&self, print: impl Fn(&mut String) + Send + Sync + 'static) {
+        let resources = self.0.resources.lock();
+        let mut resources = resources.unwrap_or_else(std::sync::PoisonError::into_inner);
+        resources.push(Box::new(print));
+    }
+
+    /// Prints how every object stands, in the text format of Prometheus: one line of `gotk_resource_info` each. They are not
+    /// among the metrics of [`Metrics::print`]: a kube-state-metrics that is set up for Flux tells the same already.
+    pub fn print_resources(&self) -> String {
+        let mut text = String::from(
+            "# HELP gotk_resource_info How an object of the GitOps Toolkit stands\n\
+             # TYPE gotk_resource_info gauge\n",
+        );
+        let resources = self.0.resources.lock();
+        let resources = resources.unwrap_or_else(std::sync::PoisonError::into_inner);
+        for print in &*resources {
+            print(&mut text);
+        }
+        text
     }
 
     /// Prints all metrics as OpenMetrics text.

@@ -126,7 +126,7 @@ pub async fn serve_health(
     serve(listener, router, stop).await
 }
 
-/// Serves `/metrics`.
+/// Serves `/metrics`, and how every object stands at `/metrics/resources`.
 ///
 /// # Errors
 /// The listener fails.
@@ -135,6 +135,14 @@ pub async fn serve_metrics(
     metrics: Metrics,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
+    let objects = metrics.clone();
+    let resources = move || {
+        let objects = objects.clone();
+        async move {
+            let kind = "text/plain; version=0.0.4; charset=utf-8";
+            ([(header::CONTENT_TYPE, kind)], objects.print_resources())
+        }
+    };
     let print = move || {
         let metrics = metrics.clone();
         async move {
@@ -147,7 +155,10 @@ pub async fn serve_metrics(
             }
         }
     };
-    serve(listener, Router::new().route("/metrics", get(print)), stop).await
+    let router = Router::new()
+        .route("/metrics", get(print))
+        .route("/metrics/resources", get(resources));
+    serve(listener, router, stop).await
 }
 
 async fn serve(
