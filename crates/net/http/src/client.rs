@@ -110,7 +110,7 @@ impl Clients {
             .read_timeout(READ_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(IDLE_PER_HOST)
-            .redirect(redirects(config.redirects));
+            .redirect(redirects(config.redirects, config.destinations));
         let builder = match config.destinations {
             Destinations::Any => builder,
             Destinations::NoMetadata => builder.dns_resolver(destination::Careful),
@@ -126,8 +126,10 @@ impl Clients {
 }
 
 /// Makes the policy. reqwest drops the usual headers with credentials on any hop to another scheme, host or port.
-fn redirects(kind: Redirects) -> reqwest::redirect::Policy {
+fn redirects(kind: Redirects, destinations: Destinations) -> reqwest::redirect::Policy {
     reqwest::redirect::Policy::custom(move |attempt| {
+        let is_forbidden = destinations == Destinations::NoMetadata
+            && destination::check(attempt.url().as_str()).is_err();
         let came_from = attempt.previous().last();
         let leaves_tls = came_from.is_some_and(|from| from.scheme() == "https")
             && attempt.url().scheme() != "https";
@@ -138,6 +140,7 @@ fn redirects(kind: Redirects) -> reqwest::redirect::Policy {
         });
         let repeats = matches!(attempt.status().as_u16(), 307 | 308);
         match kind {
+            _ if is_forbidden => attempt.error("it leads to a metadata address"),
             Redirects::Follow if leaves_tls => attempt.error("it leads from https to http"),
             Redirects::Follow if too_many => attempt.error("too many redirects"),
             Redirects::Follow => attempt.follow(),

@@ -92,6 +92,30 @@ async fn redirect_to_another_port_loses_the_credentials() {
 }
 
 #[tokio::test]
+async fn redirect_to_a_metadata_address_is_not_followed_where_those_are_closed() {
+    let router = Router::new().route(
+        "/",
+        get(|| async { Redirect::temporary("http://169.254.169.254/latest/meta-data") }),
+    );
+    let address = serve(router).await;
+    for redirects in [Redirects::Follow, Redirects::SameHost] {
+        let config = ClientConfig {
+            redirects,
+            destinations: Destinations::NoMetadata,
+            ..ClientConfig::default()
+        };
+        let client = clients().get(&config).unwrap();
+        let request = Request::get(format!("http://{address}/"));
+        let error = client.send(request).await.unwrap_err();
+        assert!(
+            chain(&error).contains("it leads to a metadata address"),
+            "{}",
+            chain(&error)
+        );
+    }
+}
+
+#[tokio::test]
 async fn endless_redirects_end() {
     let router = Router::new().route("/", get(|| async { Redirect::temporary("/") }));
     let address = serve(router).await;
