@@ -186,7 +186,7 @@ pub fn build(tree: &dyn FileTree, path: &str, options: &Options<'_>) -> Result<B
 /// As for [`build`].
 pub fn build_trees(tree: &dyn FileTree, path: &str, options: &Options<'_>) -> Result<Trees, Error> {
     let session = Session::new(options);
-    let schema = Rc::new(Schema::default());
+    let schema = Rc::new(Schema::new(options.keep_built_in_schema));
     let loader = Loader::new(&session, tree, path)?;
     let mut target = Target::load(loader, &schema)?;
     target.set_schema()?;

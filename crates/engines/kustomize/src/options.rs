@@ -21,6 +21,9 @@ pub struct Options<'a> {
     /// Whether fields nobody knows are dropped from the root's kustomization file, with a warning,
     /// as Flux's kustomize-controller does; elsewhere they are an error.
     pub lenient_root: bool,
+    /// Whether a schema that a kustomization brings adds to the built-in one, as in Flux, instead of
+    /// taking its place.
+    pub keep_built_in_schema: bool,
     /// Whether bases and files on other hosts may be used.
     pub remote: Remote<'a>,
     /// Turns `helmCharts` on; `None` refuses them.

@@ -33,6 +33,13 @@ pub(crate) enum Cursor<'s> {
 }
 
 impl Schema {
+    /// Starts a build; `keeps_builtin`: a custom schema adds to the built-in one.
+    pub(crate) fn new(keeps_builtin: bool) -> Self {
+        let schema = Self::default();
+        schema.builtin_used.set(keeps_builtin);
+        schema
+    }
+
     /// Reads a schema that a kustomization names; the first one stays.
     ///
     /// # Errors
