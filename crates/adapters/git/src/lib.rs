@@ -7,7 +7,7 @@
 //!
 //! Flow: [`Git::list`] asks for the references that matter; the caller chooses; [`Git::fetch`] brings what is missing
 //! of that commit into the objects kept for that remote; [`Git::fetch_modules`] adds submodules; [`Snapshot::walk`]
-//! streams the files.
+//! streams the files, [`SnapshotTree`] reads single ones.
 
 mod change;
 mod error;
@@ -22,6 +22,7 @@ mod push;
 mod signed;
 mod snapshot;
 mod ssh;
+mod tree;
 mod workspace;
 
 pub use change::{Author, CommitError, NewCommit, NewContent, Sign};
@@ -32,6 +33,7 @@ pub use push::PushPlan;
 pub use signed::{Signed, Tag};
 pub use snapshot::{Entry, Skipped, Snapshot, WalkError};
 pub use ssh::{SocksProxy, SshAccess, SshAddress, SshAlgorithms, SshError};
+pub use tree::SnapshotTree;
 pub use workspace::Workspace;
 
 use std::path::PathBuf;
