@@ -25,6 +25,9 @@ pub enum KeyError {
     /// There is no credential or private key for it.
     #[error("no key or credential for it")]
     NoCredential,
+    /// There is no token to log in with.
+    #[error("{0}")]
+    Identity(String),
     /// An age file cannot be opened.
     #[error(transparent)]
     Age(#[from] sops::age::AgeError),

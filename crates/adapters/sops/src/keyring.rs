@@ -1,6 +1,6 @@
 //! All keys that one tenant gave, and the way from a file to its data key.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, pin::Pin, sync::Arc};
 
 use net_http::Client;
 use sops::{DataKey, Master, Metadata, age, pgp, shamir};
@@ -20,6 +20,38 @@ pub struct Endpoints {
     pub gcp_kms: Option<String>,
 }
 
+/// A future of a trait's method.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Gives tokens that say who somebody is to a service that knows no password of theirs.
+pub trait Identity: Send + Sync {
+    /// Makes a token for the service at an address; none where this service is none of its own.
+    ///
+    /// # Errors
+    /// A sentence that says why there is no token.
+    fn token<'a>(&'a self, address: &'a str) -> Answer<'a, Result<Option<Login>, String>>;
+}
+
+/// How to log in to one server of Vault or OpenBao.
+#[derive(Clone)]
+pub struct Login {
+    /// Where, below `/v1`: `auth/kubernetes/login`.
+    pub path: String,
+    /// As what.
+    pub role: String,
+    /// Who.
+    pub token: Zeroizing<String>,
+}
+
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Login")
+            .field("path", &self.path)
+            .field("role", &self.role)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Keys and credentials.
 #[derive(Clone)]
 pub struct Keyring {
@@ -28,6 +60,8 @@ pub struct Keyring {
     age: Vec<age::Identity>,
     pgp: pgp::SecretKeys,
     vault_token: Option<Zeroizing<String>>,
+    vault_fallback: Option<Zeroizing<String>>,
+    identity: Option<Arc<dyn Identity>>,
     aws: Option<AwsCredentials>,
     gcp: Option<GcpCredentials>,
     azure: Option<AzureCredentials>,
@@ -52,6 +86,8 @@ impl Keyring {
             age: Vec::new(),
             pgp: pgp::SecretKeys::default(),
             vault_token: None,
+            vault_fallback: None,
+            identity: None,
             aws: None,
             gcp: None,
             azure: None,
@@ -80,10 +116,17 @@ impl Keyring {
         Ok(())
     }
 
-    /// Uses a Vault token where the Secret holds none.
+    /// Uses a Vault token where the Secret holds none and nobody logs in.
     #[must_use]
     pub fn or_vault_token(mut self, token: Option<String>) -> Self {
-        self.vault_token = self.vault_token.or_else(|| token.map(Zeroizing::new));
+        self.vault_fallback = token.map(Zeroizing::new);
+        self
+    }
+
+    /// Logs in where the Secret holds no credential.
+    #[must_use]
+    pub fn or_identity(mut self, identity: Option<Arc<dyn Identity>>) -> Self {
+        self.identity = identity;
         self
     }
 
@@ -156,8 +199,8 @@ impl Keyring {
                 name,
                 encrypted,
             } => {
-                let token = self.vault_token.as_ref().ok_or(absent)?;
-                service::vault::decrypt(&self.client, token, (address, engine, name), encrypted)
+                let token = self.token_of_vault(address).await?;
+                service::vault::decrypt(&self.client, &token, (address, engine, name), encrypted)
                     .await
             }
             Master::Aws {
@@ -194,6 +237,22 @@ impl Keyring {
                 service::azure::decrypt(&self.client, credentials, key, encrypted).await
             }
             Master::Other(name) => Err(KeyError::Unknown(name)),
+        }
+    }
+
+    /// The Secret's token, else one that is had by logging in, else the controller's own.
+    async fn token_of_vault(&self, address: &str) -> Result<Zeroizing<String>, KeyError> {
+        if let Some(token) = &self.vault_token {
+            return Ok(token.clone());
+        }
+        let login = match &self.identity {
+            Some(identity) => identity.token(address).await.map_err(KeyError::Identity)?,
+            None => None,
+        };
+        match (login, &self.vault_fallback) {
+            (Some(login), _) => service::vault::login(&self.client, address, &login).await,
+            (None, Some(token)) => Ok(token.clone()),
+            (None, None) => Err(KeyError::NoCredential),
         }
     }
 }

@@ -11,4 +11,4 @@ mod service;
 
 pub use credentials::{AwsCredentials, AzureCredentials, GcpCredentials};
 pub use error::{DataKeyError, ImportError, KeyError};
-pub use keyring::{Endpoints, Keyring};
+pub use keyring::{Answer, Endpoints, Identity, Keyring, Login};

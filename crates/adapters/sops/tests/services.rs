@@ -1,7 +1,9 @@
 //! Key services: the requests are those of their documentation.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
-use keys::{Endpoints, Keyring};
+use std::sync::Arc;
+
+use keys::{Endpoints, Identity, Keyring, Login};
 use net_http::{ClientConfig, Clients, Environment};
 use serde_json::{Value, json};
 use sops::Metadata;
@@ -43,6 +45,61 @@ async fn vault_is_asked_with_its_token() {
         requests[0].json::<Value>().unwrap(),
         json!({ "ciphertext": "vault:v1:abc" })
     );
+}
+
+/// Knows one server.
+struct Account(String);
+
+impl Identity for Account {
+    fn token<'a>(&'a self, address: &'a str) -> keys::Answer<'a, Result<Option<Login>, String>> {
+        let login = Login {
+            path: "auth/kubernetes/login".into(),
+            role: "ns_app".into(),
+            token: "jwt".to_owned().into(),
+        };
+        let login = (self.0 == address).then_some(login);
+        Box::pin(async move { Ok(login) })
+    }
+}
+
+#[tokio::test]
+async fn vault_is_logged_in_to_where_there_is_no_token_of_the_tenant() {
+    let sink = HttpSink::start().unwrap();
+    let key = || Answer::body(json!({ "data": { "plaintext": KEY } }).to_string());
+    let granted = json!({ "auth": { "client_token": "s.granted" } });
+    sink.answer_once(Answer::body(granted.to_string()));
+    sink.answer(key());
+    let entry = json!({ "vault_address": sink.url(), "engine_path": "transit", "key_name": "k",
+        "enc": "vault:v1:abc" });
+    let metadata = metadata("hc_vault", &entry);
+    let account = |address: String| Some(Arc::new(Account(address)) as Arc<dyn Identity>);
+    let own = Some("s.own".to_owned());
+    let tokens = |sink: &HttpSink| {
+        let requests = sink.requests().into_iter();
+        requests
+            .filter_map(|r| r.header("x-vault-token").map(str::to_owned))
+            .collect::<Vec<_>>()
+    };
+
+    let ring = keyring(Endpoints::default()).or_identity(account(sink.url()));
+    let ring = ring.or_vault_token(own.clone());
+    ring.data_key(&metadata).await.unwrap();
+    let login = &sink.requests()[0];
+    assert_eq!(login.target, "/v1/auth/kubernetes/login");
+    let body = json!({ "role": "ns_app", "jwt": "jwt" });
+    assert_eq!(login.json::<Value>().unwrap(), body);
+    assert_eq!(tokens(&sink), ["s.granted"]);
+
+    // A server that is not among those of the configuration gets no token of the cluster.
+    let ring = keyring(Endpoints::default()).or_identity(account("http://other".into()));
+    ring.or_vault_token(own).data_key(&metadata).await.unwrap();
+    assert_eq!(tokens(&sink)[1], "s.own");
+    let mut ring = keyring(Endpoints::default()).or_identity(account(sink.url()));
+    ring.import("sops.vault-token", b"s.tenant").unwrap();
+    ring.data_key(&metadata).await.unwrap();
+    assert_eq!(tokens(&sink)[2], "s.tenant");
+    let logins = sink.requests().into_iter();
+    assert_eq!(logins.filter(|r| r.target.ends_with("/login")).count(), 1);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use net_http::Client;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::KeyError;
+use crate::{KeyError, Login};
 
 #[derive(Deserialize)]
 struct Answer {
@@ -18,6 +18,32 @@ struct Answer {
 #[derive(Deserialize)]
 struct Data {
     plaintext: String,
+}
+
+#[derive(Deserialize)]
+struct LoggedIn {
+    auth: Granted,
+}
+
+#[derive(Deserialize)]
+struct Granted {
+    client_token: String,
+}
+
+/// Logs in with a token of the cluster. Returns a token of the server.
+///
+/// Source: <https://developer.hashicorp.com/vault/api-docs/auth/kubernetes#login>.
+pub(crate) async fn login(
+    client: &Client,
+    address: &str,
+    login: &Login,
+) -> Result<Zeroizing<String>, KeyError> {
+    let base = address.trim_end_matches('/');
+    let path = login.path.trim_matches('/');
+    let url = format!("{base}/v1/{path}");
+    let body = serde_json::json!({ "role": login.role, "jwt": login.token.as_str() });
+    let answer: LoggedIn = super::answer(client, super::post(&url, &body)).await?;
+    Ok(Zeroizing::new(answer.auth.client_token))
 }
 
 pub(crate) async fn decrypt(
