@@ -45,6 +45,8 @@ pub struct Note {
     pub message: String,
     /// More facts, as annotations of the event.
     pub metadata: BTreeMap<String, String>,
+    /// Whether it says what was said before: the Kubernetes API gets no event of it then.
+    pub repeated: bool,
 }
 
 impl Note {
@@ -56,7 +58,15 @@ impl Note {
             reason: reason.to_owned(),
             message: message.into(),
             metadata: BTreeMap::new(),
+            repeated: false,
         }
+    }
+
+    /// Says what was said before: only the webhook gets it.
+    #[must_use]
+    pub fn repeated(mut self, repeated: bool) -> Self {
+        self.repeated = repeated;
+        self
     }
 
     /// Creates a note of severity info.
@@ -152,7 +162,7 @@ impl Recorder {
         {
             tracing::warn!("event not forwarded: the notification queue is full");
         }
-        if self.core.try_send(entry).is_err() {
+        if !entry.note.repeated && self.core.try_send(entry).is_err() {
             tracing::warn!("event not written: the event queue is full");
         }
     }
@@ -173,6 +183,26 @@ mod tests {
             std::future::pending::<Result<http::Response<Body>, tower::BoxError>>()
         });
         Client::new(service, "default")
+    }
+
+    #[tokio::test]
+    async fn what_was_said_before_goes_to_the_webhook_alone() {
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .ok();
+        let [port] = testkit::free_ports().unwrap();
+        let webhook = Some(format!("http://127.0.0.1:{port}/"));
+        let (mut recorder, _sending) = Recorder::start(silent(), "x", "pod".into(), webhook);
+        let (core, mut written) = mpsc::channel(2);
+        let (webhook, mut posted) = mpsc::channel(2);
+        (recorder.core, recorder.webhook) = (core, Some(webhook));
+        let mut object = ConfigMap::default();
+        object.metadata.namespace = Some("default".into());
+        recorder.emit(&object, Note::info("Said", "again").repeated(true));
+        assert_eq!(posted.try_recv().unwrap().note.message, "again");
+        assert!(written.try_recv().is_err());
+        recorder.emit(&object, Note::info("Said", "first"));
+        assert_eq!(written.try_recv().unwrap().note.message, "first");
     }
 
     #[tokio::test]

@@ -117,17 +117,26 @@ where
         .boxed()
 }
 
+/// Watches a kind that is known by name only, as [`events`] does.
+pub fn events_dynamic(
+    client: Client,
+    scope: &Scope,
+    resource: ApiResource,
+) -> BoxStream<'static, watcher::Event<DynamicObject>> {
+    let api: Api<Guarded<DynamicObject>> = match &scope.namespace {
+        Some(namespace) => Api::namespaced_with(client, namespace, &resource),
+        None => Api::all_with(client, &resource),
+    };
+    follow::follow(api, scope.config(), resource.kind, || {}).boxed()
+}
+
 /// Watches a kind that is known by name only and yields each object that was added or changed.
 pub fn applied_dynamic(
     client: Client,
     scope: &Scope,
     resource: ApiResource,
 ) -> BoxStream<'static, DynamicObject> {
-    let api: Api<Guarded<DynamicObject>> = match &scope.namespace {
-        Some(namespace) => Api::namespaced_with(client, namespace, &resource),
-        None => Api::all_with(client, &resource),
-    };
-    follow::follow(api, scope.config(), resource.kind, || {})
+    events_dynamic(client, scope, resource)
         .filter_map(|event| {
             std::future::ready(match event {
                 watcher::Event::Apply(object) | watcher::Event::InitApply(object) => Some(object),
