@@ -31,6 +31,10 @@ use crate::{Cluster, discovery::Resource, wait::WaitOptions};
 use check::Checked;
 
 /// How to apply.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a choice of its own"
+)]
 #[derive(Clone, Debug)]
 pub struct ApplyOptions {
     /// Server-side apply field manager, for example `kustomize-controller`.
@@ -53,6 +57,8 @@ pub struct ApplyOptions {
     pub concurrency: usize,
     /// How many errors an [`ApplyError`] lists at most.
     pub max_errors: usize,
+    /// Apply what can be applied, although other objects fail.
+    pub continue_on_error: bool,
 }
 
 impl ApplyOptions {
@@ -69,6 +75,7 @@ impl ApplyOptions {
             migrate_api_version: false,
             concurrency: 4,
             max_errors: 20,
+            continue_on_error: false,
         }
     }
 }
@@ -123,6 +130,8 @@ pub struct StageApplied {
     pub applied: Applied,
     /// The stage's objects as the API server stores them now, where they must be ready first.
     pub await_ready: Vec<(Resource, Value)>,
+    /// The objects that could not be applied, where [`ApplyOptions::continue_on_error`] is set.
+    pub failed: Vec<ObjectError>,
 }
 
 /// How long the objects of a stage may take to become ready.
@@ -135,6 +144,7 @@ impl Cluster {
     /// [`ApplyError`] with every object of the stage that failed, and what was done before.
     pub async fn apply(&self, plan: &ApplyPlan) -> Result<Applied, ApplyError> {
         let mut applied = Applied::default();
+        let mut failed = Vec::new();
         for stage in plan.stages() {
             let result = self.apply_stage(plan, stage).await;
             let done = match result {
@@ -146,6 +156,7 @@ impl Cluster {
                 }
             };
             applied.append(done.applied);
+            failed.extend(done.failed);
             let options = WaitOptions {
                 fail_fast: false,
                 ..WaitOptions::new(STAGE_TIMEOUT)
@@ -154,7 +165,11 @@ impl Cluster {
                 return Err(ApplyError::not_ready(error, applied));
             }
         }
-        Ok(applied)
+        if failed.is_empty() {
+            return Ok(applied);
+        }
+        let most = plan.options().max_errors;
+        Err(ApplyError::new(failed, most, applied))
     }
 
     /// Applies one stage of a plan: dry-runs all its objects, then writes those that differ.
@@ -169,29 +184,34 @@ impl Cluster {
         plan: &ApplyPlan,
         stage: Stage,
     ) -> Result<StageApplied, ApplyError> {
-        let checked = self.check_all(plan, plan.stage(stage)).await?;
+        let (checked, mut failed) = self.check_all(plan, plan.stage(stage)).await?;
         let result = self.write_all(plan, checked).await;
         if stage == Stage::Definitions {
             for group in plan.defined_groups() {
                 self.discovery.forget(group);
             }
         }
-        result.map(|(applied, stored)| StageApplied {
+        let (applied, stored, unwritten) = result?;
+        failed.extend(unwritten);
+        Ok(StageApplied {
             applied,
             await_ready: if stage.is_waited_for() {
                 stored
             } else {
                 Vec::new()
             },
+            failed,
         })
     }
 
     /// Dry-runs objects, a few at a time. All are tried, and all errors are kept, in apply order.
+    /// Returns those that the API server would accept, and those that it would not where the rest
+    /// goes on without them.
     async fn check_all<'a>(
         &self,
         plan: &ApplyPlan,
         objects: impl Iterator<Item = &'a PlannedObject>,
-    ) -> Result<Vec<Checked<'a>>, ApplyError> {
+    ) -> Result<(Vec<Checked<'a>>, Vec<ObjectError>), ApplyError> {
         let options = plan.options();
         let objects: Vec<_> = objects.collect();
         // By index and boxed: a closure over references would tie this future to a thread.
@@ -199,8 +219,8 @@ impl Cluster {
             .map(|index| self.check(plan, objects[index]).boxed())
             .buffered(options.concurrency.max(1));
         let (checked, errors) = split(results).await;
-        if errors.is_empty() {
-            Ok(checked)
+        if goes_on(options, &errors) {
+            Ok((checked, errors))
         } else {
             Err(ApplyError::new(
                 errors,
@@ -216,10 +236,10 @@ impl Cluster {
         &self,
         plan: &ApplyPlan,
         checked: Vec<Checked<'_>>,
-    ) -> Result<(Applied, Vec<(Resource, Value)>), ApplyError> {
+    ) -> Result<(Applied, Vec<(Resource, Value)>, Vec<ObjectError>), ApplyError> {
         let options = plan.options();
         let mut applied = Applied::default();
-        let mut stored = Vec::new();
+        let (mut stored, mut failed) = (Vec::new(), Vec::new());
         let mut pending = checked.into_iter().peekable();
         while let Some(first) = pending.next() {
             let rank = order::rank(&first.id.kind);
@@ -236,12 +256,20 @@ impl Cluster {
             for object in written {
                 record(object, &mut applied, &mut stored);
             }
-            if !errors.is_empty() {
+            if !goes_on(options, &errors) {
                 return Err(ApplyError::new(errors, options.max_errors, applied));
             }
+            failed.extend(errors);
         }
-        Ok((applied, stored))
+        Ok((applied, stored, failed))
     }
+}
+
+/// Whether an apply goes on after these errors: there are none, or it is to go on without what
+/// failed and the API server answers.
+fn goes_on(options: &ApplyOptions, errors: &[ObjectError]) -> bool {
+    let answered = || !errors.iter().any(ObjectError::is_unreachable);
+    errors.is_empty() || (options.continue_on_error && answered())
 }
 
 /// Collects results in order. Once the API server does not answer, what has not been tried yet is

@@ -72,6 +72,9 @@ impl Cluster {
         planned: &'a PlannedObject,
     ) -> Result<Checked<'a>, ObjectError> {
         let (id, resource) = self.locate(plan, planned).await?;
+        if planned.encrypted {
+            return Err(ObjectError::without_cause(id, Step::Encrypted));
+        }
         let at = Location {
             resource: &resource,
             namespace: &id.namespace,
@@ -132,11 +135,7 @@ impl Cluster {
         if !resource.namespaced {
             id.namespace.clear();
         } else if id.namespace.is_empty() {
-            return Err(ObjectError {
-                id,
-                step: Step::NamespaceNotSpecified,
-                cause: None,
-            });
+            return Err(ObjectError::without_cause(id, Step::NamespaceNotSpecified));
         }
         Ok((id, resource))
     }

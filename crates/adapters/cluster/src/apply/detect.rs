@@ -11,7 +11,7 @@ impl Cluster {
     /// # Errors
     /// [`ApplyError`] with every object that the API server would refuse.
     pub async fn detect(&self, plan: &ApplyPlan) -> Result<Applied, ApplyError> {
-        let checked = self.check_all(plan, plan.objects().iter()).await?;
+        let (checked, _) = self.check_all(plan, plan.objects().iter()).await?;
         let mut applied = Applied::default();
         for object in checked {
             let action = match object.verdict {

@@ -71,6 +71,27 @@ impl ObjectError {
         }
     }
 
+    pub(super) fn without_cause(id: ObjectId, step: Step) -> Self {
+        Self {
+            id,
+            step,
+            cause: None,
+        }
+    }
+
+    /// Tells whether something may have been written before the failure: the object may exist.
+    pub fn may_have_written(&self) -> bool {
+        match self.step {
+            Step::DryRun | Step::NotFound | Step::NamespaceNotSpecified | Step::Encrypted => false,
+            Step::MigrateApiVersion
+            | Step::CleanUp
+            | Step::Delete
+            | Step::AwaitDeletion
+            | Step::AwaitTermination
+            | Step::Apply => true,
+        }
+    }
+
     /// Tells whether trying again a little later may well succeed.
     pub fn is_transient(&self) -> bool {
         self.request().is_some_and(RequestError::is_transient)
@@ -158,7 +179,8 @@ pub struct ApplyError {
 }
 
 impl ApplyError {
-    pub(super) fn new(mut errors: Vec<ObjectError>, max_errors: usize, applied: Applied) -> Self {
+    /// Makes an error of what failed, of which at most `max_errors` are listed.
+    pub fn new(mut errors: Vec<ObjectError>, max_errors: usize, applied: Applied) -> Self {
         let omitted = errors.len().saturating_sub(max_errors.max(1));
         errors.truncate(max_errors.max(1));
         Self {

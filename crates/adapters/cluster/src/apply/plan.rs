@@ -29,6 +29,8 @@ pub struct PlannedObject {
     pub object: Value,
     /// How the API server serves it; `None` when it did not know the kind yet.
     pub(crate) resource: Option<Resource>,
+    /// Whether it is a Secret that nobody has decrypted.
+    pub(super) encrypted: bool,
 }
 
 /// Objects in apply order, with the options they are applied with.
@@ -64,6 +66,18 @@ impl ApplyPlan {
     /// Returns the objects in apply order.
     pub fn objects(&self) -> &[PlannedObject] {
         &self.objects
+    }
+
+    /// Returns the same plan for some of the objects only.
+    #[must_use]
+    pub fn only(&self, keep: impl Fn(&ObjectId) -> bool) -> Self {
+        let objects = self.objects.iter().filter(|planned| keep(&planned.id));
+        Self {
+            objects: objects.cloned().collect(),
+            options: self.options.clone(),
+            taken: self.taken.clone(),
+            defined: self.defined.clone(),
+        }
     }
 
     /// Returns the stages that have objects, in order.
@@ -114,11 +128,14 @@ impl Cluster {
         objects: Vec<Value>,
         options: ApplyOptions,
     ) -> Result<ApplyPlan, PlanError> {
-        refuse_encrypted(&objects, &options)?;
+        if !options.continue_on_error {
+            refuse_encrypted(&objects, &options)?;
+        }
         let defined = defined_types(&objects);
         let mut known: BTreeMap<GroupVersionKind, Option<Resource>> = BTreeMap::new();
         let mut planned = Vec::with_capacity(objects.len());
         for mut value in objects {
+            let encrypted = normalize::is_encrypted_secret(&value);
             options.owner.mark(&mut value);
             normalize::normalize(&mut value);
             let gvk = GroupVersionKind::of(&value);
@@ -142,6 +159,7 @@ impl Cluster {
                 stage: order::stage_of(&value, &options.custom_stage_kinds),
                 object: value,
                 resource,
+                encrypted,
             });
         }
         planned.sort_by_cached_key(|it| (it.stage, order::SortKey(it.id.clone())));
@@ -167,11 +185,7 @@ fn refuse_encrypted(objects: &[Value], options: &ApplyOptions) -> Result<(), Pla
     let errors: Vec<ObjectError> = objects
         .iter()
         .filter(|value| normalize::is_encrypted_secret(value))
-        .map(|value| ObjectError {
-            id: ObjectId::of(value),
-            step: Step::Encrypted,
-            cause: None,
-        })
+        .map(|value| ObjectError::without_cause(ObjectId::of(value), Step::Encrypted))
         .collect();
     if errors.is_empty() {
         return Ok(());

@@ -77,6 +77,59 @@ async fn all_bad_objects_are_named_and_none_is_written() {
 }
 
 #[tokio::test]
+async fn who_goes_on_writes_the_others_and_lists_what_failed() {
+    let it = Fixture::new("goes-on").await;
+    let ns = &it.namespace;
+    let bad = it.object(
+        "v1",
+        "Service",
+        "bad",
+        &json!({"spec": {"ports": [{"port": 0}]}}),
+    );
+    let good = it.config_map("good", &json!({}));
+    let mut late = it.config_map("late", &json!({}));
+    late["metadata"]["namespace"] = json!("nobody-made-this");
+    let secret = it.object("v1", "Secret", "s", &json!({"sops": {"mac": "ENC[]"}}));
+    let objects = [bad, good.clone(), late, secret.clone()];
+    let options = cluster::ApplyOptions {
+        continue_on_error: true,
+        ..it.options()
+    };
+    let error = it.apply_with(&objects, options.clone()).await.unwrap_err();
+    let failed: Vec<_> = error
+        .errors
+        .iter()
+        .map(|e| (e.id.to_string(), e.may_have_written()))
+        .collect();
+    let id = |text: &str| (text.to_owned(), false);
+    let expected = [
+        id("ConfigMap/nobody-made-this/late"),
+        id(&format!("Secret/{ns}/s")),
+        id(&format!("Service/{ns}/bad")),
+    ];
+    assert_eq!(failed, expected);
+    assert_eq!(
+        error.applied.changes.to_string(),
+        format!("ConfigMap/{ns}/good created")
+    );
+    assert!(it.live(&good).await.is_some());
+    assert!(it.live(&secret).await.is_none());
+
+    // The same plan for some objects only leaves the others alone.
+    let plan = it
+        .cluster
+        .plan_apply(objects.to_vec(), options)
+        .await
+        .unwrap();
+    let part = plan.only(|id| id.name == "good");
+    let applied = it.cluster.apply(&part).await.unwrap();
+    assert_eq!(
+        applied.changes.to_string(),
+        format!("ConfigMap/{ns}/good unchanged")
+    );
+}
+
+#[tokio::test]
 async fn a_name_cannot_reach_another_path() {
     let it = Fixture::new("path").await;
     let ns = &it.namespace;
