@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+mod bench;
 mod cluster;
 mod codegen;
 mod conformance;
@@ -18,6 +19,9 @@ mod tidy;
 #[derive(Debug, Parser)]
 #[command(name = "xtask")]
 enum Task {
+    /// Measures what a controller costs, beside upstream's.
+    #[command(subcommand)]
+    Bench(bench::Command),
     /// Writes the files that are made from the types of `api/` and the flags of the controllers.
     Codegen(codegen::Args),
     /// Shows the main job on a real control plane.
@@ -43,6 +47,7 @@ enum Task {
 )]
 fn main() -> ExitCode {
     let result = match Task::parse() {
+        Task::Bench(command) => bench::run(&command),
         Task::Codegen(args) => codegen::run(&args),
         Task::Demo(args) => demo::run(&args),
         Task::Differential(args) => differential::run(&args),
