@@ -39,6 +39,17 @@ pub struct Args {
     /// The service account to impersonate where a Kustomization names none.
     #[arg(long, default_value = "", value_name = "NAME")]
     pub default_service_account: String,
+    /// The service account to log in to key services as where `spec.decryption` names none; needs the gate
+    /// ObjectLevelWorkloadIdentity.
+    #[arg(long, default_value = "", value_name = "NAME")]
+    pub default_decryption_service_account: String,
+    /// The service account for remote clusters where `spec.kubeConfig.configMapRef` names none; needs the gate
+    /// ObjectLevelWorkloadIdentity.
+    #[arg(long, default_value = "", value_name = "NAME")]
+    pub default_kubeconfig_service_account: String,
+    /// A ConfigMap in the controller's namespace with the servers of Vault and OpenBao that service accounts log in to.
+    #[arg(long, default_value = "", value_name = "NAME")]
+    pub sops_vault_configmap: String,
     /// A Secret in the controller's namespace with age keys for Kustomizations that name none.
     #[arg(long, default_value = "", value_name = "NAME")]
     pub sops_age_secret: String,

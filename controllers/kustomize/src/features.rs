@@ -19,6 +19,9 @@ pub(crate) const STRICT_FIELDS: &str = "StrictFields";
 /// Managed fields are moved to the API version that is applied.
 pub(crate) const MIGRATE_API_VERSION: &str = "MigrateAPIVersion";
 
+/// Kustomizations may name service accounts to log in to other services as.
+pub(crate) const OBJECT_IDENTITY: &str = "ObjectLevelWorkloadIdentity";
+
 /// The gates that mean something here.
 pub(crate) const GATES: &[Gate] = &[
     Gate {
@@ -45,6 +48,10 @@ pub(crate) const GATES: &[Gate] = &[
         name: ADDITIVE_CHECK,
         default: false,
     },
+    Gate {
+        name: OBJECT_IDENTITY,
+        default: false,
+    },
 ];
 
 /// Gates of upstream whose effect this controller has anyway or does not need.
@@ -55,5 +62,4 @@ pub(crate) const WITHOUT_EFFECT: &[&str] = &[
     "CancelHealthCheckOnNewRevision",
     "DisableConfigWatchers",
     "DirectSourceFetch",
-    "ObjectLevelWorkloadIdentity",
 ];

@@ -22,7 +22,10 @@ use runtime::{
     features::Features,
 };
 
-use crate::features;
+use crate::{
+    features,
+    remote::{Remotes, Unit},
+};
 
 mod act;
 mod cleanup;
@@ -41,7 +44,9 @@ mod source;
 mod triggers;
 mod variables;
 
+pub(crate) use act::Alone;
 pub(crate) use localhost::Localhost;
+pub(crate) use source::Shelf;
 
 /// A run is never given less time than this, as upstream has it.
 const LEAST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -63,6 +68,10 @@ pub struct Reconciler {
     pub(crate) kubeconfig: KubeconfigOptions,
     pub(crate) sops: SopsSettings,
     pub(crate) drift: Arc<drift::Book>,
+    pub(crate) shelf: Arc<Shelf>,
+    pub(crate) alone: Alone,
+    /// Absent where bases on other hosts are refused.
+    pub(crate) remotes: Option<Remotes>,
 }
 
 /// What the controller itself has for decryption.
@@ -73,6 +82,10 @@ pub(crate) struct SopsSettings {
     /// Namespace and name of the Secret with age keys for those that name none.
     pub(crate) age_secret: Option<(String, String)>,
     pub(crate) vault_token: Option<String>,
+    /// Namespace and name of the ConfigMap with the servers of Vault that accounts may log in to.
+    pub(crate) vault_servers: Option<(String, String)>,
+    /// The service account to log in as where a Kustomization names none.
+    pub(crate) default_account: Option<String>,
     pub(crate) aws: Option<keys::AwsCredentials>,
 }
 
@@ -111,7 +124,7 @@ impl runtime::Reconciler for Reconciler {
         inputs: gather::Inputs,
         _now: Timestamp,
     ) -> Result<Next<plan::Plan, report::Outcome>, Failure> {
-        plan::build(object, inputs).map(Next::Last)
+        plan::build(object, inputs)
     }
 
     async fn act(
@@ -150,7 +163,7 @@ impl runtime::Reconciler for Reconciler {
         triggers: &Triggers<Kustomization>,
     ) -> Vec<futures::stream::BoxStream<'static, ObjectRef<Kustomization>>> {
         let external = self.features.enabled(features::EXTERNAL_ARTIFACT);
-        let mut all = triggers::all(triggers, external, &self.config_selector);
+        let mut all = triggers::all(triggers, external, &self.config_selector, &self.shelf);
         let book = Arc::clone(&self.drift);
         all.push(drift::watch(triggers, self.cluster.clone(), book));
         all
@@ -158,6 +171,11 @@ impl runtime::Reconciler for Reconciler {
 
     fn forget(&self, object: &ObjectRef<Kustomization>) {
         self.drift.forget(object);
+        self.alone.forget(object);
+        if let Some(remotes) = &self.remotes {
+            let namespace = object.namespace.clone().unwrap_or_default();
+            remotes.forget(&(namespace, object.name.clone()));
+        }
     }
 }
 
@@ -232,6 +250,20 @@ impl Reconciler {
         let cluster = Cluster::from_kubeconfig(&id, &data, key, self.kubeconfig).await;
         cluster.map_err(|error| runtime::failure::chain(&error))
     }
+}
+
+/// Namespace and name.
+fn unit(object: &Kustomization) -> Unit {
+    (object.namespace().unwrap_or_default(), object.name_any())
+}
+
+/// Whether somebody wishes something that no run has answered yet.
+fn is_asked_for(object: &Kustomization) -> bool {
+    let requested = api::meta::requested_at(&object.metadata);
+    let status = object.status.as_ref();
+    let handled = status.and_then(|s| s.last_handled_reconcile_at.as_deref());
+    let observed = status.and_then(|s| s.observed_generation);
+    observed != object.metadata.generation || (requested.is_some() && requested != handled)
 }
 
 /// Who owns what a Kustomization applies.

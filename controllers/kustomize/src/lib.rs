@@ -13,6 +13,7 @@ use runtime::{Kind, access::Access, env, features::Features, run::Context, run::
 mod args;
 mod features;
 mod kustomization;
+mod remote;
 
 pub use args::Args;
 pub use kustomization::Reconciler;
@@ -35,6 +36,8 @@ pub const CONTROLLER: runtime::run::Controller = runtime::run::Controller {
 pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
     let gates = &context.shared.gates.feature_gates;
     let features = Features::parse(gates, features::GATES, features::WITHOUT_EFFECT)?;
+    refuse_ungated(&args, &features)?;
+    let sops = sops(&args)?;
     let reconciler = Reconciler {
         cluster: Cluster::new(context.client.clone()),
         client: context.client,
@@ -53,8 +56,11 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
             allow_exec: args.insecure_kubeconfig_exec,
             allow_insecure_tls: args.insecure_kubeconfig_tls,
         },
-        sops: sops(args.sops_age_secret)?,
+        sops,
+        remotes: remotes(args.no_remote_bases)?,
         drift: Arc::default(),
+        shelf: Arc::default(),
+        alone: kustomization::Alone::default(),
         config_selector: context.shared.watching.watch_configs_label_selector.clone(),
     };
     Ok(Parts {
@@ -63,8 +69,32 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
     })
 }
 
+/// Default accounts log in elsewhere as somebody of a tenant's namespace: only where that is asked for.
+fn refuse_ungated(args: &Args, gates: &Features) -> anyhow::Result<()> {
+    let flags = [
+        (
+            "--default-decryption-service-account",
+            &args.default_decryption_service_account,
+        ),
+        (
+            "--default-kubeconfig-service-account",
+            &args.default_kubeconfig_service_account,
+        ),
+    ];
+    let is_set = |(_, value): &&(&str, &String)| !value.is_empty();
+    if let Some((flag, _)) = flags.iter().find(is_set)
+        && !gates.enabled(features::OBJECT_IDENTITY)
+    {
+        let gate = features::OBJECT_IDENTITY;
+        anyhow::bail!("to use {flag} please enable the {gate} feature gate in the controller");
+    }
+    Ok(())
+}
+
 /// What the controller itself has for decryption: key services are reached as the environment says.
-fn sops(age_secret: String) -> anyhow::Result<kustomization::SopsSettings> {
+fn sops(args: &Args) -> anyhow::Result<kustomization::SopsSettings> {
+    let given = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+    let own = |name: String| (env::runtime_namespace(), name);
     let environment = Environment::from_variables(env::variable);
     let clients = Clients::new(CONTROLLER.name, environment);
     let aws = env::variable("AWS_ACCESS_KEY_ID").map(|id| keys::AwsCredentials {
@@ -78,12 +108,22 @@ fn sops(age_secret: String) -> anyhow::Result<kustomization::SopsSettings> {
             aws_kms: env::variable("AWS_ENDPOINT_URL_KMS"),
             gcp_kms: None,
         },
-        age_secret: Some(age_secret)
-            .filter(|name| !name.is_empty())
-            .map(|name| (env::runtime_namespace(), name)),
+        age_secret: given(&args.sops_age_secret).map(own),
+        vault_servers: given(&args.sops_vault_configmap).map(own),
+        default_account: given(&args.default_decryption_service_account),
         vault_token: env::variable("VAULT_TOKEN"),
         aws,
     })
+}
+
+/// Bases on other hosts are reached as the environment says, unless they are refused.
+fn remotes(refused: bool) -> anyhow::Result<Option<remote::Remotes>> {
+    if refused {
+        return Ok(None);
+    }
+    let environment = Environment::from_variables(env::variable);
+    let remotes = remote::Remotes::new(CONTROLLER.name, environment, std::env::temp_dir())?;
+    Ok(Some(remotes))
 }
 
 /// Artifacts come from inside the cluster: no proxy, no credentials.

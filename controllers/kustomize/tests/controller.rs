@@ -8,7 +8,13 @@ mod bad_input;
 mod beyond;
 #[path = "controller/crash.rs"]
 mod crash;
+#[path = "controller/failures.rs"]
+mod failures;
 #[path = "controller/lifecycle.rs"]
 mod lifecycle;
+#[path = "controller/remote.rs"]
+mod remote;
+#[path = "controller/sources.rs"]
+mod sources;
 #[path = "controller/world.rs"]
 mod world;

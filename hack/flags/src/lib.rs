@@ -207,9 +207,6 @@ mod tests {
 
     /// Flags of upstream that mean something which is not built yet.
     const UNBUILT: &[(&str, &str)] = &[
-        ("kustomize-controller", "default-decryption-service-account"),
-        ("kustomize-controller", "default-kubeconfig-service-account"),
-        ("kustomize-controller", "sops-vault-configmap"),
     ];
 
     /// Flags that are taken so that manifests go on working, and mean nothing.

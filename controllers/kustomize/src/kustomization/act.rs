@@ -2,40 +2,42 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use api::kustomize::Kustomization;
-use cluster::{
-    ApplyOptions, ApplyPlan, Cluster, Drift, DroppedFields, HealthRule, PlanError, WaitOptions,
-};
+use api::kustomize::{DriftStatus, Kustomization};
+use cluster::{ApplyOptions, ApplyPlan, Cluster, DroppedFields, HealthRule, PlanError};
 use expression::health::Rules;
 use jiff::Timestamp;
-use manifest::{ChangeSet, Inventory, change_set::Action, ignore::IgnoreRule};
-use runtime::{Change, Failure, Note, Parked, Progress};
+use kustomize::RemoteSource;
+use manifest::{Inventory, ignore::IgnoreRule};
+use runtime::{Change, Class, Failure, Note, Progress};
 
 use super::{
     Reconciler, guard, health,
     plan::{Content, Objects, Plan, Sealed},
-    report::{self, Outcome, Revision},
-    timeout,
+    report::{self, Checked, Outcome, Revision},
+    timeout, unit,
 };
 use crate::{FIELD_MANAGER, features};
+use wait::Waiting;
+use write::Written;
 
 mod drifted;
+mod failing;
 mod prune;
 mod wait;
+mod write;
 
-/// How long an early stage (definitions, classes) may take to become ready.
-const STAGE_TIMEOUT: Duration = Duration::from_mins(1);
+pub(crate) use failing::Alone;
+
 /// A wait ends by itself; this much later it is cut off.
 const SLACK: Duration = Duration::from_secs(10);
 /// The most objects with unknown fields that an event names.
 const MAX_DROPPED: usize = 20;
 
-/// What an apply did.
-#[derive(Debug, Default)]
-struct Written {
-    changes: ChangeSet,
-    drifts: Vec<Drift>,
-    dropped: Vec<DroppedFields>,
+/// What was written, and what is owned now.
+struct Done {
+    written: Written,
+    inventory: Inventory,
+    drift: Option<DriftStatus>,
 }
 
 /// A run in its writing part: what every step needs to report a failure.
@@ -101,9 +103,15 @@ impl Reconciler {
             digest,
             origins,
         } = match content {
+            Content::Missing(sources) => {
+                return self.missing(object, revision, sources, is_new_revision);
+            }
             Content::Open(objects) => objects,
             Content::Sealed(sealed) => self.open(object, &revision, *sealed).await?,
         };
+        if let Some(remotes) = &self.remotes {
+            remotes.settled(&unit(object));
+        }
         let run = Run {
             object,
             revision,
@@ -112,34 +120,82 @@ impl Reconciler {
             started: Timestamp::now(),
             progress,
         };
-        let cluster = self.cluster_of(object).await;
+        let fresh = is_new_revision.then_some(origins);
+        self.carry_out(run, objects, fresh).await
+    }
+
+    /// Applies and prunes, then waits for what was applied. `fresh`: where each object of a revision
+    /// that was not attempted before is written.
+    async fn carry_out(
+        &self,
+        run: Run<'_>,
+        objects: Vec<serde_json::Value>,
+        fresh: Option<BTreeMap<String, String>>,
+    ) -> Result<Outcome, Failure> {
+        let cluster = self.cluster_of(run.object).await;
         let cluster = cluster.map_err(|cause| out_of_reach(&run, cause))?;
-        let health = health::choose(object, &objects);
-        run.note("Detecting drift").await?;
-        let (old, plan) = self.prepare(&run, &cluster, objects).await?;
-        guarded(&run, &old, &plan.inventory())?;
-        let (written, drift) = self.bring(&run, &cluster, &plan, &old).await?;
-        if is_new_revision {
-            tell_dropped(&run, &written.dropped, &origins);
-        }
-        let changes = written.changes;
-        let inventory = changes.inventory();
-        let inventory = self.prune(&run, &cluster, &old, inventory).await?;
-        let fresh = is_new_revision && !changes.modified().is_empty();
-        let applied = (&changes, &inventory);
+        let health = health::choose(run.object, &objects);
+        let expiring_jobs = health::expiring_jobs(&objects);
+        let is_fresh = fresh.is_some();
+        let done = self.write_and_prune(&run, &cluster, objects, fresh).await?;
+        let Done {
+            written,
+            inventory,
+            drift,
+        } = done;
         let health = match health {
-            Some(health) => Some(
-                self.await_health(&run, &cluster, health, applied, fresh)
-                    .await?,
-            ),
+            Some(health) => {
+                let waiting = Waiting {
+                    health,
+                    written: &written,
+                    inventory: &inventory,
+                    fresh: is_fresh && !written.changes.modified().is_empty(),
+                    expiring_jobs,
+                };
+                Some(self.await_health(&run, &cluster, waiting).await)
+            }
             None => None,
         };
-        self.drift.verified(object, &run.digest);
+        if !written.failed.is_empty() {
+            return Err(failing::failure(&run, &written, &inventory, health));
+        }
+        let health = health.transpose()?.unwrap_or_default();
+        self.drift.verified(run.object, &run.digest);
         Ok(Outcome {
             revision: run.revision,
             digest: run.digest,
             inventory,
             health,
+            drift,
+            rested: written.rested,
+        })
+    }
+
+    /// Brings the cluster to what was built. The objects are dropped with the plan: whoever waits
+    /// afterwards holds none of them.
+    async fn write_and_prune(
+        &self,
+        run: &Run<'_>,
+        cluster: &Cluster,
+        objects: Vec<serde_json::Value>,
+        fresh: Option<BTreeMap<String, String>>,
+    ) -> Result<Done, Failure> {
+        run.note("Detecting drift").await?;
+        let (old, plan) = self.prepare(run, cluster, objects).await?;
+        guarded(run, &old, &plan.inventory())?;
+        let (written, drift) = self.bring(run, cluster, &plan, &old).await?;
+        if let Some(origins) = fresh {
+            tell_dropped(run, &written.dropped, &origins);
+        }
+        let inventory = if written.failed.is_empty() {
+            self.prune(run, cluster, &old, &written).await?
+        } else {
+            // What left the source stays until all that took its place is there.
+            written.inventory(&old, &plan.inventory())
+        };
+        Ok(Done {
+            written,
+            inventory,
             drift,
         })
     }
@@ -160,6 +216,34 @@ impl Reconciler {
             PlanError::Resolve(error) => refused(runtime::failure::chain(&error)),
         })?;
         Ok((old, plan))
+    }
+
+    /// Notes what a build lacks: the next round fetches it.
+    fn missing(
+        &self,
+        object: &Kustomization,
+        revision: Revision,
+        sources: Vec<RemoteSource>,
+        is_new: bool,
+    ) -> Result<Outcome, Failure> {
+        if let Some(remotes) = &self.remotes {
+            let noted = remotes.want(&unit(object), &revision.name, sources, is_new);
+            noted.map_err(|cause| {
+                report::failed(
+                    &revision,
+                    "BuildFailed",
+                    format!("kustomize build failed: {cause}"),
+                )
+            })?;
+        }
+        Ok(Outcome {
+            revision,
+            digest: String::new(),
+            inventory: Inventory::default(),
+            health: Checked::Nothing,
+            drift: None,
+            rested: false,
+        })
     }
 
     /// Decrypts the objects of a build and finishes them.
@@ -195,61 +279,10 @@ impl Reconciler {
             override_managers: self.override_managers.clone(),
             custom_stage_kinds: self.custom_stage_kinds.clone(),
             concurrency: self.concurrent_ssa,
+            continue_on_error: object
+                .continue_on_error()
+                .map_err(|error| runtime::failure::chain(&error))?,
             ..ApplyOptions::new(FIELD_MANAGER, super::owner(object))
-        })
-    }
-
-    /// Applies stage by stage; definitions and classes are waited for.
-    async fn write(
-        &self,
-        run: &Run<'_>,
-        cluster: &Cluster,
-        plan: &ApplyPlan,
-    ) -> Result<Written, Failure> {
-        let mut changes = ChangeSet::default();
-        let (mut drifts, mut dropped) = (Vec::new(), Vec::new());
-        for stage in plan.stages() {
-            match cluster.apply_stage(plan, stage).await {
-                Ok(stage) => {
-                    changes.append(stage.applied.changes);
-                    drifts.extend(stage.applied.drifts);
-                    dropped.extend(stage.applied.dropped);
-                    if stage.await_ready.is_empty() {
-                        continue;
-                    }
-                    let options = WaitOptions {
-                        fail_fast: false,
-                        rules: run.rules(),
-                        ..WaitOptions::new(STAGE_TIMEOUT)
-                    };
-                    let ready = cluster.wait_from(&stage.await_ready, &options);
-                    match run.progress.park(STAGE_TIMEOUT + SLACK, ready).await {
-                        Parked::Done(Ok(())) => {}
-                        Parked::Done(Err(error)) => {
-                            return Err(stopped(run, &changes, &error.to_string()));
-                        }
-                        Parked::Expired => {
-                            return Err(stopped(run, &changes, "timed out waiting for the stage"));
-                        }
-                        Parked::Superseded(by) => return Err(superseded(run, &by)),
-                    }
-                }
-                Err(error) => {
-                    let message = error.to_string();
-                    changes.append(error.applied.changes);
-                    return Err(stopped(run, &changes, &message));
-                }
-            }
-        }
-        let modified = changes.modified();
-        if !modified.is_empty() {
-            tracing::info!(revision = %run.revision.name, output = %modified, "server-side apply completed");
-            run.tell(modified.to_string());
-        }
-        Ok(Written {
-            changes,
-            drifts,
-            dropped,
         })
     }
 }
@@ -309,17 +342,11 @@ async fn remember_all(run: &Run<'_>, old: &Inventory, plan: &ApplyPlan) -> Resul
         .await
 }
 
-/// Fails an apply that stopped half-way; what was done is told too.
-fn stopped(run: &Run<'_>, changes: &ChangeSet, message: &str) -> Failure {
-    let done = changes.filter(|a| a != Action::Unchanged && a != Action::Skipped);
-    run.failed("ReconciliationFailed", format!("{message}\n{done}"))
-}
-
 fn superseded(run: &Run<'_>, by: &str) -> Failure {
     let message = format!("New reconciliation triggered by {by}");
     let words = format!("Health checks canceled due to new reconciliation triggered by {by}");
     let note = run
         .revision
         .annotate(Note::info("HealthCheckCanceled", words));
-    Failure::new(runtime::Class::Superseded, "HealthCheckCanceled", message).note(note)
+    Failure::new(Class::Superseded, "HealthCheckCanceled", message).note(note)
 }

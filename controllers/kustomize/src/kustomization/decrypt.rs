@@ -1,19 +1,25 @@
 //! Opens what SOPS encrypted: files before the build, objects after it. In memory only.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use api::kustomize::Kustomization;
 use artifact::fetch::ArtifactTree;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use k8s_openapi::api::core::v1::Secret;
-use keys::Keyring;
+use keys::{Identity, Keyring};
 use kube::{Api, ResourceExt};
 use kustomize::{Build, FileTree, file_tree::Kind};
-use runtime::Failure;
+use runtime::{Failure, features::Features};
 use serde_json::Value;
 use sops::{DataKey, File, Format, Metadata};
 
 use super::Reconciler;
+use crate::features::OBJECT_IDENTITY;
+
+mod identity;
 
 /// The largest file that is decrypted.
 const MAX_FILE: usize = 5 << 20;
@@ -45,7 +51,8 @@ impl Reconciler {
         let Some(decryption) = &object.spec.decryption else {
             return Ok(None);
         };
-        let mut keyring = Keyring::new(self.sops.client.clone(), self.sops.endpoints.clone());
+        let keyring = Keyring::new(self.sops.client.clone(), self.sops.endpoints.clone());
+        let mut keyring = keyring.or_identity(self.identity(object));
         let own = object.namespace().unwrap_or_default();
         let given = decryption.secret_ref.as_ref().map(|r| r.name.clone());
         let (namespace, name, only_age) = match (given, &self.sops.age_secret) {
@@ -68,6 +75,23 @@ impl Reconciler {
             })?;
         }
         Ok(Some(self.with_own(keyring)))
+    }
+
+    /// Who the Kustomization is to servers that know service accounts.
+    fn identity(&self, object: &Kustomization) -> Option<Arc<dyn Identity>> {
+        let own = object
+            .spec
+            .decryption
+            .as_ref()?
+            .service_account_name
+            .clone();
+        let name = own.or_else(|| self.sops.default_account.clone())?;
+        Some(Arc::new(identity::Account {
+            client: self.client.clone(),
+            servers: self.sops.vault_servers.clone()?,
+            namespace: object.namespace().unwrap_or_default(),
+            name,
+        }))
     }
 
     /// Adds what the controller itself may use.
@@ -142,9 +166,10 @@ impl Reconciler {
 }
 
 /// Refuses a service account for decryption where the gate for it is off.
-pub(super) fn check(object: &Kustomization) -> Result<(), Failure> {
+pub(super) fn check(object: &Kustomization, gates: &Features) -> Result<(), Failure> {
     let decryption = object.spec.decryption.as_ref();
-    if decryption.is_some_and(|d| d.service_account_name.is_some()) {
+    let names_account = decryption.is_some_and(|d| d.service_account_name.is_some());
+    if names_account && !gates.enabled(OBJECT_IDENTITY) {
         let message = "to use spec.decryption.serviceAccountName for decryption authentication \
                        please enable the ObjectLevelWorkloadIdentity feature gate in the controller";
         return Err(Failure::stall("FeatureGateDisabled", message));
@@ -333,15 +358,20 @@ mod tests {
         );
     }
 
-    /// covers: KC-004
+    /// covers: KC-004, KC-005
     #[test]
     fn service_account_for_decryption_needs_its_gate() {
+        let gates = |text: &str| {
+            let (own, none) = (crate::features::GATES, crate::features::WITHOUT_EFFECT);
+            Features::parse(text, own, none).unwrap()
+        };
         let mut object = Kustomization::default();
-        assert!(check(&object).is_ok());
+        assert!(check(&object, &gates("")).is_ok());
         let spec = serde_json::json!({ "provider": "sops", "serviceAccountName": "a" });
         object.spec.decryption = serde_json::from_value(spec).unwrap();
-        let failure = check(&object).unwrap_err();
+        let failure = check(&object, &gates("")).unwrap_err();
         assert_eq!(failure.reason, "FeatureGateDisabled");
         assert_eq!(failure.class, runtime::Class::Stall);
+        assert!(check(&object, &gates("ObjectLevelWorkloadIdentity=true")).is_ok());
     }
 }

@@ -44,12 +44,12 @@ impl Reconciler {
                 ))
             })
         };
-        let all: Vec<_> = object
-            .spec
-            .depends_on
-            .iter()
-            .map(reference)
-            .collect::<Result<_, _>>()?;
+        let named = object.dependencies().map_err(|error| {
+            let cause = runtime::failure::chain(&error);
+            // An annotation moves no generation, so that a stalled object would never look again.
+            Failure::retry("DependencyNotReady", cause)
+        })?;
+        let all: Vec<_> = named.iter().map(reference).collect::<Result<_, _>>()?;
         for dependency in &all {
             let found = self.dependency(object, dependency).await;
             let found = found.map_err(|cause| self.not_ready(revision, cause))?;
@@ -252,13 +252,8 @@ fn reference_of(object: &Kustomization, dependency: &Dependency) -> api::meta::D
             .unwrap_or(&own);
         r.name == dependency.name && namespace == dependency.namespace && r.kind.is_some()
     };
-    object
-        .spec
-        .depends_on
-        .iter()
-        .find(same)
-        .cloned()
-        .unwrap_or_default()
+    let named = object.dependencies().unwrap_or_default();
+    named.iter().find(same).cloned().unwrap_or_default()
 }
 
 /// Judges an object as the Kustomization that waits for it does.

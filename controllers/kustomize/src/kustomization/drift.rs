@@ -9,7 +9,7 @@ use std::{
 };
 
 use api::{
-    kustomize::{DriftDetectionMode, DriftStatus, DriftedObject, Kustomization},
+    kustomize::{DriftDetectionMode, DriftStatus, DriftedObject, Kustomization, UnwatchedKind},
     meta::Time,
 };
 use cluster::Drift;
@@ -23,6 +23,8 @@ pub(super) use follow::watch;
 const FIGHTS: usize = 3;
 /// Within how long.
 const FIGHT_WINDOW: Duration = Duration::from_mins(5);
+/// How long a verified apply is trusted without another dry run, whatever the watches show.
+const TRUSTED: Duration = Duration::from_hours(1);
 /// The most objects of a status, and of an event.
 const MAX_OBJECTS: usize = 50;
 const MAX_TOLD: usize = 20;
@@ -37,36 +39,52 @@ pub(super) fn mode(object: &Kustomization) -> DriftDetectionMode {
     setting.and_then(|s| s.mode).unwrap_or_default()
 }
 
-/// What is known of all Kustomizations that look for drift.
+/// A namespace and a name.
+type Name = (String, String);
+/// A group and a kind.
+type Kind = (String, String);
+
+/// What is known of all Kustomizations and of the kinds that they own.
 #[derive(Debug, Default)]
 pub(crate) struct Book {
-    units: Mutex<HashMap<(String, String), Unit>>,
-    /// The kinds whose changes are seen.
-    synced: Mutex<BTreeSet<(String, String)>>,
+    units: Mutex<HashMap<Name, Unit>>,
+    kinds: Mutex<Kinds>,
+}
+
+#[derive(Debug, Default)]
+struct Kinds {
+    /// Those whose changes are seen.
+    synced: BTreeSet<Kind>,
+    /// Those that cannot be watched, and why.
+    refused: BTreeMap<Kind, String>,
 }
 
 #[derive(Debug, Default)]
 struct Unit {
-    /// The digest that was verified last, unless something has changed since.
-    verified: Option<String>,
+    /// The digest that was verified last and when, unless something has changed since.
+    verified: Option<(String, Instant)>,
+    /// The digest whose objects were all healthy, unless anything about them has changed since.
+    healthy: Option<String>,
     /// Something changed after the current run began.
     changed: bool,
+    /// Something, were it a status, changed after the current run began to look at health.
+    stirred: bool,
     taken_back: Vec<(ObjectId, String, String, Instant)>,
     /// Objects that are left alone, and until when.
     muted: HashMap<ObjectId, Instant>,
 }
 
-fn key(object: &Kustomization) -> (String, String) {
+fn key(object: &Kustomization) -> Name {
     (object.namespace().unwrap_or_default(), object.name_any())
 }
 
 impl Book {
-    fn units(&self) -> MutexGuard<'_, HashMap<(String, String), Unit>> {
+    fn units(&self) -> MutexGuard<'_, HashMap<Name, Unit>> {
         self.units.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn synced(&self) -> MutexGuard<'_, BTreeSet<(String, String)>> {
-        self.synced.lock().unwrap_or_else(PoisonError::into_inner)
+    fn kinds(&self) -> MutexGuard<'_, Kinds> {
+        self.kinds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A run begins: what changes from here on counts against it.
@@ -75,13 +93,29 @@ impl Book {
         let unit = units.entry(key(object)).or_default();
         unit.changed = false;
         unit.verified = None;
+        unit.healthy = None;
     }
 
     /// A run found or made everything as this digest says.
     pub(super) fn verified(&self, object: &Kustomization, digest: &str) {
         let mut units = self.units();
         let unit = units.entry(key(object)).or_default();
-        unit.verified = (!unit.changed).then(|| digest.to_owned());
+        let since = unit.verified.take().filter(|(own, _)| own == digest);
+        let since = since.map_or_else(Instant::now, |(_, since)| since);
+        unit.verified = (!unit.changed).then(|| (digest.to_owned(), since));
+    }
+
+    /// A run begins to look at the health of everything.
+    pub(super) fn looks_at_health(&self, object: &Kustomization) {
+        let mut units = self.units();
+        units.entry(key(object)).or_default().stirred = false;
+    }
+
+    /// Everything was healthy as this run looked.
+    pub(super) fn found_healthy(&self, object: &Kustomization, digest: &str) {
+        let mut units = self.units();
+        let unit = units.entry(key(object)).or_default();
+        unit.healthy = (!unit.stirred).then(|| digest.to_owned());
     }
 
     /// Whether nothing changed since this digest was verified, as far as all kinds are watched.
@@ -89,18 +123,98 @@ impl Book {
         &self,
         object: &Kustomization,
         digest: &str,
-        mut ids: impl Iterator<Item = &'i ObjectId>,
+        ids: impl Iterator<Item = &'i ObjectId>,
     ) -> bool {
-        let is_verified = self
-            .units()
-            .get(&key(object))
-            .is_some_and(|unit| unit.verified.as_deref() == Some(digest));
-        let synced = self.synced();
-        is_verified && ids.all(|id| synced.contains(&(id.group.clone(), id.kind.clone())))
+        let units = self.units();
+        let verified = units.get(&key(object)).and_then(|it| it.verified.as_ref());
+        let is_verified =
+            verified.is_some_and(|(own, since)| own == digest && since.elapsed() < TRUSTED);
+        drop(units);
+        is_verified && self.are_synced(ids)
+    }
+
+    /// Whether nothing about any of the objects changed since they were healthy.
+    pub(super) fn is_still_healthy<'i>(
+        &self,
+        object: &Kustomization,
+        digest: &str,
+        ids: impl Iterator<Item = &'i ObjectId>,
+    ) -> bool {
+        let units = self.units();
+        let healthy = units.get(&key(object)).and_then(|it| it.healthy.as_ref());
+        let is_healthy = healthy.is_some_and(|own| own == digest);
+        drop(units);
+        is_healthy && self.are_synced(ids)
+    }
+
+    fn are_synced<'i>(&self, mut ids: impl Iterator<Item = &'i ObjectId>) -> bool {
+        let kinds = self.kinds();
+        ids.all(|id| kinds.synced.contains(&(id.group.clone(), id.kind.clone())))
+    }
+
+    /// The watch over a kind is complete. Returns false where it was before. What was verified while
+    /// it was not may have changed unseen.
+    fn synced(&self, kind: &Kind) -> bool {
+        let mut kinds = self.kinds();
+        kinds.refused.remove(kind);
+        let is_new = kinds.synced.insert(kind.clone());
+        drop(kinds);
+        if is_new {
+            for unit in self.units().values_mut() {
+                (unit.verified, unit.healthy, unit.changed) = (None, None, true);
+            }
+        }
+        is_new
+    }
+
+    /// A kind is not watched any more.
+    fn unsynced(&self, kind: &Kind) {
+        let mut kinds = self.kinds();
+        kinds.synced.remove(kind);
+        kinds.refused.remove(kind);
+    }
+
+    /// A kind cannot be watched.
+    fn refused(&self, kind: &Kind, cause: String) {
+        let mut kinds = self.kinds();
+        kinds.synced.remove(kind);
+        kinds.refused.insert(kind.clone(), cause);
+    }
+
+    /// Lists the kinds of a unit whose changes are not seen, and why.
+    pub(super) fn unwatched<'i>(
+        &self,
+        object: &Kustomization,
+        ids: impl Iterator<Item = &'i ObjectId>,
+    ) -> Vec<UnwatchedKind> {
+        let all: BTreeSet<_> = ids.map(|id| (id.group.clone(), id.kind.clone())).collect();
+        let kinds = self.kinds();
+        let reason = |kind: &Kind| match object.spec.kube_config {
+            Some(_) => Some("objects of remote clusters are not watched".to_owned()),
+            None => kinds.refused.get(kind).cloned(),
+        };
+        let unwatched = all.into_iter().filter_map(|kind| {
+            let reason = reason(&kind)?;
+            let (group, kind) = kind;
+            Some(UnwatchedKind {
+                group,
+                kind,
+                reason,
+            })
+        });
+        unwatched.collect()
+    }
+
+    /// Something about an object changed, were it only its status.
+    fn stirred(&self, unit: &Name) {
+        if let Some(unit) = self.units().get_mut(unit) {
+            unit.stirred = true;
+            unit.healthy = None;
+        }
     }
 
     /// Something changed that this run did not do. Returns whether to look at it now.
-    fn changed(&self, unit: &(String, String), id: &ObjectId) -> bool {
+    fn changed(&self, unit: &Name, id: &ObjectId) -> bool {
         let mut units = self.units();
         let unit = units.entry(unit.clone()).or_default();
         unit.changed = true;
@@ -146,6 +260,13 @@ impl Book {
         }
         (!told.is_empty())
             .then(|| format!("Drift detected in {}\n{}", key(object).1, told.join("\n")))
+    }
+
+    /// Whether something changed after the last run that looked at everything began.
+    pub(super) fn has_changed(&self, object: &Kustomization) -> bool {
+        self.units()
+            .get(&key(object))
+            .is_some_and(|unit| unit.changed)
     }
 
     /// Forgets a Kustomization that is gone.
@@ -206,7 +327,7 @@ impl Findings {
             .collect();
         let now = Time(runtime::conditions::whole_seconds(now));
         let entry = |id: &ObjectId, paths: Vec<String>, manager: Option<String>| {
-            let id = stored_id(id);
+            let id = id.to_inventory();
             let since = before.get(&id).cloned().unwrap_or_else(|| now.clone());
             DriftedObject {
                 id,
@@ -238,16 +359,6 @@ pub(super) fn is_told(object: &Kustomization, status: &DriftStatus) -> bool {
             .collect()
     };
     told.map(facts).unwrap_or_default() == facts(status)
-}
-
-fn stored_id(id: &ObjectId) -> String {
-    let entry = manifest::inventory::Entry {
-        id: id.clone(),
-        version: String::new(),
-    };
-    let stored = manifest::Inventory::new([entry]);
-    let first = stored.to_stored().next();
-    first.map(|(id, _)| id).unwrap_or_default()
 }
 
 /// One field: where, what it was, what it is to be. Values of Secrets are masked already.
@@ -370,7 +481,13 @@ mod tests {
         book.begin(&object);
         book.verified(&object, "sha256:1");
         assert!(!book.is_untouched(&object, "sha256:1", ids.iter()));
-        book.synced().insert(("apps".into(), "Deployment".into()));
+        let kind = ("apps".into(), "Deployment".into());
+        assert!(book.synced(&kind));
+        assert!(!book.synced(&kind));
+        // What happened before the watch was complete, nobody has seen.
+        assert!(!book.is_untouched(&object, "sha256:1", ids.iter()));
+        book.begin(&object);
+        book.verified(&object, "sha256:1");
         assert!(book.is_untouched(&object, "sha256:1", ids.iter()));
         assert!(!book.is_untouched(&object, "sha256:2", ids.iter()));
         book.changed(&key(&object), &ids[0]);
@@ -380,5 +497,40 @@ mod tests {
         book.changed(&key(&object), &ids[0]);
         book.verified(&object, "sha256:1");
         assert!(!book.is_untouched(&object, "sha256:1", ids.iter()));
+    }
+
+    #[test]
+    fn health_is_trusted_until_anything_about_an_object_changes() {
+        let book = Book::default();
+        let object = object();
+        let ids = [id("web")];
+        book.synced(&("apps".into(), "Deployment".into()));
+        let is_healthy = || book.is_still_healthy(&object, "sha256:1", ids.iter());
+        book.looks_at_health(&object);
+        book.found_healthy(&object, "sha256:1");
+        assert!(is_healthy());
+        book.stirred(&key(&object));
+        assert!(!is_healthy());
+        // A change while it was looked counts.
+        book.looks_at_health(&object);
+        book.stirred(&key(&object));
+        book.found_healthy(&object, "sha256:1");
+        assert!(!is_healthy());
+    }
+
+    #[test]
+    fn kinds_that_cannot_be_watched_are_named() {
+        let book = Book::default();
+        let mut object = object();
+        let ids = [id("web"), id("other")];
+        let unwatched = |object: &Kustomization| book.unwatched(object, ids.iter());
+        assert_eq!(unwatched(&object), []);
+        let kind = ("apps".to_owned(), "Deployment".to_owned());
+        book.refused(&kind, "forbidden".into());
+        assert_eq!(unwatched(&object)[0].reason, "forbidden");
+        book.synced(&kind);
+        assert_eq!(unwatched(&object), []);
+        object.spec.kube_config = Some(api::meta::KubeConfigReference::default());
+        assert_eq!(unwatched(&object).len(), 1);
     }
 }

@@ -12,13 +12,16 @@ use kube::ResourceExt;
 use runtime::{Change, Failure, Progress};
 
 use super::{
-    Reconciler, decrypt, expressions,
+    Reconciler, decrypt, expressions, is_asked_for,
     report::{self, Revision},
     source::{self, Reference},
-    timeout,
+    timeout, unit,
     variables::{self, Substitution},
 };
-use crate::features;
+use crate::{
+    features,
+    remote::{Answers, Remotes},
+};
 
 /// What was read.
 #[derive(Debug)]
@@ -37,6 +40,8 @@ pub struct Inputs {
     pub decryption: Option<Decryption>,
     /// The Kustomization's own rules of health.
     pub rules: Arc<expression::health::Rules>,
+    /// What other hosts gave; absent where they are not asked.
+    pub remote: Option<Answers>,
     /// Whether this run has a revision, generation or request that no run has answered yet.
     pub is_new_revision: bool,
 }
@@ -66,7 +71,7 @@ impl Reconciler {
     ) -> Result<Inputs, Failure> {
         refuse_unsupported(object)?;
         let rules = expressions::health_rules(object)?;
-        decrypt::check(object)?;
+        decrypt::check(object, &self.features)?;
         let reference = Reference::of(object);
         let artifact = self.artifact(object, &reference).await?;
         let revision = Revision {
@@ -74,11 +79,7 @@ impl Reconciler {
             origin: source::origin_revision(&artifact),
         };
         self.await_dependencies(object, &revision, progress).await?;
-        let attempted = object
-            .status
-            .as_ref()
-            .and_then(|s| s.last_attempted_revision.as_deref());
-        let is_new_revision = attempted != Some(&revision.name);
+        let is_new_revision = self.is_new(object, &revision);
         let limit = api::meta::Duration::from(timeout(object));
         let note = format!(
             "Fetching manifests for revision {} with a timeout of {limit}",
@@ -104,6 +105,7 @@ impl Reconciler {
         let decryption = self.decryption(object, &tree, &path).await;
         let decryption =
             decryption.map_err(|cause| report::failed(&revision, "BuildFailed", cause))?;
+        let remote = self.of_other_hosts(object, &revision).await;
         let substitution = variables::read(&self.client, object).await;
         let strict_substitution = self.features.enabled(features::STRICT_SUBSTITUTION);
         let build = BuildSettings {
@@ -117,8 +119,25 @@ impl Reconciler {
             build,
             decryption,
             rules,
+            remote,
             is_new_revision,
         })
+    }
+
+    /// Whether no run before this one attempted the revision. A run that builds again because it
+    /// lacked something of another host is still the same.
+    fn is_new(&self, object: &Kustomization, revision: &Revision) -> bool {
+        let status = object.status.as_ref();
+        let attempted = status.and_then(|s| s.last_attempted_revision.as_deref());
+        let resumes = |remotes: &Remotes| remotes.is_new(&unit(object), &revision.name);
+        attempted != Some(&revision.name) || self.remotes.as_ref().is_some_and(resumes)
+    }
+
+    /// Brings what builds of this revision needed from other hosts so far.
+    async fn of_other_hosts(&self, object: &Kustomization, revision: &Revision) -> Option<Answers> {
+        let remotes = self.remotes.as_ref()?;
+        let limit = timeout(object);
+        Some(remotes.bring(&unit(object), &revision.name, limit).await)
     }
 
     /// Gathers keys and decrypts the files that the build reads.
@@ -152,6 +171,13 @@ impl Reconciler {
         if gated && !self.features.enabled(features::EXTERNAL_ARTIFACT) {
             let cause = "ExternalArtifact feature gate is disabled";
             return Err(denied(format!("can't access '{reference}', {cause}")));
+        }
+        // At rest a run needs no look at a source that is watched anyway; whoever asks for a run gets
+        // the newest.
+        if !is_asked_for(object)
+            && let Some(artifact) = self.shelf.artifact(reference)
+        {
+            return Ok(artifact);
         }
         let source = match source::read(self.client.clone(), reference).await {
             Ok(source) => source,

@@ -1,5 +1,7 @@
 //! Which objects a Kustomization waits for. Pure.
 
+use std::collections::BTreeSet;
+
 use api::kustomize::Kustomization;
 use kube::ResourceExt;
 use manifest::{ChangeSet, Inventory, ObjectId, change_set::Action, inventory::Entry};
@@ -47,6 +49,18 @@ pub(super) fn choose(object: &Kustomization, objects: &[Value]) -> Option<Health
         .filter(|(id, _)| *id != own)
         .collect();
     (!listed.is_empty()).then_some(Health::Listed(listed))
+}
+
+/// Lists the Jobs that the API server removes once they are done: gone is ready then.
+#[must_use]
+pub(super) fn expiring_jobs(objects: &[Value]) -> BTreeSet<ObjectId> {
+    let expires = |object: &&Value| {
+        let id = ObjectId::of(object);
+        id.kind == "Job"
+            && id.group == "batch"
+            && object.pointer("/spec/ttlSecondsAfterFinished").is_some()
+    };
+    objects.iter().filter(expires).map(ObjectId::of).collect()
 }
 
 /// Returns the objects to wait for, with their versions, given what was applied.
@@ -104,6 +118,20 @@ mod tests {
         ));
         assert_eq!(choose(&object(&both), &[]), None);
         assert_eq!(choose(&object(&json!({})), &[json!({})]), None);
+    }
+
+    #[test]
+    fn only_jobs_with_a_time_to_live_may_be_gone() {
+        let job = |name: &str, spec: Value| {
+            json!({ "apiVersion": "batch/v1", "kind": "Job",
+                "metadata": { "name": name, "namespace": "ns" }, "spec": spec })
+        };
+        let jobs = [
+            job("kept", json!({})),
+            job("gone", json!({ "ttlSecondsAfterFinished": 0 })),
+        ];
+        let names: Vec<_> = expiring_jobs(&jobs).into_iter().map(|id| id.name).collect();
+        assert_eq!(names, ["gone"]);
     }
 
     /// covers: KC-062

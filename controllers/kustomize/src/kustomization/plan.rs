@@ -8,7 +8,7 @@ use api::{
 };
 use keys::Keyring;
 use kustomize::{
-    Build, Options, OverlayTree,
+    Build, Options, OverlayTree, Remote, RemoteSource,
     generate::{self, Injection},
 };
 use manifest::{
@@ -16,12 +16,12 @@ use manifest::{
     metadata::{set_annotations, set_labels},
     substitute::substitute_all,
 };
-use runtime::Failure;
+use runtime::{Failure, Next};
 use serde_json::Value;
 
 use super::{
     gather::Inputs,
-    report::{self, Revision},
+    report::{self, Outcome, Revision},
     variables::Substitution,
 };
 
@@ -43,6 +43,8 @@ pub struct Plan {
 pub enum Content {
     /// Objects that are ready to be applied.
     Open(Objects),
+    /// Nothing yet: it lacks what other hosts have.
+    Missing(Vec<RemoteSource>),
     /// Objects that have to be decrypted first, with what is done to them then.
     Sealed(Box<Sealed>),
 }
@@ -70,7 +72,10 @@ pub struct Sealed {
 }
 
 /// Builds, substitutes and marks the objects.
-pub(super) fn build(object: &Kustomization, inputs: Inputs) -> Result<Plan, Failure> {
+pub(super) fn build(
+    object: &Kustomization,
+    inputs: Inputs,
+) -> Result<Next<Plan, Outcome>, Failure> {
     let Inputs {
         revision,
         tree,
@@ -79,6 +84,7 @@ pub(super) fn build(object: &Kustomization, inputs: Inputs) -> Result<Plan, Fail
         build: settings,
         rules,
         decryption,
+        remote,
         is_new_revision,
     } = inputs;
     let failed = |cause: String| report::failed(&revision, "BuildFailed", cause);
@@ -93,10 +99,22 @@ pub(super) fn build(object: &Kustomization, inputs: Inputs) -> Result<Plan, Fail
     let options = Options {
         load_restrictions: kustomize::LoadRestrictions::None,
         lenient_root: true,
+        keep_built_in_schema: true,
+        remote: remote.as_ref().map_or(Remote::Refused, Remote::Fetched),
         ..Options::default()
     };
-    let built = kustomize::build(&overlay, &path, &options)
-        .map_err(|error| failed(format!("kustomize build failed: {error}")))?;
+    let built = match kustomize::build(&overlay, &path, &options) {
+        Ok(built) => built,
+        Err(kustomize::Error::Missing(sources)) => {
+            return Ok(Next::More(Plan {
+                revision,
+                content: Content::Missing(sources),
+                rules,
+                is_new_revision,
+            }));
+        }
+        Err(error) => return Err(failed(format!("kustomize build failed: {error}"))),
+    };
     for warning in &built.warnings {
         tracing::info!(warning, "kustomize build");
     }
@@ -111,12 +129,12 @@ pub(super) fn build(object: &Kustomization, inputs: Inputs) -> Result<Plan, Fail
         })),
         None => Content::Open(finish(object, &revision, built, substitution, strict)?),
     };
-    Ok(Plan {
+    Ok(Next::Last(Plan {
         revision,
         content,
         rules,
         is_new_revision,
-    })
+    }))
 }
 
 impl Sealed {
@@ -308,3 +326,6 @@ fn selector(target: &Selector) -> generate::Selector {
         label_selector: text(&target.label_selector),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -50,6 +50,18 @@ pub(super) fn failed(revision: &Revision, reason: &str, message: impl Into<Strin
     Failure::retry(reason, message).note(note).with(attempt)
 }
 
+/// What came of a health check.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Checked {
+    /// There was none.
+    #[default]
+    Nothing,
+    /// Nothing has changed since everything was healthy.
+    StillHealthy,
+    /// Everything is, after so long.
+    Healthy(Duration),
+}
+
 /// What became of the objects of a plan.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -59,10 +71,12 @@ pub struct Outcome {
     pub digest: String,
     /// What is owned now.
     pub inventory: Inventory,
-    /// How long the health check took, where there was one.
-    pub health: Option<Duration>,
+    /// What came of the health check.
+    pub health: Checked,
     /// What others changed, where that is looked for.
     pub drift: Option<DriftStatus>,
+    /// Whether nothing was asked for, and nothing had changed.
+    pub rested: bool,
 }
 
 /// The status of what is owned.
@@ -94,6 +108,7 @@ pub(super) fn succeeded(object: &Kustomization, outcome: &Outcome, moment: Momen
         inventory,
         health,
         drift,
+        rested,
     } = outcome;
     let entry = attempt(
         revision,
@@ -106,8 +121,12 @@ pub(super) fn succeeded(object: &Kustomization, outcome: &Outcome, moment: Momen
         .set("inventory", stored(inventory))
         .set("lastAppliedRevision", &revision.name)
         .set("lastAttemptedRevision", &revision.name)
-        .set("history", history(object, entry));
-    change = match drift.as_ref().filter(|drift| !drift.objects.is_empty()) {
+        .set("history", history(object, entry))
+        .unset("failures");
+    change = match drift
+        .as_ref()
+        .filter(|drift| **drift != DriftStatus::default())
+    {
         Some(drift) => change.set("drift", drift),
         None => change.unset("drift"),
     };
@@ -116,16 +135,9 @@ pub(super) fn succeeded(object: &Kustomization, outcome: &Outcome, moment: Momen
         None => change.unset("lastAppliedOriginRevision"),
     };
     change = match health {
-        Some(took) => {
-            let took = api::meta::Duration::from(*took);
-            change.condition(
-                "Healthy",
-                "True",
-                "Succeeded",
-                format!("Health check passed in {took}"),
-            )
-        }
-        None => change.remove("Healthy"),
+        Checked::Healthy(took) => healthy(change, *took),
+        Checked::StillHealthy => change,
+        Checked::Nothing => change.remove("Healthy"),
     };
     let applied = format!("Applied revision: {}", revision.name);
     change = change.condition("Ready", "True", "ReconciliationSucceeded", applied);
@@ -136,13 +148,22 @@ pub(super) fn succeeded(object: &Kustomization, outcome: &Outcome, moment: Momen
     );
     let finished = revision
         .annotate(Note::info("ReconciliationSucceeded", words.clone()))
-        .with(&format!("{GROUP}/commit_status"), "update");
+        .with(&format!("{GROUP}/commit_status"), "update")
+        .repeated(*rested);
     tracing::info!(revision = %revision.name, "{words}");
     Report {
         change,
         notes: vec![finished],
         requeue: None,
     }
+}
+
+/// Says that what was applied is healthy.
+#[must_use]
+pub(super) fn healthy(change: Change, took: Duration) -> Change {
+    let took = api::meta::Duration::from(took);
+    let words = format!("Health check passed in {took}");
+    change.condition("Healthy", "True", "Succeeded", words)
 }
 
 /// Makes the history entry of one run.
@@ -268,8 +289,9 @@ mod tests {
             },
             digest: "sha256:1".into(),
             inventory: Inventory::default(),
-            health: None,
+            health: Checked::Nothing,
             drift: None,
+            rested: false,
         };
         let moment = Moment {
             started: at(1),

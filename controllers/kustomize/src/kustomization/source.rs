@@ -1,5 +1,9 @@
 //! The source of a Kustomization, known only by the artifact in its status.
 
+mod shelf;
+
+pub(crate) use shelf::Shelf;
+
 use api::{
     kustomize::{Kustomization, SourceKind},
     meta::Artifact,

@@ -6,17 +6,21 @@ use std::{collections::HashMap, sync::Arc};
 use api::{
     Reconciled,
     kustomize::{Kustomization, SourceKind, SubstituteKind},
+    meta::DependencyReference,
 };
 use futures::{StreamExt, stream::BoxStream};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{
     Client, Resource, ResourceExt,
     api::{DynamicObject, PartialObjectMeta},
-    runtime::reflector::{ObjectRef, Store},
+    runtime::{
+        reflector::{ObjectRef, Store},
+        watcher::Event,
+    },
 };
 use runtime::{Triggers, watch};
 
-use super::source::{self, Reference, same_revision};
+use super::source::{self, Reference, Shelf, same_revision};
 
 /// A stream of Kustomizations to reconcile.
 pub(in crate::kustomization) type Woken = BoxStream<'static, ObjectRef<Kustomization>>;
@@ -29,11 +33,16 @@ const KINDS: [SourceKind; 4] = [
 ];
 
 /// Returns all triggers.
-pub(super) fn all(triggers: &Triggers<Kustomization>, external: bool, configs: &str) -> Vec<Woken> {
+pub(super) fn all(
+    triggers: &Triggers<Kustomization>,
+    external: bool,
+    configs: &str,
+    shelf: &Arc<Shelf>,
+) -> Vec<Woken> {
     let mut streams: Vec<Woken> = KINDS
         .into_iter()
         .filter(|kind| *kind != SourceKind::ExternalArtifact || external)
-        .map(|kind| sources(triggers, kind))
+        .map(|kind| sources(triggers, kind, Arc::clone(shelf)))
         .collect();
     streams.push(dependants(triggers));
     streams.push(config_maps(triggers, configs));
@@ -42,13 +51,20 @@ pub(super) fn all(triggers: &Triggers<Kustomization>, external: bool, configs: &
 }
 
 /// A source has a revision that a Kustomization has not attempted.
-fn sources(triggers: &Triggers<Kustomization>, kind: SourceKind) -> Woken {
+fn sources(triggers: &Triggers<Kustomization>, kind: SourceKind, shelf: Arc<Shelf>) -> Woken {
     let (store, running) = (triggers.store(), triggers.running());
     let scope = watch::Scope {
         selector: None,
         ..triggers.scope().clone()
     };
-    watch::applied_dynamic(triggers.client(), &scope, source::resource(kind))
+    watch::events_dynamic(triggers.client(), &scope, source::resource(kind))
+        .filter_map(move |event| {
+            shelf.take(kind, &event);
+            std::future::ready(match event {
+                Event::Apply(source) | Event::InitApply(source) => Some(source),
+                Event::Delete(_) | Event::Init | Event::InitDone => None,
+            })
+        })
         .flat_map(move |source| {
             let woken = behind(&store, kind, &source);
             for object in &woken {
@@ -128,8 +144,8 @@ pub(super) fn in_order(mut objects: Vec<Arc<Kustomization>>) -> Vec<Arc<Kustomiz
 
 pub(super) fn needs(object: &Kustomization) -> Vec<(String, String)> {
     let own = object.namespace().unwrap_or_default();
-    let depends = object.spec.depends_on.iter();
-    depends
+    named(object)
+        .into_iter()
         .filter(|d| {
             d.kind
                 .as_deref()
@@ -137,11 +153,20 @@ pub(super) fn needs(object: &Kustomization) -> Vec<(String, String)> {
         })
         .map(|d| {
             (
-                d.namespace.clone().unwrap_or_else(|| own.clone()),
-                d.name.clone(),
+                d.namespace
+                    .filter(|n| !n.is_empty())
+                    .unwrap_or_else(|| own.clone()),
+                d.name,
             )
         })
         .collect()
+}
+
+/// What a Kustomization depends on, by field and annotation; the run refuses an annotation that
+/// cannot be read.
+fn named(object: &Kustomization) -> Vec<DependencyReference> {
+    let all = object.dependencies();
+    all.unwrap_or_else(|_| object.spec.depends_on.clone())
 }
 
 /// A dependency became ready: those that wait for it need not poll. A dependency that another asks
@@ -173,7 +198,7 @@ fn dependants(triggers: &Triggers<Kustomization>) -> Woken {
 /// Whether an object asks a dependency by an expression, which may look at anything in it.
 fn asks_by_expression(object: &Kustomization, (namespace, name): &(String, String)) -> bool {
     let own = object.namespace().unwrap_or_default();
-    object.spec.depends_on.iter().any(|d| {
+    named(object).iter().any(|d| {
         d.ready_expr.is_some()
             && d.name == *name
             && d.namespace.as_ref().unwrap_or(&own) == namespace
@@ -297,6 +322,16 @@ mod tests {
             object("c", &["gone"]),
         ]);
         assert_eq!(sorted, ["c", "b", "a"]);
+    }
+
+    #[test]
+    fn dependencies_of_the_annotation_count_too() {
+        let mut object: Kustomization = (*object("a", &["b"])).clone();
+        let text = r#"[{"name": "c", "namespace": "other"}, {"kind": "HelmRelease", "name": "d"}]"#;
+        let annotation = ("lockgate.dev/dependsOn".to_owned(), text.to_owned());
+        object.metadata.annotations = Some([annotation].into());
+        let id = |namespace: &str, name: &str| (namespace.to_owned(), name.to_owned());
+        assert_eq!(needs(&object), [id("ns", "b"), id("other", "c")]);
     }
 
     #[test]

@@ -1,23 +1,14 @@
 //! Expressions, encrypted files, drift seen at once, guards.
 
 use api::kustomize::Kustomization;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api,
     api::{DeleteParams, Patch, PatchParams},
 };
 use serde_json::{Value, json};
 
-use crate::world::{World, config_map, is, message};
-
-fn has(key: &str, value: &str) -> impl Fn(Option<&ConfigMap>) -> bool {
-    let (key, value) = (key.to_owned(), value.to_owned());
-    move |c| {
-        c.and_then(|c| c.data.as_ref()?.get(&key).cloned())
-            .as_deref()
-            == Some(&value)
-    }
-}
+use crate::world::{World, config_map, has, is, message};
 
 async fn edit(world: &World, name: &str, change: Value) {
     let params = PatchParams {

@@ -3,16 +3,7 @@
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
-use crate::world::{World, config_map, inventory, is, message};
-
-fn has(key: &str, value: &str) -> impl Fn(Option<&k8s_openapi::api::core::v1::ConfigMap>) -> bool {
-    let (key, value) = (key.to_owned(), value.to_owned());
-    move |c| {
-        c.and_then(|c| c.data.as_ref()?.get(&key).cloned())
-            .as_deref()
-            == Some(&value)
-    }
-}
+use crate::world::{World, config_map, has, inventory, is, message};
 
 /// covers: KC-033, KC-040
 #[tokio::test]

@@ -131,6 +131,10 @@ impl World {
         full.as_object_mut()
             .unwrap()
             .extend(spec.as_object().unwrap().clone());
+        // Null leaves a usual field out.
+        full.as_object_mut()
+            .unwrap()
+            .retain(|_, value| !value.is_null());
         let object = json!({
             "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
             "metadata": { "name": name }, "spec": full });
@@ -241,6 +245,17 @@ impl World {
         }
     }
 
+    /// Makes a further namespace.
+    pub(crate) async fn make_namespace(&self, name: &str) {
+        let namespace =
+            json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
+        let api = Api::<k8s_openapi::api::core::v1::Namespace>::all(self.client.clone());
+        let params = PatchParams::apply("test");
+        api.patch(name, &params, &Patch::Apply(namespace))
+            .await
+            .unwrap();
+    }
+
     fn accounts(&self) -> Api<ServiceAccount> {
         Api::namespaced(self.client.clone(), self.ns())
     }
@@ -283,6 +298,11 @@ impl World {
             .delete(name, &DeleteParams::default())
             .await
             .unwrap();
+        self.gone(name).await;
+    }
+
+    /// Waits until a Kustomization is gone.
+    pub(crate) async fn gone(&self, name: &str) {
         let started = Instant::now();
         while self.kustomizations().get_opt(name).await.unwrap().is_some() {
             assert!(
@@ -325,4 +345,13 @@ pub(crate) fn inventory(object: &Kustomization) -> Vec<String> {
 /// The manifest of a ConfigMap.
 pub(crate) fn config_map(name: &str, key: &str, value: &str) -> String {
     format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\ndata:\n  {key}: {value}\n")
+}
+
+/// Whether a ConfigMap has this value.
+pub(crate) fn has(key: &str, value: &str) -> impl Fn(Option<&ConfigMap>) -> bool {
+    let (key, value) = (key.to_owned(), value.to_owned());
+    move |map| {
+        let data = map.and_then(|map| map.data.as_ref());
+        data.and_then(|data| data.get(&key)) == Some(&value)
+    }
 }

@@ -17,7 +17,8 @@ use super::{
         Reconciler,
         drift::{self, Findings},
     },
-    Run, Written, remember_all, stopped,
+    Run, remember_all,
+    write::{Written, stopped},
 };
 
 /// What `status.drift` is to be: absent where nobody looks for drift.
@@ -33,38 +34,72 @@ impl Reconciler {
         old: &Inventory,
     ) -> Result<(Written, Status), Failure> {
         let mode = drift::mode(run.object);
-        if mode == DriftDetectionMode::Disabled {
+        if !self.drift.has_changed(run.object)
+            && let Some(part) = self.alone.part(run.object, &run.digest, plan)
+        {
             remember_all(run, old, plan).await?;
-            return Ok((self.write(run, cluster, plan).await?, None));
+            let mut written = self.write(run, cluster, &part).await?;
+            self.alone.complete(run.object, &mut written);
+            self.alone.record(run.object, &run.digest, &written, false);
+            return Ok((written, told(run.object)));
         }
         let is_same = is_same(run.object, run);
-        let mut ids = plan.objects().iter().map(|planned| &planned.id);
-        if is_same && self.drift.is_untouched(run.object, &run.digest, &mut ids) {
+        let ids = || plan.objects().iter().map(|planned| &planned.id);
+        let may_rest = is_same && !super::super::is_asked_for(run.object);
+        if may_rest && self.drift.is_untouched(run.object, &run.digest, ids()) {
             tracing::debug!("nothing changed since the last run");
-            return Ok((
-                unchanged(old),
-                run.object.status.as_ref().and_then(|s| s.drift.clone()),
-            ));
+            let written = Written {
+                rested: true,
+                ..unchanged(old)
+            };
+            return Ok((written, told(run.object)));
         }
         self.drift.begin(run.object);
-        if is_same && mode == DriftDetectionMode::Warn {
-            return self.look(run, cluster, plan, old).await;
+        if mode == DriftDetectionMode::Disabled {
+            return Ok((self.write_all(run, cluster, plan, old).await?, None));
         }
+        let unwatched = self.drift.unwatched(run.object, ids());
+        if is_same && mode == DriftDetectionMode::Warn {
+            let (written, mut status) = self.look(run, cluster, plan, old).await?;
+            status.unwatched = unwatched;
+            return Ok((written, Some(status)));
+        }
+        let written = self.write_all(run, cluster, plan, old).await?;
+        if is_same {
+            self.tell_taken_back(run, &written);
+        }
+        let status = DriftStatus {
+            unwatched,
+            ..DriftStatus::default()
+        };
+        Ok((written, Some(status)))
+    }
+
+    /// Tells what was found changed and has been applied again.
+    fn tell_taken_back(&self, run: &Run<'_>, written: &Written) {
+        let findings = Findings {
+            drifts: written.drifts.clone(),
+            gone: with_action(&written.changes, Action::Created),
+        };
+        tell(run, &findings);
+        if let Some(words) = self.drift.taken_back(run.object, &findings.drifts) {
+            let note = Note::error("DriftDetected", words);
+            run.progress.emit(run.revision.annotate(note));
+        }
+    }
+
+    /// Applies all objects, once it is stored what will be owned.
+    async fn write_all(
+        &self,
+        run: &Run<'_>,
+        cluster: &Cluster,
+        plan: &ApplyPlan,
+        old: &Inventory,
+    ) -> Result<Written, Failure> {
         remember_all(run, old, plan).await?;
         let written = self.write(run, cluster, plan).await?;
-        if is_same {
-            let gone = with_action(&written.changes, Action::Created);
-            let findings = Findings {
-                drifts: written.drifts.clone(),
-                gone,
-            };
-            tell(run, &findings);
-            if let Some(words) = self.drift.taken_back(run.object, &findings.drifts) {
-                run.progress
-                    .emit(run.revision.annotate(Note::error("DriftDetected", words)));
-            }
-        }
-        Ok((written, Some(DriftStatus::default())))
+        self.alone.record(run.object, &run.digest, &written, true);
+        Ok(written)
     }
 
     /// Tells what others changed, and leaves it.
@@ -74,7 +109,7 @@ impl Reconciler {
         cluster: &Cluster,
         plan: &ApplyPlan,
         old: &Inventory,
-    ) -> Result<(Written, Status), Failure> {
+    ) -> Result<(Written, DriftStatus), Failure> {
         let seen = cluster.detect(plan).await;
         let seen = seen.map_err(|error| stopped(run, &ChangeSet::default(), &error.to_string()))?;
         let findings = Findings {
@@ -85,8 +120,13 @@ impl Reconciler {
         if !drift::is_told(run.object, &status) {
             tell(run, &findings);
         }
-        Ok((unchanged(old), Some(status)))
+        Ok((unchanged(old), status))
     }
+}
+
+/// What the status says already.
+fn told(object: &Kustomization) -> Status {
+    object.status.as_ref().and_then(|s| s.drift.clone())
 }
 
 fn tell(run: &Run<'_>, findings: &Findings) {

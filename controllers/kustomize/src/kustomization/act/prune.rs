@@ -7,6 +7,7 @@ use runtime::{Change, Failure};
 use super::{
     super::{Reconciler, owner, report},
     Run,
+    write::Written,
 };
 
 impl Reconciler {
@@ -16,8 +17,9 @@ impl Reconciler {
         run: &Run<'_>,
         cluster: &Cluster,
         old: &Inventory,
-        new: Inventory,
+        written: &Written,
     ) -> Result<Inventory, Failure> {
+        let new = written.changes.inventory();
         let stale = old.stale(&new);
         if stale.is_empty() || !run.object.spec.prune {
             return Ok(new);

@@ -1,33 +1,60 @@
 //! Waits until what was applied is healthy.
 
-use std::time::{Duration, Instant};
+use std::{collections::BTreeSet, time::Instant};
 
 use cluster::{Cluster, WaitOptions};
-use manifest::{ChangeSet, Inventory};
+use manifest::{Inventory, ObjectId};
 use runtime::{Change, Failure, Parked};
 
 use super::{
     super::{
         Reconciler,
         health::{self, Health},
-        report, timeout,
+        is_asked_for,
+        report::{self, Checked},
+        timeout,
     },
     Run, SLACK, superseded,
+    write::Written,
 };
 use crate::features;
+
+/// What is waited for.
+pub(super) struct Waiting<'w> {
+    pub(super) health: Health,
+    pub(super) written: &'w Written,
+    /// What is owned by now.
+    pub(super) inventory: &'w Inventory,
+    /// Whether a new revision changed something.
+    pub(super) fresh: bool,
+    /// Jobs that may be gone once they are done.
+    pub(super) expiring_jobs: BTreeSet<ObjectId>,
+}
 
 impl Reconciler {
     pub(super) async fn await_health(
         &self,
         run: &Run<'_>,
         cluster: &Cluster,
-        health: Health,
-        (changes, inventory): (&ChangeSet, &Inventory),
-        fresh: bool,
-    ) -> Result<Duration, Failure> {
-        run.note("Running health checks").await?;
+        waiting: Waiting<'_>,
+    ) -> Result<Checked, Failure> {
+        let Waiting {
+            health,
+            written,
+            inventory,
+            fresh,
+            expiring_jobs,
+        } = waiting;
         let was_healthy =
             runtime::conditions::is_true(api::Reconciled::conditions(run.object), "Healthy");
+        let targets = health::targets(&health, &written.changes);
+        let ids = targets.entries().iter().map(|entry| &entry.id);
+        let may_rest = was_healthy && !fresh && !is_asked_for(run.object);
+        let is_all = matches!(health, Health::Applied(_));
+        if may_rest && is_all && self.drift.is_still_healthy(run.object, &run.digest, ids) {
+            return Ok(Checked::StillHealthy);
+        }
+        run.note("Running health checks").await?;
         let limit = timeout(run.object);
         let doing = format!(
             "Running health checks for revision {} with a timeout of {}",
@@ -43,10 +70,11 @@ impl Reconciler {
         };
         run.progress.checkpoint(unknown).await?;
         let started = Instant::now();
-        let targets = health::targets(&health, changes);
-        let fail_fast = !self.features.enabled(features::NO_FAIL_FAST);
+        self.drift.looks_at_health(run.object);
         let options = WaitOptions {
-            fail_fast,
+            fail_fast: !self.features.enabled(features::NO_FAIL_FAST),
+            expiring_jobs,
+            ready: written.ready.clone(),
             rules: run.rules(),
             ..WaitOptions::new(limit)
         };
@@ -67,7 +95,10 @@ impl Reconciler {
                 if !was_healthy || fresh {
                     run.tell(format!("Health check passed in {text}"));
                 }
-                Ok(took)
+                if is_all {
+                    self.drift.found_healthy(run.object, &run.digest);
+                }
+                Ok(Checked::Healthy(took))
             }
             Err(cause) => {
                 let message = format!("health check failed after {text}: {cause}");
