@@ -3,7 +3,10 @@
 //! `gather` reads source, dependencies, artifact and variables; `plan` builds; `act` applies,
 //! prunes and waits; `report` says so.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use api::{
     kustomize::Kustomization,
@@ -13,7 +16,10 @@ use artifact::fetch::ArtifactCache;
 use cluster::{Cluster, KubeconfigOptions};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
-use kube::{Api, Client, ResourceExt, runtime::reflector::ObjectRef};
+use kube::{
+    Api, Client, ResourceExt,
+    runtime::reflector::{ObjectRef, Store},
+};
 use manifest::{metadata::Owner, order::GroupKind, selector::SelectorSpec};
 use runtime::{
     Conduct, Failure, Moment, Next, Note, Progress, Report, Summary, Triggers,
@@ -69,6 +75,8 @@ pub struct Reconciler {
     pub(crate) sops: SopsSettings,
     pub(crate) drift: Arc<drift::Book>,
     pub(crate) shelf: Arc<Shelf>,
+    /// All Kustomizations, once they are watched.
+    pub(crate) units: OnceLock<Store<Kustomization>>,
     pub(crate) alone: Alone,
     /// Absent where bases on other hosts are refused.
     pub(crate) remotes: Option<Remotes>,
@@ -77,7 +85,7 @@ pub struct Reconciler {
 /// What the controller itself has for decryption.
 #[derive(Clone, Debug)]
 pub(crate) struct SopsSettings {
-    pub(crate) client: net_http::Client,
+    pub(crate) clients: Arc<net_http::Clients>,
     pub(crate) endpoints: keys::Endpoints,
     /// Namespace and name of the Secret with age keys for those that name none.
     pub(crate) age_secret: Option<(String, String)>,
@@ -162,6 +170,8 @@ impl runtime::Reconciler for Reconciler {
         &self,
         triggers: &Triggers<Kustomization>,
     ) -> Vec<futures::stream::BoxStream<'static, ObjectRef<Kustomization>>> {
+        // Set once: a kind's triggers are asked for at its start.
+        self.units.get_or_init(|| triggers.store());
         let external = self.features.enabled(features::EXTERNAL_ARTIFACT);
         let mut all = triggers::all(triggers, external, &self.config_selector, &self.shelf);
         let book = Arc::clone(&self.drift);

@@ -3,7 +3,7 @@
 //! It knows a source only by the artifact in its status, so any controller that publishes one
 //! serves it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use artifact::fetch::{ArtifactCache, FetchConfig};
 use cluster::{Cluster, KubeconfigOptions};
@@ -37,7 +37,10 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
     let gates = &context.shared.gates.feature_gates;
     let features = Features::parse(gates, features::GATES, features::WITHOUT_EFFECT)?;
     refuse_ungated(&args, &features)?;
-    let sops = sops(&args)?;
+    let clients = clients();
+    let sops = sops(&args, Arc::clone(&clients));
+    let remotes = || remote::Remotes::new(clients, std::env::temp_dir());
+    let remotes = (!args.no_remote_bases).then(remotes);
     let reconciler = Reconciler {
         cluster: Cluster::new(context.client.clone()),
         client: context.client,
@@ -57,9 +60,10 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
             allow_insecure_tls: args.insecure_kubeconfig_tls,
         },
         sops,
-        remotes: remotes(args.no_remote_bases)?,
+        remotes,
         drift: Arc::default(),
         shelf: Arc::default(),
+        units: OnceLock::new(),
         alone: kustomization::Alone::default(),
         config_selector: context.shared.watching.watch_configs_label_selector.clone(),
     };
@@ -92,18 +96,16 @@ fn refuse_ungated(args: &Args, gates: &Features) -> anyhow::Result<()> {
 }
 
 /// What the controller itself has for decryption: key services are reached as the environment says.
-fn sops(args: &Args) -> anyhow::Result<kustomization::SopsSettings> {
+fn sops(args: &Args, clients: Arc<Clients>) -> kustomization::SopsSettings {
     let given = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
     let own = |name: String| (env::runtime_namespace(), name);
-    let environment = Environment::from_variables(env::variable);
-    let clients = Clients::new(CONTROLLER.name, environment);
     let aws = env::variable("AWS_ACCESS_KEY_ID").map(|id| keys::AwsCredentials {
         aws_access_key_id: id,
         aws_secret_access_key: env::variable("AWS_SECRET_ACCESS_KEY").unwrap_or_default(),
         aws_session_token: env::variable("AWS_SESSION_TOKEN").unwrap_or_default(),
     });
-    Ok(kustomization::SopsSettings {
-        client: clients.get(&ClientConfig::default())?,
+    kustomization::SopsSettings {
+        clients,
         endpoints: keys::Endpoints {
             aws_kms: env::variable("AWS_ENDPOINT_URL_KMS"),
             gcp_kms: None,
@@ -113,17 +115,14 @@ fn sops(args: &Args) -> anyhow::Result<kustomization::SopsSettings> {
         default_account: given(&args.default_decryption_service_account),
         vault_token: env::variable("VAULT_TOKEN"),
         aws,
-    })
+    }
 }
 
-/// Bases on other hosts are reached as the environment says, unless they are refused.
-fn remotes(refused: bool) -> anyhow::Result<Option<remote::Remotes>> {
-    if refused {
-        return Ok(None);
-    }
+/// Other hosts are reached as the environment says. A client is made when it is first needed: each
+/// holds the system's certificate authorities.
+fn clients() -> Arc<Clients> {
     let environment = Environment::from_variables(env::variable);
-    let remotes = remote::Remotes::new(CONTROLLER.name, environment, std::env::temp_dir())?;
-    Ok(Some(remotes))
+    Arc::new(Clients::new(CONTROLLER.name, environment))
 }
 
 /// Artifacts come from inside the cluster: no proxy, no credentials.

@@ -15,10 +15,7 @@ use std::{
 use futures::{StreamExt, stream};
 use git::{Git, SnapshotTree, Want};
 use kustomize::{Fetched, RemoteSource};
-use net_http::{
-    ClientConfig, ConfigError, Destinations, Environment, HeaderName, HeaderValue, Request,
-    StatusCode,
-};
+use net_http::{ClientConfig, Destinations, HeaderName, HeaderValue, Request, StatusCode};
 use tokio::time::Instant;
 
 /// The largest file that is fetched.
@@ -47,7 +44,7 @@ pub(crate) type Unit = (String, String);
 #[derive(Debug)]
 pub(crate) struct Remotes {
     git: Git,
-    client: net_http::Client,
+    clients: Arc<net_http::Clients>,
     http: ClientConfig,
     kept: Mutex<Kept>,
     needs: Mutex<HashMap<Unit, Needs>>,
@@ -81,15 +78,7 @@ pub(crate) type Answers = BTreeMap<RemoteSource, Fetched>;
 
 impl Remotes {
     /// Keeps what is fetched from repositories below `directory`.
-    ///
-    /// # Errors
-    /// The proxy that the environment names cannot be used.
-    pub(crate) fn new(
-        agent: &str,
-        environment: Environment,
-        directory: PathBuf,
-    ) -> Result<Self, ConfigError> {
-        let clients = Arc::new(net_http::Clients::new(agent, environment));
+    pub(crate) fn new(clients: Arc<net_http::Clients>, directory: PathBuf) -> Self {
         let http = ClientConfig {
             destinations: Destinations::NoMetadata,
             ..ClientConfig::default()
@@ -99,13 +88,13 @@ impl Remotes {
             max_kept_bytes: MAX_KEPT,
             ..git::Limits::default()
         };
-        Ok(Self {
-            client: clients.get(&http)?,
-            git: Git::new(clients, directory, limits),
+        Self {
+            git: Git::new(Arc::clone(&clients), directory, limits),
+            clients,
             http,
             kept: Mutex::default(),
             needs: Mutex::default(),
-        })
+        }
     }
 
     fn needs(&self) -> MutexGuard<'_, HashMap<Unit, Needs>> {
@@ -217,7 +206,9 @@ impl Remotes {
         if let Some(file) = &known {
             request = request.header(HeaderName::from_static("if-none-match"), file.tag.clone());
         }
-        let answer = self.client.send(request).await;
+        let client = self.clients.get(&self.http);
+        let client = client.map_err(|error| net_http::chain(&error))?;
+        let answer = client.send(request).await;
         let answer = answer.map_err(|error| net_http::chain(&error))?;
         match (answer.status(), known) {
             (StatusCode::NOT_MODIFIED, Some(file)) => return Ok(Fetched::File(file.content)),
@@ -378,7 +369,8 @@ mod tests {
     use super::*;
 
     fn remotes() -> Remotes {
-        Remotes::new("test", Environment::default(), std::env::temp_dir()).unwrap()
+        let clients = net_http::Clients::new("test", net_http::Environment::default());
+        Remotes::new(Arc::new(clients), std::env::temp_dir())
     }
 
     fn file(url: &str) -> RemoteSource {

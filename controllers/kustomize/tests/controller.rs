@@ -16,5 +16,7 @@ mod lifecycle;
 mod remote;
 #[path = "controller/sources.rs"]
 mod sources;
+#[path = "controller/trouble.rs"]
+mod trouble;
 #[path = "controller/world.rs"]
 mod world;

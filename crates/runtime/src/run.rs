@@ -250,7 +250,11 @@ fn migration(context: &Context, recorder: &Recorder, kinds: &[Kind]) -> JoinSet<
     let enabled = context.shared.migration.migrate_stored_versions;
     let (client, recorder) = (context.client.clone(), recorder.clone());
     let mut tasks = JoinSet::new();
-    tasks.spawn(async move { migrate::run(&client, &recorder, served, enabled).await });
+    tasks.spawn(async move {
+        migrate::run(&client, &recorder, served, enabled).await;
+        // Who has nothing to reconcile would keep what the start took: definitions are large.
+        crate::memory::tidy();
+    });
     tasks
 }
 

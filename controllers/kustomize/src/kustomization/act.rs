@@ -22,6 +22,7 @@ use write::Written;
 
 mod drifted;
 mod failing;
+mod handover;
 mod prune;
 mod wait;
 mod write;
@@ -184,11 +185,12 @@ impl Reconciler {
         let (old, plan) = self.prepare(run, cluster, objects).await?;
         guarded(run, &old, &plan.inventory())?;
         let (written, drift) = self.bring(run, cluster, &plan, &old).await?;
-        if let Some(origins) = fresh {
-            tell_dropped(run, &written.dropped, &origins);
+        if let Some(origins) = &fresh {
+            tell_dropped(run, &written.dropped, origins);
         }
         let inventory = if written.failed.is_empty() {
-            self.prune(run, cluster, &old, &written).await?
+            self.prune(run, cluster, &old, &written, fresh.is_some())
+                .await?
         } else {
             // What left the source stays until all that took its place is there.
             written.inventory(&old, &plan.inventory())

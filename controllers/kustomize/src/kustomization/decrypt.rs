@@ -51,7 +51,9 @@ impl Reconciler {
         let Some(decryption) = &object.spec.decryption else {
             return Ok(None);
         };
-        let keyring = Keyring::new(self.sops.client.clone(), self.sops.endpoints.clone());
+        let client = self.sops.clients.get(&net_http::ClientConfig::default());
+        let client = client.map_err(|error| runtime::failure::chain(&error))?;
+        let keyring = Keyring::new(client, self.sops.endpoints.clone());
         let mut keyring = keyring.or_identity(self.identity(object));
         let own = object.namespace().unwrap_or_default();
         let given = decryption.secret_ref.as_ref().map(|r| r.name.clone());

@@ -213,3 +213,53 @@ async fn source_that_comes_late_starts_the_run() {
     let revision = world.publish(&[("settings.yaml", &settings)]).await;
     world.applied("app", &revision).await;
 }
+
+#[tokio::test]
+async fn object_that_moves_to_another_unit_is_neither_deleted_nor_made_again() {
+    let world = World::new().await;
+    let (moving, other) = (
+        config_map("moving", "k", "v"),
+        config_map("other", "k", "v"),
+    );
+    let mut from_a = true;
+    let files = |in_a: bool| {
+        let place = if in_a {
+            "a/moving.yaml"
+        } else {
+            "b/moving.yaml"
+        };
+        [
+            (place, moving.clone()),
+            ("a/a.yaml", other.replace("other", "of-a")),
+            ("b/b.yaml", other.replace("other", "of-b")),
+        ]
+    };
+    let publish = async |in_a: bool| {
+        let files = files(in_a);
+        let files: Vec<_> = files.iter().map(|(p, t)| (*p, t.as_str())).collect();
+        world.publish(&files).await
+    };
+    let first = publish(from_a).await;
+    world.apply_named("a", json!({ "path": "a" })).await;
+    world.apply_named("b", json!({ "path": "b" })).await;
+    world.applied("a", &first).await;
+    world.applied("b", &first).await;
+    let uid = world
+        .config_maps()
+        .get("moving")
+        .await
+        .unwrap()
+        .metadata
+        .uid;
+    // There and back, so that each of the two has to give it up.
+    for _ in 0..4 {
+        from_a = !from_a;
+        let revision = publish(from_a).await;
+        let a = world.applied("a", &revision).await;
+        let b = world.applied("b", &revision).await;
+        let counts = (inventory(&a).len(), inventory(&b).len());
+        assert_eq!(counts, if from_a { (2, 1) } else { (1, 2) });
+        let live = world.config_maps().get("moving").await.unwrap();
+        assert_eq!(live.metadata.uid, uid, "it was made again");
+    }
+}

@@ -28,6 +28,7 @@ pub(crate) fn controller(plane: &ControlPlane) -> Program {
     Program::new(binary, plane)
         .unwrap()
         .flag("--http-retry", "1")
+        .flag("--sops-age-secret", "global-age")
 }
 
 /// A namespace with a source `app` and a Kustomization `app`.
@@ -282,6 +283,13 @@ impl World {
         api.patch(account, &params, &Patch::Apply(binding))
             .await
             .unwrap();
+    }
+
+    /// Takes back what [`World::allow`] gave.
+    pub(crate) async fn disallow(&self, account: &str) {
+        let api = Api::<RoleBinding>::namespaced(self.client.clone(), self.ns());
+        let params = DeleteParams::default();
+        api.delete(account, &params).await.unwrap();
     }
 
     /// Deletes a service account.

@@ -34,7 +34,9 @@ impl Reconciler {
         old: &Inventory,
     ) -> Result<(Written, Status), Failure> {
         let mode = drift::mode(run.object);
-        if !self.drift.has_changed(run.object)
+        // Where drift is not looked for, the others have time until the interval.
+        let looks = mode != DriftDetectionMode::Disabled;
+        if !(looks && self.drift.has_changed(run.object))
             && let Some(part) = self.alone.part(run.object, &run.digest, plan)
         {
             remember_all(run, old, plan).await?;

@@ -18,11 +18,15 @@ impl Reconciler {
         cluster: &Cluster,
         old: &Inventory,
         written: &Written,
+        is_new_revision: bool,
     ) -> Result<Inventory, Failure> {
         let new = written.changes.inventory();
         let stale = old.stale(&new);
         if stale.is_empty() || !run.object.spec.prune {
             return Ok(new);
+        }
+        if is_new_revision {
+            self.await_takers(run).await?;
         }
         let owner = owner(run.object);
         let options = PruneOptions {
