@@ -120,21 +120,9 @@ impl Reconciler {
                 // The build names files that are missing.
                 continue;
             };
-            let is_marked = match (format, sops::detect(&bytes)) {
-                (Format::Binary, Some(Format::Json)) => true,
-                (format, Some(seen)) => format == seen,
-                (_, None) => false,
-            };
-            if !is_marked {
+            let Some(read) = encrypted(&bytes, format).map_err(&failed)? else {
                 continue;
-            }
-            if bytes.len() > MAX_FILE {
-                let length = bytes.len();
-                return Err(failed(format!(
-                    "cannot decrypt file with size ({length} bytes) exceeding limit ({MAX_FILE})"
-                )));
-            }
-            let read = File::read(&bytes, format).map_err(|error| failed(error.to_string()))?;
+            };
             let key = found.key(keyring, read.metadata()).await.map_err(&failed)?;
             let plain = read
                 .decrypt(&key)
@@ -165,6 +153,26 @@ impl Reconciler {
         }
         Ok(())
     }
+}
+
+/// Reads a file that is encrypted as its format has it; none where it is not.
+fn encrypted(bytes: &[u8], format: Format) -> Result<Option<File<'_>>, String> {
+    let is_marked = match (format, sops::detect(bytes)) {
+        (Format::Binary, Some(Format::Json)) => true,
+        (format, Some(seen)) => format == seen,
+        (_, None) => false,
+    };
+    if !is_marked {
+        return Ok(None);
+    }
+    if bytes.len() > MAX_FILE {
+        let length = bytes.len();
+        return Err(format!(
+            "cannot decrypt file with size ({length} bytes) exceeding limit ({MAX_FILE})"
+        ));
+    }
+    let read = File::read(bytes, format);
+    read.map(Some).map_err(|error| error.to_string())
 }
 
 /// Refuses a service account for decryption where the gate for it is off.
@@ -358,6 +366,37 @@ mod tests {
                 ("base/e", Format::Dotenv),
             ]
         );
+    }
+
+    /// covers: KC-074
+    #[test]
+    fn only_files_that_are_encrypted_in_their_own_format_are_decrypted() {
+        let golden = |name: &str| {
+            let golden = concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/../../crates/engines/sops/tests/golden"
+            );
+            std::fs::read(format!("{golden}/{name}")).unwrap()
+        };
+        let is_encrypted =
+            |bytes: &[u8], format| encrypted(bytes, format).map(|file| file.is_some());
+        let (env, yaml) = (golden("encrypted/app.env"), golden("encrypted/app.yaml"));
+        assert_eq!(is_encrypted(&env, Format::Dotenv), Ok(true));
+        assert_eq!(is_encrypted(&yaml, Format::Yaml), Ok(true));
+        assert_eq!(
+            is_encrypted(&golden("encrypted/app.txt"), Format::Binary),
+            Ok(true)
+        );
+        assert_eq!(
+            is_encrypted(&golden("decrypted/app.json"), Format::Json),
+            Ok(false)
+        );
+        // Its name asks for another format: it is left as it is.
+        assert_eq!(is_encrypted(&yaml, Format::Ini), Ok(false));
+        let mut large = yaml;
+        large.extend(vec![b'\n'; MAX_FILE]);
+        let error = is_encrypted(&large, Format::Yaml).unwrap_err();
+        assert!(error.contains("exceeding limit (5242880)"), "{error}");
     }
 
     /// covers: KC-004, KC-005

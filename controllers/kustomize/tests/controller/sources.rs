@@ -4,7 +4,9 @@ use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParam
 use kube::core::GroupVersionKind;
 use serde_json::{Value, json};
 
-use crate::world::{World, config_map, has, is, message};
+use testkit::ControlPlane;
+
+use crate::world::{World, config_map, controller, definitions, has, is, message};
 
 /// Publishes one ConfigMap as a source of another kind than Git.
 async fn publish_as(world: &World, kind: &str, plural: &str, spec: Value, colour: &str) -> String {
@@ -95,6 +97,35 @@ async fn external_artifacts_need_their_gate() {
     );
     assert_eq!(message(&denied, "Ready"), words);
     assert!(is(&denied, "Stalled", "True", "AccessDenied"));
+}
+
+/// covers: KC-026
+#[tokio::test]
+async fn external_artifacts_are_applied_behind_their_gate() {
+    // Of its own: the controller that the others share has the gate shut.
+    let plane = ControlPlane::start().await.unwrap();
+    testkit::install_definitions(&plane.client(), &definitions())
+        .await
+        .unwrap();
+    let program = controller(&plane).flag("--feature-gates", "ExternalArtifact=true");
+    let _program = program.start().await.unwrap();
+    let world = World::on(&plane).await;
+    world
+        .apply(json!({ "sourceRef": { "kind": "ExternalArtifact", "name": "app" } }))
+        .await;
+    for colour in ["blue", "red"] {
+        let spec = json!({ "sourceRef": { "apiVersion": "example.com/v1", "kind": "Thing", "name": "t" } });
+        let revision = publish_as(
+            &world,
+            "ExternalArtifact",
+            "externalartifacts",
+            spec,
+            colour,
+        )
+        .await;
+        world.applied("app", &revision).await;
+        world.config_map("settings", has("colour", colour)).await;
+    }
 }
 
 /// covers: KC-017

@@ -137,6 +137,47 @@ async fn aws_is_asked_with_a_signature() {
     assert_eq!(requests[0].json::<Value>().unwrap(), body);
 }
 
+/// covers: KC-070
+#[tokio::test]
+async fn each_key_of_aws_is_asked_for_in_its_own_region() {
+    let sink = HttpSink::start().unwrap();
+    let mut keyring = keyring(Endpoints {
+        aws_kms: Some(sink.url()),
+        ..Endpoints::default()
+    });
+    let credentials = b"aws_access_key_id: AKID\naws_secret_access_key: hidden\n";
+    keyring.import("sops.aws-kms", credentials).unwrap();
+    let arn = |region: &str| format!("arn:aws:kms:{region}:111122223333:key/1234");
+    let entry = |region: &str| json!({ "arn": arn(region), "enc": "Y2lwaGVy" });
+    let keys = json!({ "kms": [entry("eu-west-1"), entry("us-east-2")], "mac": "x",
+        "lastmodified": "2026-01-01T00:00:00Z" });
+    sink.answer_once(Answer::status(400));
+    sink.answer(Answer::body(json!({ "Plaintext": KEY }).to_string()));
+    keyring
+        .data_key(&Metadata::read(&keys).unwrap())
+        .await
+        .unwrap();
+    let requests = sink.requests();
+    for (request, region) in requests.iter().zip(["eu-west-1", "us-east-2"]) {
+        let authorization = request.header("authorization").unwrap();
+        assert!(
+            authorization.contains(&format!("/{region}/kms/")),
+            "{authorization}"
+        );
+    }
+    assert_eq!(requests.len(), 2);
+    // Who has no key of AWS is not asked for one.
+    let none = self::keyring(Endpoints::default());
+    let error = none
+        .data_key(&Metadata::read(&keys).unwrap())
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("no key or credential for it"),
+        "{error}"
+    );
+}
+
 #[tokio::test]
 async fn azure_gives_a_token_and_then_the_key() {
     let sink = HttpSink::start().unwrap();

@@ -107,6 +107,7 @@ async fn stalled_object_is_not_tried_again_until_it_changes() {
     assert!(find(&toy, "Stalled").is_none());
 }
 
+/// covers: KC-084
 #[tokio::test]
 async fn panic_fails_its_own_object_and_stops_nothing_else() {
     let rig = Rig::new::<Explicit>("runs").await;

@@ -489,3 +489,33 @@ fn what_other_hosts_have_is_asked_for_or_refused_by_name() {
     let objects = planned(&object(&json!({})), given).unwrap();
     assert_eq!(names(&objects.list), ["settings"]);
 }
+
+/// covers: KC-075
+#[test]
+fn kustomization_file_has_one_of_three_names_and_no_second() {
+    let content = "resources: [in/c.yaml]\nnamePrefix: x-\n";
+    for name in ["kustomization.yaml", "kustomization.yml", "Kustomization"] {
+        let files = [(name, content), ("in/c.yaml", CONFIG_MAP)];
+        assert_eq!(
+            names(&built(&json!({}), &files).unwrap()),
+            ["x-settings"],
+            "{name}"
+        );
+    }
+    let two = [
+        ("kustomization.yaml", content),
+        ("Kustomization", content),
+        ("in/c.yaml", CONFIG_MAP),
+    ];
+    let error = built(&json!({}), &two).unwrap_err();
+    assert!(
+        error.contains("Found multiple kustomization files"),
+        "{error}"
+    );
+    let broken = [("kustomization.yaml", "resources: [\n")];
+    let error = built(&json!({}), &broken).unwrap_err();
+    assert!(error.contains("kustomization.yaml:"), "{error}");
+    let absolute = [("kustomization.yaml", "resources: [/etc/passwd]\n")];
+    let error = built(&json!({}), &absolute).unwrap_err();
+    assert!(error.contains("/etc/passwd"), "{error}");
+}
