@@ -47,7 +47,7 @@ type Kind = (String, String);
 /// What is known of all Kustomizations and of the kinds that they own.
 #[derive(Debug, Default)]
 pub(crate) struct Book {
-    units: Mutex<HashMap<Name, Unit>>,
+    units: Mutex<BTreeMap<Name, Unit>>,
     kinds: Mutex<Kinds>,
 }
 
@@ -79,7 +79,7 @@ fn key(object: &Kustomization) -> Name {
 }
 
 impl Book {
-    fn units(&self) -> MutexGuard<'_, HashMap<Name, Unit>> {
+    fn units(&self) -> MutexGuard<'_, BTreeMap<Name, Unit>> {
         self.units.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -130,7 +130,7 @@ impl Book {
         let is_verified =
             verified.is_some_and(|(own, since)| own == digest && since.elapsed() < TRUSTED);
         drop(units);
-        is_verified && self.are_synced(ids)
+        is_verified && self.are_watched(object, ids)
     }
 
     /// Whether nothing about any of the objects changed since they were healthy.
@@ -144,10 +144,18 @@ impl Book {
         let healthy = units.get(&key(object)).and_then(|it| it.healthy.as_ref());
         let is_healthy = healthy.is_some_and(|own| own == digest);
         drop(units);
-        is_healthy && self.are_synced(ids)
+        is_healthy && self.are_watched(object, ids)
     }
 
-    fn are_synced<'i>(&self, mut ids: impl Iterator<Item = &'i ObjectId>) -> bool {
+    /// Whether all changes of a unit's objects are seen. Those of remote clusters are not.
+    fn are_watched<'i>(
+        &self,
+        object: &Kustomization,
+        mut ids: impl Iterator<Item = &'i ObjectId>,
+    ) -> bool {
+        if object.spec.kube_config.is_some() {
+            return false;
+        }
         let kinds = self.kinds();
         ids.all(|id| kinds.synced.contains(&(id.group.clone(), id.kind.clone())))
     }
@@ -490,6 +498,9 @@ mod tests {
         book.verified(&object, "sha256:1");
         assert!(book.is_untouched(&object, "sha256:1", ids.iter()));
         assert!(!book.is_untouched(&object, "sha256:2", ids.iter()));
+        let mut remote = object.clone();
+        remote.spec.kube_config = Some(api::meta::KubeConfigReference::default());
+        assert!(!book.is_untouched(&remote, "sha256:1", ids.iter()));
         book.changed(&key(&object), &ids[0]);
         assert!(!book.is_untouched(&object, "sha256:1", ids.iter()));
         // A change during a run counts against it.

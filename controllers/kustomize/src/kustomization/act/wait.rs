@@ -54,21 +54,8 @@ impl Reconciler {
         if may_rest && is_all && self.drift.is_still_healthy(run.object, &run.digest, ids) {
             return Ok(Checked::StillHealthy);
         }
-        run.note("Running health checks").await?;
         let limit = timeout(run.object);
-        let doing = format!(
-            "Running health checks for revision {} with a timeout of {}",
-            run.revision.name,
-            api::meta::Duration::from(limit)
-        );
-        // From here on the new objects are owned and the removed ones are gone.
-        let owned = Change::default().set("inventory", report::stored(inventory));
-        let unknown = if was_healthy && !fresh {
-            owned
-        } else {
-            owned.condition("Healthy", "Unknown", "Progressing", doing)
-        };
-        run.progress.checkpoint(unknown).await?;
+        begin(run, inventory, was_healthy && !fresh).await?;
         let started = Instant::now();
         self.drift.looks_at_health(run.object);
         let options = WaitOptions {
@@ -108,4 +95,20 @@ impl Reconciler {
             }
         }
     }
+}
+
+/// Says that health is looked at. From here on the new objects are owned and the removed ones are
+/// gone.
+async fn begin(run: &Run<'_>, inventory: &Inventory, stays_healthy: bool) -> Result<(), Failure> {
+    run.note("Running health checks").await?;
+    let limit = api::meta::Duration::from(timeout(run.object));
+    let name = &run.revision.name;
+    let doing = format!("Running health checks for revision {name} with a timeout of {limit}");
+    let owned = Change::default().set("inventory", report::stored(inventory));
+    let begun = if stays_healthy {
+        owned
+    } else {
+        owned.condition("Healthy", "Unknown", "Progressing", doing)
+    };
+    run.progress.checkpoint(begun).await
 }

@@ -313,7 +313,7 @@ fn is_bad_request(error: &watcher::Error) -> bool {
         | watcher::Error::WatchStartFailed(source)
         | watcher::Error::WatchFailed(source) => source,
         watcher::Error::WatchError(status) => return matches!(status.code, 400 | 422),
-        _ => return false,
+        watcher::Error::NoResourceVersion => return false,
     };
     matches!(source, kube::Error::Api(status) if matches!(status.code, 400 | 422))
 }
