@@ -180,7 +180,7 @@ fn expand(template: &[u8], captures: &regex::bytes::Captures<'_>, out: &mut Vec<
             Some((name, after)) => {
                 let group = name
                     .parse::<usize>()
-                    .map_or_else(|_| captures.name(name), |index| captures.get(index));
+                    .map_or_else(|_| named(captures, name), |index| captures.get(index));
                 out.extend_from_slice(group.map(|g| g.as_bytes()).unwrap_or_default());
                 rest = after;
             }
@@ -188,6 +188,12 @@ fn expand(template: &[u8], captures: &regex::bytes::Captures<'_>, out: &mut Vec<
         }
     }
     out.extend_from_slice(rest);
+}
+
+/// Returns the first group of a name that takes part in the match: several may have it.
+fn named<'t>(captures: &regex::bytes::Captures<'t>, name: &str) -> Option<regex::bytes::Match<'t>> {
+    let others = (2..captures.len()).map(|number| captures.name(&format!("{name}.{number}")));
+    captures.name(name).or_else(|| others.flatten().next())
 }
 
 /// Reads `name` or `{name}` after a dollar.
@@ -228,6 +234,8 @@ mod tests {
         assert_eq!(text(&re.replace_all(b"-ab-", b"$$1$ ${1")), "-$1$ ${1-");
         let named = Regexp::new("(?P<n>a+)").unwrap();
         assert_eq!(text(&named.replace_all(b"baab", b"<$n>")), "b<aa>b");
+        let twice = Regexp::new("(?P<n>a)|(?P<n>b)").unwrap();
+        assert_eq!(text(&twice.replace_all(b"xab", b"<$n>")), "x<a><b>");
         assert_eq!(text(&re.replace_all_literal(b"ab", b"$1")), "$1");
     }
 

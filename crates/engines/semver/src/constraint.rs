@@ -346,8 +346,9 @@ fn rewrite_hyphens(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, from, to, after)) = next_hyphen_range(rest) {
-        out.push_str(before.trim_end_matches(is_space));
-        if !before.trim_matches(is_space).is_empty() {
+        let kept = before.trim_end_matches(is_space);
+        out.push_str(kept);
+        if !kept.is_empty() && kept.len() < before.len() {
             out.push(' ');
         }
         out.push_str(">=");
@@ -370,13 +371,20 @@ fn next_hyphen_range(text: &str) -> Option<(&str, &str, &str, &str)> {
         let at = from + offset;
         let left = text[..at].trim_end_matches(is_space);
         let right = text[at + 3..].trim_start_matches(is_space);
-        let start = left
-            .rfind(|c: char| is_space(c) || matches!(c, ',' | '|'))
+        let word = left
+            .rfind(|c: char| is_space(c) || c == ',')
             .map_or(0, |i| i + 1);
-        let candidate = &left[start..];
-        if version_length(candidate) == Some(candidate.len())
+        // As long as it can be: upstream takes `3||1.2` for a version here.
+        let starts = left[word..].char_indices().map(|(i, _)| word + i);
+        let is_version = |start: &usize| {
+            let candidate = &left[*start..];
+            version_length(candidate) == Some(candidate.len())
+        };
+        let found = starts.into_iter().find(is_version);
+        if let Some(start) = found
             && let Some(length) = version_length(right)
         {
+            let candidate = &left[start..];
             return Some((
                 &text[..start],
                 candidate,
@@ -397,6 +405,18 @@ mod tests {
         let parsed = Constraint::parse(constraint).unwrap();
         let version = Version::parse(version).unwrap();
         assert_eq!(parsed.check(&version), expect, "{constraint} on {version}");
+    }
+
+    /// What stands before `||` without a blank belongs to the range's first version.
+    ///
+    /// Source: Masterminds/semver v3.5.0, observed.
+    #[test]
+    fn hyphen_range_right_after_an_alternative_is_not_read() {
+        for text in ["<2||3 - 4", ">=v0.0.3||1.2.3 - 3.2", "~>v3.X.0||2 - v3-0"] {
+            assert!(Constraint::parse(text).is_err(), "{text}");
+        }
+        check("<2 || 3 - 4", "3.5.0", true);
+        check("1.0 - 2.0, 1.5", "1.5.3", true);
     }
 
     /// covers: HE-032

@@ -1,6 +1,6 @@
 //! Rewrites an expression from Go's syntax to the `regex` crate's, with Go's errors.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::SyntaxError;
@@ -18,7 +18,7 @@ pub(super) fn translate(expression: &str) -> Result<String> {
         depth: 0,
         repeatable: false,
         last_repeat: None,
-        names: BTreeSet::new(),
+        names: BTreeMap::new(),
     };
     translator.run()?;
     Ok(translator.out)
@@ -33,7 +33,7 @@ struct Translator<'a> {
     repeatable: bool,
     /// Where the repetition directly before began.
     last_repeat: Option<usize>,
-    names: BTreeSet<&'a str>,
+    names: BTreeMap<&'a str, usize>,
 }
 
 impl<'a> Translator<'a> {
@@ -157,9 +157,8 @@ impl<'a> Translator<'a> {
         if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
             return Err(SyntaxError::new("invalid named capture", &rest[..=close]));
         }
-        if !self.names.insert(name) {
-            return Err(SyntaxError::new("duplicate capture group name", name));
-        }
+        let again = self.names.entry(name).or_default();
+        *again += 1;
         self.depth += 1;
         if name.starts_with(|c: char| c.is_ascii_digit()) {
             // The crate wants a letter first; such a group can only be reached by its number.
@@ -167,6 +166,11 @@ impl<'a> Translator<'a> {
         } else {
             self.out.push_str("(?P<");
             self.out.push_str(name);
+            if *again > 1 {
+                // Go takes a name twice, the crate does not: no name of Go's has a dot.
+                self.out.push('.');
+                self.out.push_str(&again.to_string());
+            }
             self.out.push('>');
         }
         self.at += close + 1;
