@@ -11,6 +11,7 @@ use net_http::{
 
 use crate::challenge::Challenge;
 use crate::error::{Answer, Error};
+use crate::quiet::{self, Quiet};
 use crate::repository::Repository;
 use crate::token::{Granted, Key, Tokens};
 
@@ -75,6 +76,7 @@ pub struct Registries {
 struct Shared {
     clients: Arc<Clients>,
     tokens: Tokens,
+    quiet: Quiet,
     /// Hosts that answered plain HTTP and not TLS, and only to who accepts that.
     plain: Mutex<HashMap<String, Instant>>,
 }
@@ -86,6 +88,7 @@ impl Registries {
             shared: Arc::new(Shared {
                 clients,
                 tokens: Tokens::default(),
+                quiet: Quiet::default(),
                 plain: Mutex::default(),
             }),
         }
@@ -169,11 +172,30 @@ impl Remote {
 
     /// Sends a request; an answer that is no success is an error.
     pub(crate) async fn send(&self, ask: Ask) -> Result<Response, Error> {
+        let registry = self.repository.registry();
+        let (credentials, http) = (&self.access.credentials, &self.access.http);
+        let key = Key::new(registry, "", credentials, http, self.credulous);
+        if let Some(after) = self.shared.quiet.left(key, Instant::now()) {
+            let registry = registry.to_owned();
+            return Err(Error::Quiet { registry, after });
+        }
+        let answered = self.send_again(ask).await;
+        if let Err(error) = &answered
+            && let Some(after) = error.retry_after()
+        {
+            self.shared.quiet.keep(key, after, Instant::now());
+        }
+        answered
+    }
+
+    async fn send_again(&self, ask: Ask) -> Result<Response, Error> {
         let (mut attempt, mut pause) = (1, FIRST_PAUSE);
         loop {
             let answered = self.send_to_either(&ask).await;
             let passing = match &answered {
-                Err(Error::Refused { answer, .. }) => is_passing(answer.status),
+                Err(Error::Refused { answer, .. }) => {
+                    is_passing(answer.status) && answer.retry_after.is_none()
+                }
                 Err(Error::Exchange { source, .. }) => {
                     matches!(source, net_http::Error::Exchange { .. })
                 }
@@ -379,11 +401,15 @@ async fn accepted(ask: &Ask, base: &str, response: Response) -> Result<Response,
         return Ok(response);
     }
     let head = ask.method == Method::HEAD;
+    let retry_after = quiet::asked_by(&response);
     let body = response.text_for_message(MAX_PROBLEM_BYTES).await;
     Err(Error::Refused {
         method: ask.method.to_string(),
         url: without_query(&format!("{base}{}", ask.path)),
-        answer: Answer::new(status, &body, head),
+        answer: Answer {
+            retry_after,
+            ..Answer::new(status, &body, head)
+        },
     })
 }
 

@@ -1,6 +1,7 @@
 //! How a registry refuses, in its own words.
 
 use std::fmt::{self, Write};
+use std::time::Duration;
 
 use net_http::StatusCode;
 use serde::Deserialize;
@@ -67,6 +68,20 @@ pub enum Error {
         /// The limit.
         max: u64,
     },
+    /// The registry asked before to be left alone, and was.
+    #[error("{registry} asked to be left alone for another {} s", after.as_secs().max(1))]
+    Quiet {
+        /// The registry.
+        registry: String,
+        /// For how much longer.
+        after: Duration,
+    },
+    /// The pages of a list lead back to one that was read already.
+    #[error("the pages of {url} go round in a circle")]
+    Circle {
+        /// The address, without its query.
+        url: String,
+    },
     /// An index lists no image for Linux on amd64.
     #[error("no child with platform linux/amd64 in index {0}")]
     NoPlatform(String),
@@ -77,6 +92,15 @@ impl Error {
     pub fn status(&self) -> Option<StatusCode> {
         match self {
             Self::Refused { answer, .. } => Some(answer.status),
+            _ => None,
+        }
+    }
+
+    /// Returns how long the registry wants to be left alone; none where it does not say so.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { answer, .. } => answer.retry_after,
+            Self::Quiet { after, .. } => Some(*after),
             _ => None,
         }
     }
@@ -109,6 +133,8 @@ pub struct Answer {
     pub body: String,
     /// Whether the request was a HEAD, whose answer has no body.
     pub head: bool,
+    /// How long the registry wants to be left alone.
+    pub retry_after: Option<Duration>,
 }
 
 /// One problem of an answer.
@@ -144,6 +170,7 @@ impl Answer {
             problems,
             body,
             head,
+            retry_after: None,
         }
     }
 }

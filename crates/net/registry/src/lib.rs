@@ -11,6 +11,7 @@ mod client;
 mod error;
 mod keychain;
 mod manifest;
+mod quiet;
 mod read;
 mod repository;
 mod token;

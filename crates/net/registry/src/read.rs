@@ -1,5 +1,7 @@
 //! What is read from a repository.
 
+use std::collections::HashSet;
+
 use net_http::{HeaderName, Method, Response};
 use oci_distribution::manifest::{ImageIndexEntry, OciDescriptor, OciImageIndex};
 use serde::Deserialize;
@@ -42,7 +44,13 @@ impl Remote {
     pub async fn tags(&self) -> Result<Vec<String>, Error> {
         let mut path = format!("/v2/{}/tags/list?n=1000", self.repository.name());
         let mut tags: Vec<String> = Vec::new();
+        let mut seen = HashSet::new();
         for _ in 0..MAX_PAGES {
+            if !seen.insert(path.clone()) {
+                return Err(Error::Circle {
+                    url: without_query(&format!("{}{path}", self.repository.registry())),
+                });
+            }
             let response = self.send(Ask::get(path.clone())).await?;
             let next = next_page(&response, &path);
             let page: Page = self.json(response, &path, "list of tags").await?;
@@ -51,8 +59,8 @@ impl Remote {
                 break;
             }
             match next {
-                Some(next) if next != path => path = next,
-                _ => return Ok(tags),
+                Some(next) => path = next,
+                None => return Ok(tags),
             }
         }
         Err(Error::TooMuch {
