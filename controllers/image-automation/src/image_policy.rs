@@ -16,11 +16,7 @@ use api::image::ImagePolicy;
 use jiff::Timestamp;
 use kube::{Client, runtime::reflector::ObjectRef};
 use registry::Registries;
-use runtime::{
-    Conduct, Failure, Moment, Next, Note, Progress, Report, Summary, Triggers,
-    access::Access,
-    conduct::{Begin, Retry},
-};
+use runtime::{Conduct, Failure, Moment, Next, Note, Progress, Report, Triggers, access::Access};
 
 use crate::{image_repository::Accesses, tags::Tags};
 
@@ -46,13 +42,7 @@ impl runtime::Reconciler for ImagePolicies {
     type Plan = plan::Plan;
     type Outcome = report::Outcome;
 
-    const CONDUCT: Conduct = Conduct {
-        owned: &[],
-        summary: Summary::Explicit,
-        retry: Retry::Exponential,
-        closes_suspended: false,
-        begin: Begin::AtOnce,
-    };
+    const CONDUCT: Conduct = crate::CONDUCT;
 
     async fn gather(
         &self,

@@ -14,10 +14,7 @@ use api::image::ImageRepository;
 use jiff::Timestamp;
 use kube::ResourceExt;
 use registry::{Registries, Repository};
-use runtime::{
-    Conduct, Failure, Moment, Next, Note, Progress, Report, Summary,
-    conduct::{Begin, Retry},
-};
+use runtime::{Conduct, Failure, Moment, Next, Note, Progress, Report};
 
 use crate::tags::Tags;
 
@@ -47,13 +44,7 @@ impl runtime::Reconciler for ImageRepositories {
     type Plan = plan::Plan;
     type Outcome = report::Outcome;
 
-    const CONDUCT: Conduct = Conduct {
-        owned: &[],
-        summary: Summary::Explicit,
-        retry: Retry::Exponential,
-        closes_suspended: false,
-        begin: Begin::AtOnce,
-    };
+    const CONDUCT: Conduct = crate::CONDUCT;
 
     async fn gather(
         &self,

@@ -20,9 +20,7 @@ use jiff::Timestamp;
 use kube::{Client, runtime::reflector::ObjectRef};
 use net_http::Clients;
 use runtime::{
-    Change, Conduct, Failure, Moment, Next, Note, Progress, Report, Summary, Triggers,
-    access::Access,
-    conduct::{Begin, Retry},
+    Change, Conduct, Failure, Moment, Next, Note, Progress, Report, Triggers, access::Access,
 };
 
 use self::turns::Turns;
@@ -75,13 +73,7 @@ impl runtime::Reconciler for Automations {
     type Plan = plan::Plan;
     type Outcome = report::Outcome;
 
-    const CONDUCT: Conduct = Conduct {
-        owned: &[],
-        summary: Summary::Explicit,
-        retry: Retry::Exponential,
-        closes_suspended: false,
-        begin: Begin::AtOnce,
-    };
+    const CONDUCT: Conduct = crate::CONDUCT;
 
     async fn gather(
         &self,

@@ -9,6 +9,22 @@ mod image_repository;
 mod image_update_automation;
 mod message;
 pub mod policy;
+#[cfg(test)]
+mod random;
 pub mod reflector;
 mod setters;
 pub mod tags;
+
+use runtime::{
+    Conduct, Summary,
+    conduct::{Begin, Retry},
+};
+
+/// How the runs of all three kinds go.
+pub(crate) const CONDUCT: Conduct = Conduct {
+    owned: &[],
+    summary: Summary::Explicit,
+    retry: Retry::Exponential,
+    closes_suspended: false,
+    begin: Begin::AtOnce,
+};

@@ -290,4 +290,6 @@ pub(crate) fn images(files: &[Changed]) -> Vec<(ImageReference, String)> {
 }
 
 #[cfg(test)]
+mod styles;
+#[cfg(test)]
 mod tests;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use access::GitAccess;
 use api::image::{ImagePolicy, ImageUpdateAutomation, PullRequest, SigningKeyKind};
+use api::meta::selector_text;
 use api::source::{GitProvider, GitRepository};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::{Api, ResourceExt, api::ListParams};
 use net_http::{Auth, ClientConfig};
 use runtime::{Failure, secrets};
@@ -81,8 +81,8 @@ impl Automations {
     async fn chosen(&self, object: &ImageUpdateAutomation) -> Result<Chosen, Failure> {
         let mut params = ListParams::default();
         if let Some(selector) = &object.spec.policy_selector {
-            let text = labels(selector).map_err(|words| {
-                let words = format!("failed to parse policy selector: {words}");
+            let text = selector_text(selector).map_err(|error| {
+                let words = format!("failed to parse policy selector: {error}");
                 Failure::stall("InvalidPolicySelector", words)
             })?;
             params.label_selector = Some(text).filter(|text| !text.is_empty());
@@ -257,62 +257,5 @@ fn unusable(error: &SigningKeyError, kind: SigningKeyKind, secret: &str, field: 
         (other, SigningKeyKind::Ssh) => {
             format!("could not parse SSH signing key from secret '{secret}': {other}")
         }
-    }
-}
-
-/// Writes a selector as the API server takes it.
-///
-/// # Errors
-/// An operator that is none, in upstream's words.
-fn labels(selector: &LabelSelector) -> Result<String, String> {
-    let mut parts = Vec::new();
-    for (key, value) in selector.match_labels.iter().flatten() {
-        parts.push(format!("{key}={value}"));
-    }
-    for rule in selector.match_expressions.iter().flatten() {
-        let (key, values) = (&rule.key, rule.values.clone().unwrap_or_default());
-        let set = |word: &str| {
-            if values.is_empty() {
-                Err("values: Invalid value: []: for 'in', 'notin' operators, values set can't be empty".to_owned())
-            } else {
-                Ok(format!("{key} {word} ({})", values.join(",")))
-            }
-        };
-        parts.push(match rule.operator.as_str() {
-            "In" => set("in")?,
-            "NotIn" => set("notin")?,
-            "Exists" => key.clone(),
-            "DoesNotExist" => format!("!{key}"),
-            other => {
-                return Err(format!(
-                    "\"{other}\" is not a valid label selector operator"
-                ));
-            }
-        });
-    }
-    Ok(parts.join(","))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// covers: IA-109
-    #[test]
-    fn selector_is_written_as_the_api_server_takes_it() {
-        let read = |json: serde_json::Value| labels(&serde_json::from_value(json).unwrap());
-        assert_eq!(
-            read(
-                serde_json::json!({ "matchLabels": { "a": "b" }, "matchExpressions": [
-                { "key": "c", "operator": "In", "values": ["d", "e"] },
-                { "key": "f", "operator": "NotIn", "values": ["g"] },
-                { "key": "h", "operator": "Exists" }, { "key": "i", "operator": "DoesNotExist" }] })
-            ),
-            Ok("a=b,c in (d,e),f notin (g),h,!i".to_owned())
-        );
-        assert_eq!(
-            read(serde_json::json!({ "matchExpressions": [{ "key": "a", "operator": "Wrong" }] })),
-            Err("\"Wrong\" is not a valid label selector operator".to_owned())
-        );
     }
 }

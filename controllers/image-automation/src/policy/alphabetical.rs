@@ -6,10 +6,10 @@ use super::filter::Candidate;
 
 /// Returns the candidate that comes last in ascending or in descending order.
 pub(super) fn latest<'t>(candidates: &[Candidate<'t>], order: Order) -> Option<&'t str> {
-    let value = |c: &&Candidate<'t>| c.value.to_string();
+    let by_value = |a: &&Candidate<'t>, b: &&Candidate<'t>| a.value.cmp(&b.value);
     let latest = match order {
-        Order::Asc => candidates.iter().max_by_key(value),
-        Order::Desc => candidates.iter().min_by_key(value),
+        Order::Asc => candidates.iter().max_by(by_value),
+        Order::Desc => candidates.iter().min_by(by_value),
     };
     latest.map(|candidate| candidate.tag)
 }

@@ -162,3 +162,98 @@ fn changes_are_told_by_object() {
     let policies: Vec<_> = images.iter().map(|(_, policy)| policy.as_str()).collect();
     assert_eq!(policies, ["app", "pinned"]);
 }
+
+/// One folder with files of every kind that is met: each becomes exactly this.
+///
+/// covers: IA-143, IA-145, IA-159
+#[test]
+fn folder_of_many_kinds_of_files_becomes_exactly_this() {
+    const DIGEST: &str = "sha256:6745aaad46d795c9836632e1fb62f24b7e7f4c843144da8e47a5465c411a14be";
+    let image = |name: &str, tag: &str, digest: Option<&str>| ImageReference {
+        name: name.into(),
+        tag: tag.into(),
+        digest: digest.map(str::to_owned),
+    };
+    let chosen: Chosen = [
+        (
+            "policy".to_owned(),
+            image("index.repo.fake/updated", "v1.0.1", None),
+        ),
+        ("unchanged".to_owned(), image("image", "v1.0.0", None)),
+        ("pinned".to_owned(), image("image", "v1.0.0", Some(DIGEST))),
+    ]
+    .into();
+    let mark = |of: &str| format!("# {{\"$imagepolicy\": \"automation-ns:{of}\"}}");
+    let (name, tag) = (mark("policy:name"), mark("policy:tag"));
+    let (full, same) = (mark("policy"), mark("unchanged"));
+    let (digest, pinned) = (mark("pinned:digest"), mark("pinned"));
+    let wide = |new: &str, number: &str| {
+        format!(
+            "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nimages:\n  - name: container\n    newName: {new} {name}\n    newTag: {number} {tag}\n"
+        )
+    };
+    let literal =
+        "patches:\n- patch: |\n    - op: add\n      path: /spec   \n\n      value: {a: b}\n";
+    let pins = |one: &str, two: &str| {
+        format!("images:\n- name: c\n  newDigest: {one} {digest}\n{literal}extra: {two} {pinned}\n")
+    };
+    let compact = |c: &str| {
+        format!(
+            "apiVersion: batch/v1\nkind: CronJob\nmetadata:\n  name: bar\n  namespace: foo\nspec:\n  containers:\n  - name: c\n    image: {c} {full}\n  - name: d\n    image: image:v1.0.0 {same}\n"
+        )
+    };
+    let elsewhere = format!(
+        "image: x:1 {}\n",
+        mark("x").replace("automation-ns", "other")
+    );
+    let long = format!("image@{DIGEST}");
+    for (path, before, after, changes) in [
+        (
+            "Kustomization",
+            wide("repo/image", "v1.0.0"),
+            wide("index.repo.fake/updated", "v1.0.1"),
+            2,
+        ),
+        (
+            "kustomization.yml",
+            pins("old", "image:v0"),
+            pins(DIGEST, &long.replace('@', ":v1.0.0@")),
+            2,
+        ),
+        (
+            "marked.yaml",
+            compact("image:v1.0.0"),
+            compact("index.repo.fake/updated:v1.0.1"),
+            1,
+        ),
+        ("otherns.yaml", elsewhere.clone(), elsewhere, 0),
+        (
+            "unmarked.yaml",
+            "image: a:1 # as \"$imagepolicy\" has it\n".to_owned(),
+            String::new(),
+            0,
+        ),
+        ("test.yaml", "just a text\n".to_owned(), String::new(), 0),
+    ] {
+        assert!(is_candidate(path));
+        let found = set(path, before.as_bytes(), "automation-ns", &chosen);
+        let Some(changed) = found.changed else {
+            assert_eq!(changes, 0, "{path}");
+            continue;
+        };
+        assert_eq!(changed.text, after, "{path}");
+        let [(id, list)] = &changed.objects[..] else {
+            panic!("{path}: {:?}", changed.objects);
+        };
+        assert_eq!(list.len(), changes, "{path}");
+        if path == "marked.yaml" {
+            let expect = ["batch/v1", "CronJob", "bar", "foo"];
+            let id = [&id.api_version, &id.kind, &id.name, &id.namespace];
+            assert_eq!(id.map(String::as_str), expect);
+            assert_eq!(
+                (&*list[0].old, &*list[0].setter),
+                ("image:v1.0.0", "automation-ns:policy")
+            );
+        }
+    }
+}
