@@ -1,6 +1,7 @@
 //! A scan.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use api::{
     image::{ImageRepository, ScanResult},
@@ -20,6 +21,8 @@ use crate::tags;
 
 /// How many tags a status shows.
 const SHOWN: usize = 10;
+/// How much longer a registry is left alone than it asks for.
+const SPARE: Duration = Duration::from_secs(1);
 
 impl ImageRepositories {
     pub(super) async fn scan(
@@ -87,8 +90,15 @@ impl ImageRepositories {
 }
 
 fn unread(error: &registry::Error) -> Failure {
-    let cause = runtime::failure::chain(error);
-    Failure::retry("ReadOperationFailed", format!("scan failed: {cause}"))
+    let words = format!("scan failed: {}", runtime::failure::chain(error));
+    match error.retry_after() {
+        // Coming back at the very moment, and all at once, would be refused again.
+        Some(after) => {
+            let spread = after.mul_f64(rand::random_range(1.0..1.2));
+            Failure::wait(spread + SPARE, "ReadOperationFailed", words)
+        }
+        None => Failure::retry("ReadOperationFailed", words),
+    }
 }
 
 /// Leaves out the excluded tags, and sorts the rest, greatest first.

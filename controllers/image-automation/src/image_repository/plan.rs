@@ -158,7 +158,7 @@ mod tests {
         object.status.get_or_insert_default()
     }
 
-    /// covers: IA-002, IA-003, IA-004, IA-005, IA-006, IA-007, IA-008, IA-010, IA-062, IA-063
+    /// covers: IA-002, IA-003, IA-004, IA-005, IA-006, IA-007, IA-008, IA-010, IA-025, IA-062, IA-063
     #[test]
     fn scan_is_due_for_a_reason() {
         let asked = |object: &mut ImageRepository| {
@@ -198,6 +198,10 @@ mod tests {
             Ok(Reason::NewExclusions)
         );
         assert!(check(&lists(&["a", "b"], &["b", "a"]), Some(2)).is_err());
+        assert_eq!(
+            check(&lists(&["a"], &["a", "b"]), Some(2)),
+            Ok(Reason::NewExclusions)
+        );
         let late = scanned(|o| o.spec.interval = "4m".parse().unwrap());
         assert_eq!(check(&late, Some(2)), Ok(Reason::Interval));
         let failed = scanned(|o| {

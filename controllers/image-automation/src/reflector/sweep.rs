@@ -53,12 +53,43 @@ async fn sweep(client: &Client, tags: &Tags) -> anyhow::Result<usize> {
         .into_iter()
         .map(|object| (object.namespace().unwrap_or_default(), object.name_any()))
         .collect();
+    remove(tags, stored, &live)
+}
+
+/// Removes those of the stored tags that belong to no live object. Returns how many.
+fn remove(
+    tags: &Tags,
+    stored: Vec<(String, String)>,
+    live: &BTreeSet<(String, String)>,
+) -> anyhow::Result<usize> {
+    let gone = stored.into_iter().filter(|id| !live.contains(id));
     let mut count = 0;
-    for (namespace, name) in stored {
-        if !live.contains(&(namespace.clone(), name.clone())) {
-            tags.remove(&namespace, &name)?;
-            count += 1;
-        }
+    for (namespace, name) in gone {
+        tags.remove(&namespace, &name)?;
+        count += 1;
     }
     Ok(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// covers: IA-058
+    #[test]
+    fn tags_go_with_their_objects_and_empty_folders_with_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let tags = Tags::open(folder.path(), 1024).unwrap();
+        for (namespace, name) in [("a", "app"), ("a", "old"), ("b", "app")] {
+            tags.set(namespace, name, &["1".to_owned()]).unwrap();
+        }
+        let live = [("a".to_owned(), "app".to_owned())].into();
+        let sweep = |live| remove(&tags, tags.stored().unwrap(), live).unwrap();
+        assert_eq!(sweep(&live), 2);
+        assert_eq!(tags.stored().unwrap(), [("a".to_owned(), "app".to_owned())]);
+        assert!(!folder.path().join("imagerepository/b").exists());
+        assert_eq!(sweep(&live), 0);
+        assert_eq!(sweep(&BTreeSet::new()), 1);
+        assert!(!folder.path().join("imagerepository/a").exists());
+    }
 }

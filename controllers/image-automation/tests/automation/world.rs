@@ -125,6 +125,20 @@ impl World {
             .unwrap();
     }
 
+    /// Puts a label on a policy.
+    pub(crate) async fn label(&self, policy: &str, label: &str, value: &str) {
+        let api = self.dynamic(
+            "image.toolkit.fluxcd.io",
+            "v1",
+            "ImagePolicy",
+            "imagepolicies",
+        );
+        let patch = json!({ "metadata": { "labels": { label: value } } });
+        api.patch(policy, &PatchParams::default(), &Patch::Merge(patch))
+            .await
+            .unwrap();
+    }
+
     /// Applies an automation with these fields over the usual ones; null removes one.
     pub(crate) async fn apply(&self, name: &str, fields: Value) {
         let mut spec = json!({ "interval": "10m", "sourceRef": { "kind": "GitRepository", "name": "repo" },
@@ -230,6 +244,47 @@ impl World {
             .until(name, words, |object| failed(object).is_some())
             .await;
         failed(&object).unwrap()
+    }
+
+    /// Returns when an automation ran last.
+    pub(crate) async fn ran(&self, name: &str) -> Option<jiff::Timestamp> {
+        self.object(name)
+            .await
+            .status?
+            .last_automation_run_time
+            .map(|time| time.0)
+    }
+
+    /// Waits until an automation ran again. Times are kept in whole seconds.
+    pub(crate) async fn ran_after(&self, name: &str, before: Option<jiff::Timestamp>) {
+        let later = |object: &ImageUpdateAutomation| {
+            let status = object.status.as_ref();
+            let last = status.and_then(|status| status.last_automation_run_time.as_ref());
+            last.map(|time| time.0) > before
+        };
+        self.until(name, "it runs again", later).await;
+    }
+
+    /// Waits until an event about an automation has this reason. Returns its message.
+    pub(crate) async fn told(&self, name: &str, reason: &str) -> String {
+        let events: Api<k8s_openapi::api::core::v1::Event> =
+            Api::namespaced(self.client.clone(), self.namespace.name());
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let all = events
+                .list(&kube::api::ListParams::default())
+                .await
+                .unwrap();
+            let mut about = all.items.into_iter().filter(|event| {
+                event.involved_object.name.as_deref() == Some(name)
+                    && event.reason.as_deref() == Some(reason)
+            });
+            if let Some(event) = about.next() {
+                return event.message.unwrap_or_default();
+            }
+            assert!(Instant::now() < deadline, "no event {reason} about {name}");
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     /// Asks for a run and waits until it was answered.
