@@ -19,7 +19,8 @@ use kube::{
 use runtime::Note;
 
 use self::{
-    courier::{Courier, Delivery},
+    courier::Courier,
+    delivery::Delivery,
     limiter::{Key, Limiter, Verdict},
     matching::{Filters, Sources},
     recovery::Recovery,
@@ -31,6 +32,7 @@ use crate::{
 };
 
 pub mod courier;
+pub mod delivery;
 pub mod limiter;
 pub mod matching;
 pub mod metadata;

@@ -1,8 +1,10 @@
 //! Sends what the spool holds, each notification until it went through or its time is over.
 
+mod outcome;
+mod send;
+
 use std::{
     collections::HashMap,
-    hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -13,104 +15,29 @@ use kube::{
     ResourceExt,
     runtime::reflector::{ObjectRef, Store},
 };
-use serde::{Deserialize, Serialize};
 use tokio::{sync::Notify, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use self::send::{Fault, Prepared};
 use super::{
-    limiter::{self, Key, Limiter},
-    no_provider,
-    queue::{Again, Pending, Queue, Step},
-    spool::{Dropped, Id, Spool},
+    delivery::Delivery,
+    limiter::Limiter,
+    queue::{Pending, Queue, Step},
+    spool::{Dropped, Spool},
     tell::Teller,
 };
 use crate::{
-    event::Event,
     metrics::{Deliveries, Outcome},
-    provider::{self, AlertIdentity, BuildError, Loader, Notice, SendError, Settings},
+    provider::{Loader, SendError},
     provider_status::Statuses,
-    status_name,
 };
 
 /// How many notifications are on their way at once.
 const IN_ALL: usize = 128;
-/// How long a notifier is used before its Secrets are read again.
-const FRESH: Duration = Duration::from_secs(5);
-/// How many notifiers are kept.
-const KEPT: usize = 256;
 /// What was spooled by an earlier process is tried at least this long.
 const GRACE: Duration = Duration::from_mins(1);
 /// How long the notifications on their way are waited for at the end.
 const DRAIN: Duration = Duration::from_secs(5);
-
-/// One event for one alert, as it is spooled.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Delivery {
-    namespace: String,
-    alert: String,
-    alert_uid: String,
-    provider: String,
-    /// What happened, in hex.
-    key: String,
-    /// When it was taken, in milliseconds since 1970.
-    accepted: i64,
-    event: Event,
-}
-
-impl Delivery {
-    /// Describes an event, merged with an alert's metadata, on its way to the alert's provider.
-    #[must_use]
-    pub fn new(alert: &Alert, event: Event, key: Key) -> Self {
-        Self {
-            namespace: alert.namespace().unwrap_or_default(),
-            alert: alert.name_any(),
-            alert_uid: alert.uid().unwrap_or_default(),
-            provider: alert.spec.provider_ref.name.clone(),
-            key: hex::encode(key),
-            accepted: Timestamp::now().as_millisecond(),
-            event,
-        }
-    }
-
-    fn lane(&self) -> String {
-        format!("{}/{}", self.namespace, self.provider)
-    }
-
-    fn pending(&self, id: Id, deadline: Instant) -> Pending {
-        let mut object = DefaultHasher::new();
-        self.event.involved_object.hash(&mut object);
-        Pending {
-            id,
-            object: object.finish(),
-            deadline,
-            attempts: 0,
-        }
-    }
-
-    fn key(&self) -> Option<Key> {
-        hex::decode(&self.key).ok()?.try_into().ok()
-    }
-}
-
-/// A notifier ready to be used.
-struct Prepared {
-    generation: Option<i64>,
-    uid: Option<String>,
-    made: Instant,
-    notifier: provider::Boxed,
-    settings: Arc<Settings>,
-}
-
-/// How an attempt failed.
-#[derive(Debug)]
-enum Fault {
-    /// Nothing was sent.
-    Prepare(BuildError),
-    /// It was tried.
-    Send(SendError),
-    /// Nobody is to be told any more.
-    Moot,
-}
 
 /// What a courier works with.
 pub(crate) struct Parts {
@@ -301,194 +228,6 @@ impl Courier {
                 self.fail(&delivery, &error.to_string(), false);
             }
         }
-    }
-
-    async fn send(&self, alert: &Alert, delivery: &Delivery) -> Result<(), Fault> {
-        let reference = ObjectRef::new(&delivery.provider).within(&delivery.namespace);
-        let Some(provider) = self.parts.providers.get(&reference) else {
-            return Err(Fault::Prepare(BuildError::new(no_provider(
-                &delivery.provider,
-            ))));
-        };
-        if provider.spec.suspend.unwrap_or_default() {
-            return Err(Fault::Moot);
-        }
-        let prepared = self.prepare(&provider).await.map_err(|error| {
-            let what = format!(
-                "failed to initialize notifier for provider '{}'",
-                delivery.provider
-            );
-            Fault::Prepare(error.within(&what))
-        })?;
-        let status = status_name::of(&provider, alert, &delivery.event).map_err(Fault::Prepare)?;
-        let notice = Notice {
-            event: delivery.event.clone(),
-            alert: AlertIdentity {
-                namespace: delivery.namespace.clone(),
-                name: delivery.alert.clone(),
-                uid: delivery.alert_uid.clone(),
-            },
-            status,
-        };
-        let timeout = prepared.settings.timeout;
-        let sent = tokio::time::timeout(timeout, prepared.notifier.send(&notice)).await;
-        let error = match sent {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(error)) => error,
-            Err(_) => {
-                let timeout = api::meta::Duration::from(timeout);
-                SendError::failed(format!("no answer within {timeout}"))
-            }
-        };
-        // The Secret may have changed.
-        self.forget(&delivery.lane());
-        let redact = |text: String| prepared.settings.redactor.redact(&text);
-        Err(Fault::Send(match error {
-            SendError::Rejected(message) => SendError::Rejected(redact(message)),
-            SendError::Failed { message, after } => SendError::Failed {
-                message: redact(message),
-                after,
-            },
-        }))
-    }
-
-    /// Returns the notifier of a provider, made lately or now.
-    async fn prepare(&self, provider: &Provider) -> Result<Arc<Prepared>, BuildError> {
-        let namespace = provider.namespace().unwrap_or_default();
-        let key = format!("{namespace}/{}", provider.name_any());
-        {
-            let kept = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(prepared) = kept.get(&key)
-                && prepared.generation == provider.metadata.generation
-                && prepared.uid == provider.uid()
-                && prepared.made.elapsed() < FRESH
-            {
-                return Ok(Arc::clone(prepared));
-            }
-        }
-        let settings = Arc::new(self.parts.loader.load(provider).await?);
-        let notifier = provider::build(&settings)
-            .map_err(|error| error.redacted(&settings.redactor))
-            .map_err(|error| error.within("failed to initialize notifier"))?;
-        let prepared = Arc::new(Prepared {
-            generation: provider.metadata.generation,
-            uid: provider.uid(),
-            made: Instant::now(),
-            notifier,
-            settings,
-        });
-        let mut kept = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= KEPT {
-            kept.clear();
-        }
-        kept.insert(key, Arc::clone(&prepared));
-        Ok(prepared)
-    }
-
-    fn forget(&self, lane: &str) {
-        let mut kept = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.remove(lane);
-    }
-
-    /// Puts a notification back, and says so the first time.
-    fn again(
-        &self,
-        lane: String,
-        pending: Pending,
-        delivery: &Delivery,
-        cause: &str,
-        after: Option<Duration>,
-    ) {
-        self.count(delivery, Outcome::Retried);
-        self.failed(delivery, cause);
-        if pending.attempts == 1
-            && let Some(alert) = self.alert_of(delivery)
-        {
-            self.parts.teller.not_sent(&alert, &delivery.event, cause);
-        }
-        let mut state = self.lock();
-        let pause = state
-            .queue
-            .failed(&lane, pending, Again { after }, Instant::now());
-        state.faults.insert(lane, cause.to_owned());
-        drop(state);
-        let pause = api::meta::Duration::from(Duration::from_secs(pause.as_secs().max(1)));
-        tracing::info!(
-            namespace = delivery.namespace,
-            provider = delivery.provider,
-            error = cause,
-            "notification not sent, next try in {pause}"
-        );
-        self.wake.notify_one();
-    }
-
-    fn give_up(&self, lane: &str, pending: &Pending) {
-        let (payload, fault) = {
-            let mut state = self.lock();
-            let payload = state.spool.get(pending.id);
-            state.spool.done(pending.id);
-            self.gauge(&state);
-            (payload, state.faults.get(lane).cloned().unwrap_or_default())
-        };
-        if let Some(delivery) = payload.and_then(|p| serde_json::from_slice::<Delivery>(&p).ok()) {
-            let patience = api::meta::Duration::from(self.parts.patience);
-            self.lose(
-                &delivery,
-                &format!("given up after {patience}: {fault}"),
-                Outcome::Failed,
-            );
-        }
-    }
-
-    /// Says that a notification failed for good.
-    fn fail(&self, delivery: &Delivery, cause: &str, prepared: bool) {
-        self.count(delivery, Outcome::Failed);
-        self.failed(delivery, cause);
-        self.give_back(delivery);
-        if let Some(alert) = self.alert_of(delivery) {
-            if prepared {
-                self.parts
-                    .teller
-                    .not_dispatched(&alert, &delivery.event, cause);
-            } else {
-                self.parts.teller.not_sent(&alert, &delivery.event, cause);
-            }
-        }
-    }
-
-    fn lose(&self, delivery: &Delivery, cause: &str, outcome: Outcome) {
-        self.count(delivery, outcome);
-        self.failed(delivery, cause);
-        self.give_back(delivery);
-        if let Some(alert) = self.alert_of(delivery) {
-            self.parts.teller.not_sent(&alert, &delivery.event, cause);
-        }
-    }
-
-    fn failed(&self, delivery: &Delivery, cause: &str) {
-        let statuses = &self.parts.statuses;
-        statuses.failed(&delivery.namespace, &delivery.provider, cause);
-    }
-
-    /// Lets the same event be told again, now that it was not.
-    fn give_back(&self, delivery: &Delivery) {
-        if let Some(key) = delivery.key() {
-            self.parts.limiter.give_back(&key);
-            let own = limiter::key_for(&delivery.alert_uid, &key);
-            self.parts.per_alert.give_back(&own);
-        }
-    }
-
-    fn settle(&self, lane: &str, pending: &Pending, delivered: bool) {
-        let mut state = self.lock();
-        state.spool.done(pending.id);
-        state.queue.finished(lane, pending, delivered);
-        if delivered {
-            state.faults.remove(lane);
-        }
-        self.gauge(&state);
-        drop(state);
-        self.wake.notify_one();
     }
 
     fn alert_of(&self, delivery: &Delivery) -> Option<Arc<Alert>> {

@@ -25,7 +25,8 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    courier::{Courier, Delivery},
+    courier::Courier,
+    delivery::Delivery,
     limiter::{self, Key, Limiter},
     metadata, resource_of,
 };
