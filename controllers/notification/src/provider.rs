@@ -20,6 +20,8 @@ mod cloud;
 mod datadog;
 mod discord;
 mod error;
+mod fit;
+mod forge;
 mod generic;
 mod git;
 mod gitea;
@@ -160,7 +162,7 @@ pub(crate) fn build(settings: &Arc<Settings>) -> Result<Boxed, BuildError> {
         Kind::Zoom => zoom::build,
         Kind::Zulip => zulip::build,
     };
-    make(settings)
+    make(settings).map(|notifier| fit::fitted(settings.kind, notifier))
 }
 
 /// Whether a type updates commit statuses.

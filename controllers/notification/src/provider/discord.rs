@@ -6,7 +6,10 @@
 use std::sync::Arc;
 
 use super::slack::{Message, sender};
-use super::{Boxed, BuildError, Notice, Outgoing, SendError, Settings, Webhook, outgoing};
+use super::{Boxed, BuildError, Notice, Outgoing, SendError, Settings, Webhook, fit, outgoing};
+
+const MAX_USERNAME: usize = 80;
+const MAX_AUTHOR: usize = 256;
 
 #[derive(Debug)]
 struct Discord {
@@ -30,7 +33,11 @@ pub(super) fn build(settings: &Arc<Settings>) -> Result<Boxed, BuildError> {
 impl Webhook for Discord {
     fn requests(&self, notice: &Notice) -> Result<Vec<Outgoing>, SendError> {
         let name = sender(&self.username, &notice.event);
-        let message = Message::new(&notice.event, "", &name, ("good", "danger"));
+        let name = fit::characters(&name, MAX_USERNAME);
+        let mut message = Message::new(&notice.event, "", &name, ("good", "danger"));
+        let [attachment] = &mut message.attachments;
+        let author = fit::characters(&attachment.author_name, MAX_AUTHOR).into_owned();
+        attachment.author_name = author;
         Ok(vec![Outgoing::json(&self.url, &message)])
     }
 }

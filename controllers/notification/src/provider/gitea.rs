@@ -6,71 +6,35 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use net_http::{Client, HeaderValue, Method};
+use net_http::Method;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
-    Answer, Boxed, BuildError, Notice, Notifier, Outgoing, SendError, Settings, git, outgoing,
+    Boxed, BuildError, Notice, Notifier, SendError, Settings, forge::Forge, git, outgoing,
 };
 
-/// One repository of one Gitea.
-pub(super) struct Repository {
-    client: Client,
-    api: String,
-    /// `/repos/<owner>/<name>`.
-    path: String,
-    authorization: HeaderValue,
+/// Returns the repository of a Gitea.
+pub(super) fn repository(settings: &Settings) -> Result<Forge, BuildError> {
+    let token = settings.token_or_password();
+    let authorization = outgoing::prefixed("token ", token)?
+        .ok_or_else(|| BuildError::new("gitea token cannot be empty"))?;
+    let repository = git::repository(&settings.address)?;
+    let (owner, name) = git::owner_and_name(&repository.id)
+        .map_err(|_| BuildError::new(format!("invalid repository id {:?}", repository.id)))?;
+    Ok(Forge {
+        client: settings.client.clone(),
+        service: "gitea",
+        api: format!("{}/api/v1", repository.base),
+        path: format!("/repos/{}/{}", git::segment(owner), git::segment(name)),
+        credentials: (http::header::AUTHORIZATION, authorization),
+    })
 }
 
-impl Repository {
-    pub(super) fn new(settings: &Settings) -> Result<Self, BuildError> {
-        let token = settings.token_or_password();
-        let authorization = outgoing::prefixed("token ", token)?
-            .ok_or_else(|| BuildError::new("gitea token cannot be empty"))?;
-        let repository = git::repository(&settings.address)?;
-        let (owner, name) = git::owner_and_name(&repository.id)
-            .map_err(|_| BuildError::new(format!("invalid repository id {:?}", repository.id)))?;
-        Ok(Self {
-            client: settings.client.clone(),
-            api: format!("{}/api/v1", repository.base),
-            path: format!("/repos/{}/{}", git::segment(owner), git::segment(name)),
-            authorization,
-        })
-    }
-
-    /// Sends a request about the repository.
-    pub(super) async fn call(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> Result<Answer, SendError> {
-        self.ask(method, &format!("{}{path}", self.path), body)
-            .await
-    }
-
-    /// Sends a request.
-    pub(super) async fn ask(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> Result<Answer, SendError> {
-        let mut request = Outgoing::new(method, format!("{}{path}", self.api))
-            .header(http::header::AUTHORIZATION, self.authorization.clone());
-        if let Some(body) = body {
-            request = request.with_json(body);
-        }
-        let answer = request.send(&self.client, "gitea").await?;
-        answer.expect_success("gitea")
-    }
-}
-
-struct Gitea(Repository);
+struct Gitea(Forge);
 
 pub(super) fn build(settings: &Arc<Settings>) -> Result<Boxed, BuildError> {
-    Repository::new(settings).map(|repository| Box::new(Gitea(repository)) as Boxed)
+    repository(settings).map(|forge| Box::new(Gitea(forge)) as Boxed)
 }
 
 #[derive(Debug, Deserialize)]

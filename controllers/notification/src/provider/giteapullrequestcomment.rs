@@ -10,10 +10,10 @@ use net_http::Method;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Boxed, BuildError, Notice, Notifier, SendError, Settings, git, gitea::Repository};
+use super::{Boxed, BuildError, Notice, Notifier, SendError, Settings, forge::Forge, git, gitea};
 
 struct Comments {
-    repository: Repository,
+    repository: Forge,
     uid: String,
 }
 
@@ -21,7 +21,7 @@ pub(super) fn build(settings: &Arc<Settings>) -> Result<Boxed, BuildError> {
     if settings.uid.is_empty() {
         return Err(BuildError::new("provider UID cannot be empty"));
     }
-    let repository = Repository::new(settings)?;
+    let repository = gitea::repository(settings)?;
     let uid = settings.uid.clone();
     Ok(Box::new(Comments { repository, uid }))
 }

@@ -6,72 +6,36 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use net_http::{Client, HeaderName, HeaderValue, Method};
+use net_http::{HeaderName, Method};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
-    Answer, Boxed, BuildError, Notice, Notifier, Outgoing, SendError, Settings, git, outgoing,
+    Boxed, BuildError, Notice, Notifier, SendError, Settings, forge::Forge, git, outgoing,
 };
 
 const TOKEN: HeaderName = HeaderName::from_static("private-token");
 
-/// One project of one GitLab.
-pub(super) struct Project {
-    client: Client,
-    api: String,
-    /// `/projects/<id>`, the id encoded.
-    path: String,
-    token: HeaderValue,
+/// Returns the project of a GitLab.
+pub(super) fn project(settings: &Settings) -> Result<Forge, BuildError> {
+    let token = settings.token_or_password();
+    if token.trim_end().is_empty() {
+        return Err(BuildError::new("gitlab token cannot be empty"));
+    }
+    let repository = git::repository(&settings.address)?;
+    Ok(Forge {
+        client: settings.client.clone(),
+        service: "gitlab",
+        api: format!("{}/api/v4", repository.base),
+        path: format!("/projects/{}", git::segment(&repository.id)),
+        credentials: (TOKEN, outgoing::header_value("PRIVATE-TOKEN", token)?),
+    })
 }
 
-impl Project {
-    pub(super) fn new(settings: &Settings) -> Result<Self, BuildError> {
-        let token = settings.token_or_password();
-        if token.trim_end().is_empty() {
-            return Err(BuildError::new("gitlab token cannot be empty"));
-        }
-        let repository = git::repository(&settings.address)?;
-        Ok(Self {
-            client: settings.client.clone(),
-            api: format!("{}/api/v4", repository.base),
-            path: format!("/projects/{}", git::segment(&repository.id)),
-            token: outgoing::header_value("PRIVATE-TOKEN", token)?,
-        })
-    }
-
-    /// Sends a request about the project.
-    pub(super) async fn call(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> Result<Answer, SendError> {
-        self.ask(method, &format!("{}{path}", self.path), body)
-            .await
-    }
-
-    /// Sends a request.
-    pub(super) async fn ask(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> Result<Answer, SendError> {
-        let mut request =
-            Outgoing::new(method, format!("{}{path}", self.api)).header(TOKEN, self.token.clone());
-        if let Some(body) = body {
-            request = request.with_json(body);
-        }
-        let answer = request.send(&self.client, "gitlab").await?;
-        answer.expect_success("gitlab")
-    }
-}
-
-struct Gitlab(Project);
+struct Gitlab(Forge);
 
 pub(super) fn build(settings: &Arc<Settings>) -> Result<Boxed, BuildError> {
-    Project::new(settings).map(|project| Box::new(Gitlab(project)) as Boxed)
+    project(settings).map(|forge| Box::new(Gitlab(forge)) as Boxed)
 }
 
 #[derive(Debug, Deserialize)]

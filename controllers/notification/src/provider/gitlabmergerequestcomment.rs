@@ -10,13 +10,13 @@ use net_http::Method;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Boxed, BuildError, Notice, Notifier, SendError, Settings, git, gitlab::Project};
+use super::{Boxed, BuildError, Notice, Notifier, SendError, Settings, forge::Forge, git, gitlab};
 
 const PAGE: usize = 100;
 const MOST_PAGES: usize = 30;
 
 struct Notes {
-    project: Project,
+    project: Forge,
     uid: String,
 }
 
@@ -24,7 +24,7 @@ pub(super) fn build(settings: &Arc<Settings>) -> Result<Boxed, BuildError> {
     if settings.uid.is_empty() {
         return Err(BuildError::new("provider UID cannot be empty"));
     }
-    let project = Project::new(settings)?;
+    let project = gitlab::project(settings)?;
     let uid = settings.uid.clone();
     Ok(Box::new(Notes { project, uid }))
 }

@@ -8,10 +8,14 @@ use std::sync::Arc;
 use net_http::HeaderValue;
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Boxed, BuildError, Notice, Outgoing, SendError, Settings, Webhook, outgoing};
+use super::{
+    Answer, Boxed, BuildError, Notice, Outgoing, SendError, Settings, Webhook, fit, outgoing,
+};
 use crate::event::Event;
 
 const POST_MESSAGE: &str = "https://slack.com/api/chat.postMessage";
+const MAX_USERNAME: usize = 80;
+const MAX_FALLBACK: usize = 1000;
 
 /// A message with one attachment, as Slack and those compatible with it take it.
 #[derive(Debug, Serialize)]
@@ -104,10 +108,13 @@ impl Webhook for Slack {
     fn requests(&self, notice: &Notice) -> Result<Vec<Outgoing>, SendError> {
         let event = &notice.event;
         let name = sender(&self.username, event);
+        let name = fit::characters(&name, MAX_USERNAME);
         let mut message = Message::new(event, &self.channel, &name, ("good", "danger"));
-        let first_line = event.message.lines().next().unwrap_or_default();
-        message.attachments[0].fallback =
-            format!("{}: {first_line}", event.involved_object.title());
+        let [attachment] = &mut message.attachments;
+        attachment.text = without_mentions(&attachment.text);
+        let first_line = attachment.text.lines().next().unwrap_or_default();
+        let first_line = fit::characters(first_line, MAX_FALLBACK);
+        attachment.fallback = format!("{}: {first_line}", event.involved_object.title());
         let authorization = self.authorization.as_ref();
         let request = Outgoing::json(&self.url, &message);
         Ok(vec![
@@ -121,6 +128,11 @@ impl Webhook for Slack {
         }
         answer.expect_success("postMessage failed").map(drop)
     }
+}
+
+/// Leaves people in peace whom a message seems to call: `<!channel>`, `<@U123>`. Links stay.
+fn without_mentions(text: &str) -> String {
+    text.replace("<!", "&lt;!").replace("<@", "&lt;@")
 }
 
 #[derive(Debug, Deserialize)]

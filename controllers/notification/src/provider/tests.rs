@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod forges;
+
 /// A notice about the sample event.
 pub(crate) fn notice(severity: &str) -> Notice {
     Notice {
@@ -84,7 +86,6 @@ fn nonsense_is_refused_without_telling_secrets() {
     }
 }
 
-/// covers: NC-051, NC-062
 #[test]
 fn every_type_can_be_built() {
     for kind in all() {
@@ -124,15 +125,24 @@ fn reasons_become_words() {
 
 /// Sends the sample event through a built notifier to a local server and returns what came.
 async fn sent(
-    mut change: impl FnMut(&mut Settings),
+    change: impl FnMut(&mut Settings),
     kind: ProviderKind,
     severity: &str,
+) -> Vec<testkit::ReceivedRequest> {
+    sent_with(change, kind, &notice(severity)).await
+}
+
+/// Sends a notice through a built notifier to a local server and returns what came.
+pub(crate) async fn sent_with(
+    mut change: impl FnMut(&mut Settings),
+    kind: ProviderKind,
+    notice: &Notice,
 ) -> Vec<testkit::ReceivedRequest> {
     let sink = testkit::HttpSink::start().unwrap();
     let mut settings = settings(kind, &format!("{}/hook", sink.url()));
     change(&mut settings);
     let notifier = build(&Arc::new(settings)).unwrap_or_else(|e| panic!("{e}"));
-    notifier.send(&notice(severity)).await.unwrap();
+    notifier.send(notice).await.unwrap();
     sink.requests()
 }
 
@@ -426,6 +436,7 @@ async fn alertmanager_gets_a_list_of_one() {
     assert_eq!(labels["test"], "metadata");
 }
 
+/// covers: NC-084
 #[tokio::test]
 async fn opsgenie_and_matrix_get_what_their_apis_ask_for() {
     let token = |s: &mut Settings| s.token = "t".into();

@@ -20,7 +20,7 @@ fn provider(spec: Value) -> Provider {
     .unwrap()
 }
 
-/// covers: NC-055, NC-060
+/// covers: NC-060
 #[test]
 fn address_of_the_secret_goes_first_and_is_bounded() {
     let spec = provider(json!({ "address": "not a url" }));
@@ -56,7 +56,7 @@ fn headers_are_a_map_of_texts() {
     assert!(headers(&data(&[])).unwrap().is_empty());
 }
 
-/// covers: NC-053, NC-061
+/// covers: NC-053
 #[test]
 fn proxies_have_a_known_scheme_and_no_nonsense() {
     for good in ["http://p:3128", "https://p", "socks5://p:1080"] {
@@ -96,7 +96,7 @@ fn authority() -> String {
     testkit::Authority::new().unwrap().pem()
 }
 
-/// covers: NC-056, NC-057, NC-058
+/// covers: NC-057, NC-058
 #[test]
 fn certificates_are_read_under_new_and_old_keys() {
     let ca = authority();
