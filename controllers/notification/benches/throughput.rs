@@ -1,7 +1,7 @@
 //! A thousand events a second from eight senders: to a service that answers in 5 ms, then to one
 //! that is down all that time and comes back. Prints what was delivered and the controller's memory.
 //!
-//! `BENCH_SECONDS` says how long each part sends (default: 60).
+//! `BENCH_SECONDS` says how long each part sends (default: 60), `BENCH_BINARY` names another build of the controller.
 
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on ends")]
 
@@ -36,7 +36,9 @@ async fn main() {
 
 #[expect(clippy::print_stdout, reason = "this is what it is for")]
 async fn part(plane: &ControlPlane, seconds: u64, down: bool) {
-    let program = Program::new(env!("CARGO_BIN_EXE_notification-controller"), plane).unwrap();
+    let own = env!("CARGO_BIN_EXE_notification-controller").to_owned();
+    let binary = std::env::var("BENCH_BINARY").unwrap_or(own);
+    let program = Program::new(binary, plane).unwrap();
     let spool = program.folder().join("spool");
     let program = program
         .without("--events-addr")

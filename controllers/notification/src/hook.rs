@@ -125,4 +125,6 @@ fn json_with(body: &[u8], texts: &[&[&str]]) -> Result<(), String> {
 }
 
 #[cfg(test)]
+mod payloads;
+#[cfg(test)]
 mod tests;

@@ -10,5 +10,7 @@ mod delivery;
 mod peers;
 #[path = "controller/receivers.rs"]
 mod receivers;
+#[path = "controller/secrets.rs"]
+mod secrets;
 #[path = "controller/world.rs"]
 mod world;

@@ -76,6 +76,7 @@ pub(super) async fn verify(
     let data = STANDARD
         .decode(push.message.data.trim())
         .map_err(|_| "cannot decode the payload: the data is not base64")?;
+    super::json_with(&data, &[&["action"], &["digest"], &["tag"]])?;
     let change: Change = serde_json::from_slice(&data)
         .map_err(|error| format!("cannot decode the payload: {error}"))?;
     let body = serde_json::to_vec(&change).unwrap_or_default();

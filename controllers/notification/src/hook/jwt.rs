@@ -94,7 +94,7 @@ impl<'a> Token<'a> {
 
 /// A public key of a key set.
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct Key {
+pub struct Key {
     #[serde(rename = "kid")]
     id: Option<String>,
     #[serde(rename = "kty")]

@@ -9,10 +9,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use net_http::{ClientConfig, Clients, Destinations, Redirects, Request};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 
-use super::jwt::{Key, Token};
+pub use super::jwt::Key;
+use super::jwt::Token;
 
 const KEPT: Duration = Duration::from_hours(1);
 /// How long after a fetch an unknown key does not cause another one.
@@ -20,6 +22,7 @@ const SELDOM: Duration = Duration::from_secs(15);
 const TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_BYTES: u64 = 1 << 20;
 const MOST_ISSUERS: usize = 256;
+const NOT_FETCHED: &str = "cannot get the issuer's keys";
 /// Google's keys; its tokens have no discovery to go through.
 const GOOGLE: &str = "https://www.googleapis.com/oauth2/v3/certs";
 
@@ -70,9 +73,9 @@ impl Keys {
         }
     }
 
-    /// Says where Google's keys are.
-    #[cfg(test)]
-    pub(super) fn google_at(mut self, url: &str) -> Self {
+    /// Says where Google's keys are, where they are elsewhere.
+    #[must_use]
+    pub fn google_at(mut self, url: &str) -> Self {
         url.clone_into(&mut self.google);
         self
     }
@@ -118,14 +121,25 @@ impl Keys {
             Issuer::Discovered(url) => {
                 let trimmed = url.trim_end_matches('/');
                 let at = format!("{trimmed}/.well-known/openid-configuration");
-                let found: Discovery = self.get(&at).await?;
+                let found = self.get(&at).await?;
+                let found: Discovery =
+                    serde_json::from_slice(&found).map_err(|error| unknown(&error))?;
                 if found.issuer.trim_end_matches('/') != trimmed {
                     return Err("the issuer's discovery names another issuer".into());
                 }
                 found.jwks_uri
             }
         };
-        let set: KeySet = self.get(&uri).await?;
+        let set = self.get(&uri).await?;
+        self.learn(name, &set).map_err(|error| unknown(&error))
+    }
+
+    /// Takes over the key set (RFC 7517) of an issuer, or of Google by the address of its keys, as if just fetched.
+    ///
+    /// # Errors
+    /// A text that is no key set.
+    pub fn learn(&self, issuer: &str, set: &[u8]) -> serde_json::Result<Arc<[Key]>> {
+        let set: KeySet = serde_json::from_slice(set)?;
         // A key of a kind that is not known must not hide the others.
         let keys = set.keys.into_iter();
         let keys: Arc<[Key]> = keys
@@ -139,26 +153,29 @@ impl Keys {
             fetched: Instant::now(),
             keys: Arc::clone(&keys),
         };
-        kept.insert(name.to_owned(), entry);
+        kept.insert(issuer.to_owned(), entry);
         Ok(keys)
     }
 
-    async fn get<T: DeserializeOwned>(&self, url: &str) -> Result<T, String> {
+    async fn get(&self, url: &str) -> Result<Bytes, String> {
         let config = ClientConfig {
             redirects: Redirects::SameHost,
             destinations: Destinations::NoMetadata,
             ..ClientConfig::default()
         };
-        let failed = |cause: String| format!("cannot get the issuer's keys: {cause}");
         let client = self.clients.get(&config);
-        let client = client.map_err(|error| failed(net_http::chain(&error)))?;
+        let client = client.map_err(|error| unknown(&error))?;
         let answer = client.send(Request::get(url).timeout(TIMEOUT)).await;
-        let answer = answer.map_err(|error| failed(net_http::chain(&error)))?;
+        let answer = answer.map_err(|error| unknown(&error))?;
         if !answer.status().is_success() {
-            return Err(failed(format!("status {}", answer.status().as_u16())));
+            let code = answer.status().as_u16();
+            return Err(format!("{NOT_FETCHED}: status {code}"));
         }
         let body = answer.bytes(MAX_BYTES).await;
-        let body = body.map_err(|error| failed(net_http::chain(&error)))?;
-        serde_json::from_slice(&body).map_err(|error| failed(error.to_string()))
+        body.map_err(|error| unknown(&error))
     }
+}
+
+fn unknown(error: &(dyn std::error::Error + 'static)) -> String {
+    format!("{NOT_FETCHED}: {}", net_http::chain(error))
 }

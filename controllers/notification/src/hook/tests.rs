@@ -19,15 +19,15 @@ use keys::Keys;
 
 type Headers<'a> = Vec<(&'a str, &'a str)>;
 
-const TOKEN: &str = "s3cret";
+pub(super) const TOKEN: &str = "s3cret";
 
-fn store() -> Keys {
+pub(super) fn store() -> Keys {
     drop(rustls::crypto::ring::default_provider().install_default());
     Keys::new(Arc::new(Clients::new("test", Environment::default())))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "values are written in place")]
-fn receiver(spec: Value) -> Receiver {
+pub(super) fn receiver(spec: Value) -> Receiver {
     let mut full = json!({ "resources": [] });
     full.as_object_mut()
         .unwrap()
@@ -35,7 +35,7 @@ fn receiver(spec: Value) -> Receiver {
     serde_json::from_value(json!({ "metadata": { "name": "r" }, "spec": full })).unwrap()
 }
 
-fn request(headers: &[(&str, &str)], body: &str) -> Received {
+pub(super) fn request(headers: &[(&str, &str)], body: &str) -> Received {
     let mut request = Received {
         body: body.to_owned().into(),
         ..Received::default()
@@ -52,7 +52,7 @@ async fn call(spec: Value, headers: &[(&str, &str)], body: &str) -> Result<Verif
     verify(&receiver(spec), &secret, &request(headers, body), &store()).await
 }
 
-fn sign(algorithm: hmac::Algorithm, body: &str) -> String {
+pub(super) fn sign(algorithm: hmac::Algorithm, body: &str) -> String {
     let key = hmac::Key::new(algorithm, TOKEN.as_bytes());
     hex::encode(hmac::sign(&key, body.as_bytes()))
 }
@@ -176,23 +176,23 @@ async fn cdevents_have_to_be_listed_and_well_formed() {
 }
 
 /// A token issuer with one Ed25519 key.
-struct Issuer {
-    sink: HttpSink,
+pub(super) struct Issuer {
+    pub(super) sink: HttpSink,
     pair: Ed25519KeyPair,
 }
 
 impl Issuer {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let sink = HttpSink::start().unwrap();
         let pair = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
         Self { sink, pair }
     }
 
-    fn url(&self) -> String {
+    pub(super) fn url(&self) -> String {
         self.sink.url()
     }
 
-    fn key_set(&self) -> String {
+    pub(super) fn key_set(&self) -> String {
         let x = URL_SAFE_NO_PAD.encode(self.pair.public_key());
         json!({ "keys": [{ "kty": "unknown", "kid": "0" },
             { "kty": "OKP", "crv": "Ed25519", "kid": "1", "use": "sig", "x": x }] })
@@ -207,7 +207,7 @@ impl Issuer {
         self.sink.answer_once(Answer::body(self.key_set()));
     }
 
-    fn token(&self, claims: &Value) -> String {
+    pub(super) fn token(&self, claims: &Value) -> String {
         let header = json!({ "alg": "EdDSA", "kid": "1" });
         let encode = |v: &Value| URL_SAFE_NO_PAD.encode(v.to_string());
         let signed = format!("{}.{}", encode(&header), encode(claims));
@@ -215,7 +215,7 @@ impl Issuer {
         format!("{signed}.{tag}")
     }
 
-    fn claims(&self) -> Value {
+    pub(super) fn claims(&self) -> Value {
         let later = jiff::Timestamp::now().as_second() + 600;
         json!({ "iss": self.url(), "aud": "notification-controller", "exp": later, "sub": "repo:o/r" })
     }

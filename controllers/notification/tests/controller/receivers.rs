@@ -142,6 +142,17 @@ async fn unknown_suspended_and_bereft_receivers_answer_so() {
         .await;
     world.hook("r", json!({ "suspend": false })).await;
     world.call(&url, &[], "{}", 200).await;
+    // A filter that cannot be compiled: the receiver is there, and not ready.
+    world
+        .receiver("r", json!({ "resourceFilter": "nonsense(" }))
+        .await;
+    world
+        .until("it is not ready", || async {
+            world.send(&url, &[], Vec::new()).await.status == 503
+        })
+        .await;
+    world.hook("r", json!({ "resourceFilter": "true" })).await;
+    world.call(&url, &[], "{}", 200).await;
     let secrets: Api<k8s_openapi::api::core::v1::Secret> =
         Api::namespaced(world.client.clone(), world.ns());
     secrets
