@@ -38,24 +38,9 @@ fn binary(name: &str) -> PathBuf {
     own.parent().unwrap().parent().unwrap().join(name)
 }
 
-/// Finds our command beside the tests; it is built where no test of its own has had that done.
-fn lockgate() -> PathBuf {
-    let path = binary("lockgate");
-    if !path.exists() {
-        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-        let mut building = Command::new(cargo);
-        let built = building
-            .args(["build", "-p", "lockgate-cli"])
-            .status()
-            .unwrap();
-        assert!(built.success(), "lockgate does not build");
-    }
-    path
-}
-
 /// Builds a folder of manifests with our own command.
 fn build(folder: &Path) -> Vec<u8> {
-    let built = Command::new(lockgate())
+    let built = Command::new(testkit::built("lockgate-cli", "lockgate").unwrap())
         .arg("build")
         .arg(folder)
         .output()

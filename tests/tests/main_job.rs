@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -156,27 +156,10 @@ impl World {
 }
 
 fn controller(plane: &ControlPlane, name: &str, namespace: &Namespace) -> Program {
-    Program::new(binary(name), plane)
+    Program::new(testkit::built(name, name).unwrap(), plane)
         .unwrap()
         .flag("--watch-all-namespaces", "false")
         .env("RUNTIME_NAMESPACE", namespace.name())
-}
-
-/// Finds a controller's binary beside the tests; `cargo test --workspace` has built it, `cargo test
-/// -p` may not have.
-fn binary(name: &str) -> PathBuf {
-    let exe = std::env::current_exe().unwrap();
-    let folder = exe.parent().and_then(Path::parent).unwrap();
-    let path = folder.join(name);
-    if !path.exists() {
-        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-        let status = std::process::Command::new(cargo)
-            .args(["build", "-p", name])
-            .status()
-            .unwrap();
-        assert!(status.success(), "{name} does not build");
-    }
-    path
 }
 
 fn is_ready(status: &Value, wanted: &str) -> bool {

@@ -9,6 +9,7 @@
 //! - [`ApiProxy`] stands before an API server and stops a controller between any two of its writes.
 //! - [`HttpSink`] records what it is sent and answers as told.
 //! - [`Program`] runs a controller's binary on free ports, and can kill and restart it.
+//! - [`built`] finds a binary of another crate of the repository.
 //! - [`Supervised`] runs any program so that it never outlives the test, however the test ends.
 //!
 //! # Panics
@@ -17,6 +18,7 @@
 mod api_proxy;
 mod artifact_server;
 mod authority;
+mod built;
 mod control_plane;
 mod definitions;
 mod git_server;
@@ -34,6 +36,7 @@ mod supervisor;
 pub use api_proxy::{ApiProxy, Moment};
 pub use artifact_server::{ArtifactServer, PublishedArtifact, archive};
 pub use authority::{Authority, Identity};
+pub use built::built;
 pub use control_plane::{ControlPlane, Namespace, control_plane, control_plane_binaries};
 pub use definitions::install_definitions;
 pub use git_server::{Commit, Credentials, Fault, GitServer, Repository, ServedRequest};
