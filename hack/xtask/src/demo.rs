@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use testkit::{ControlPlane, GitServer, Program, Repository};
+use testkit::{
+    ControlPlane, GitServer, Program, PushedArtifact, Registry, RegistryOptions, Repository,
+};
 
 mod cluster;
 mod narrator;
@@ -15,6 +17,13 @@ use narrator::Narrator;
 
 /// A controller may use no more memory than this when it has nothing to do.
 const IDLE_LIMIT_MIB: f64 = 20.0;
+/// The controllers that the demo shows, each with its package.
+const CONTROLLERS: [(&str, &str); 4] = [
+    ("source-controller", "source-controller"),
+    ("kustomize-controller", "kustomize-controller"),
+    ("image-reflector-controller", "image-automation"),
+    ("image-automation-controller", "image-automation"),
+];
 
 /// Shows what GitOps promises: a Git server, the controllers and a control plane, started here.
 #[derive(Debug, clap::Args)]
@@ -28,8 +37,8 @@ pub(crate) struct Args {
 struct Stage {
     cluster: Cluster,
     repository: Repository,
-    source: Program,
-    kustomize: Program,
+    registry: Registry,
+    controllers: Vec<(&'static str, Program)>,
     _git: GitServer,
     plane: Option<ControlPlane>,
 }
@@ -57,13 +66,16 @@ async fn play(args: &Args) -> Result<()> {
         None => build(&narrator).await?,
     };
     let stage = set_up(&narrator, &bin_dir).await?;
-    let told = story::tell(&narrator, &stage.cluster, &stage.repository).await;
+    let told = story::tell(
+        &narrator,
+        &stage.cluster,
+        &stage.repository,
+        &stage.registry,
+    )
+    .await;
     if let Err(error) = told {
         narrator.fail(&error);
-        for (name, program) in [
-            ("source-controller", &stage.source),
-            ("kustomize-controller", &stage.kustomize),
-        ] {
+        for (name, program) in &stage.controllers {
             narrator.log_of(name, &program.log()?);
         }
         return Err(error);
@@ -72,7 +84,7 @@ async fn play(args: &Args) -> Result<()> {
     narrator.heading("What is live now");
     stage.cluster.kubectl(&[
         "get",
-        "gitrepositories,kustomizations",
+        "gitrepositories,kustomizations,imagerepositories,imagepolicies,imageupdateautomations",
         "-n",
         cluster::NAMESPACE,
     ])?;
@@ -97,14 +109,8 @@ async fn build(narrator: &Narrator) -> Result<PathBuf> {
     let root = root();
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     let status = tokio::process::Command::new(cargo)
-        .args([
-            "build",
-            "--release",
-            "-p",
-            "source-controller",
-            "-p",
-            "kustomize-controller",
-        ])
+        .args(["build", "--release"])
+        .args(CONTROLLERS.iter().flat_map(|(_, package)| ["-p", *package]))
         .current_dir(&root)
         .status()
         .await
@@ -147,28 +153,35 @@ async fn set_up(narrator: &Narrator, bin_dir: &Path) -> Result<Stage> {
         repository.url()
     ));
 
+    let registry = Registry::start(&RegistryOptions::default())?;
+    registry.push("shop", "1.0.0", &PushedArtifact::default())?;
+    narrator.say(&format!(
+        "an OCI registry serves {}/shop:1.0.0",
+        registry.address()
+    ));
+
     let began = Instant::now();
-    let source = cluster.program(bin_dir.join("source-controller"))?;
-    let storage = source.folder().join("storage");
-    std::fs::create_dir_all(&storage)?;
-    let source = source
-        .listens(&["--storage-addr", "--storage-adv-addr"])
-        .flag("--storage-path", &storage.to_string_lossy())
-        .start()
-        .await?;
-    let kustomize = cluster
-        .program(bin_dir.join("kustomize-controller"))?
-        .start()
-        .await?;
-    narrator.done(
-        "source-controller and kustomize-controller are ready",
-        began.elapsed(),
-    );
+    let mut controllers = Vec::new();
+    for (name, _) in CONTROLLERS {
+        let program = cluster.program(bin_dir.join(name))?;
+        let storage = program.folder().join("storage");
+        std::fs::create_dir_all(&storage)?;
+        let storage = storage.to_string_lossy().into_owned();
+        let program = match name {
+            "source-controller" => program
+                .listens(&["--storage-addr", "--storage-adv-addr"])
+                .flag("--storage-path", &storage),
+            "image-reflector-controller" => program.flag("--storage-path", &storage),
+            _ => program,
+        };
+        controllers.push((name, program.start().await?));
+    }
+    narrator.done("four controllers are ready", began.elapsed());
     Ok(Stage {
         cluster,
         repository,
-        source,
-        kustomize,
+        registry,
+        controllers,
         _git: git,
         plane,
     })
@@ -178,10 +191,7 @@ async fn set_up(narrator: &Narrator, bin_dir: &Path) -> Result<Stage> {
 async fn memory(narrator: &Narrator, stage: &Stage) -> Result<()> {
     narrator.heading("Memory with nothing to do");
     tokio::time::sleep(Duration::from_secs(2)).await;
-    for (name, program) in [
-        ("source-controller", &stage.source),
-        ("kustomize-controller", &stage.kustomize),
-    ] {
+    for (name, program) in &stage.controllers {
         #[expect(clippy::cast_precision_loss, reason = "mebibytes with one decimal")]
         let mib = program.resident_bytes()? as f64 / f64::from(1 << 20);
         narrator.say(&format!("{name}: {mib:.1} MiB resident"));

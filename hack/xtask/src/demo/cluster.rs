@@ -97,9 +97,16 @@ impl Cluster {
             kustomizations.delete(name, &params).await.ok();
             self.until(&kustomizations, name, LETTING_GO, gone).await?;
         }
-        let sources = self.sources();
-        sources.delete("shop", &params).await.ok();
-        self.until(&sources, "shop", LETTING_GO, gone).await?;
+        let image = |kind| self.api("image.toolkit.fluxcd.io/v1", kind, NAMESPACE);
+        for api in [
+            image("ImageUpdateAutomation"),
+            image("ImagePolicy"),
+            image("ImageRepository"),
+            self.sources(),
+        ] {
+            api.delete("shop", &params).await.ok();
+            self.until(&api, "shop", LETTING_GO, gone).await?;
+        }
         let namespaces = self.api("v1", "Namespace", "");
         namespaces.delete(NAMESPACE, &params).await.ok();
         Ok(())
@@ -107,9 +114,10 @@ impl Cluster {
 
     pub(super) fn api(&self, api_version: &str, kind: &str, namespace: &str) -> Api<DynamicObject> {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-        let plural = match kind {
-            "GitRepository" => "gitrepositories".to_owned(),
-            kind => format!("{}s", kind.to_lowercase()),
+        let lower = kind.to_lowercase();
+        let plural = match lower.strip_suffix('y') {
+            Some(stem) => format!("{stem}ies"),
+            None => format!("{lower}s"),
         };
         let gvk = GroupVersionKind::gvk(group, version, kind);
         let resource = ApiResource::from_gvk_with_plural(&gvk, &plural);
@@ -128,13 +136,21 @@ impl Cluster {
         self.api("source.toolkit.fluxcd.io/v1", "GitRepository", NAMESPACE)
     }
 
+    pub(super) fn images(&self) -> Api<DynamicObject> {
+        self.api("image.toolkit.fluxcd.io/v1", "ImageRepository", NAMESPACE)
+    }
+
     /// Asks the source for a run, as `flux reconcile source git shop` does.
     pub(super) async fn request(&self) -> Result<()> {
+        self.request_of(&self.sources(), "shop").await
+    }
+
+    /// Asks an object for a run, as `flux reconcile` does.
+    pub(super) async fn request_of(&self, api: &Api<DynamicObject>, name: &str) -> Result<()> {
         let token = format!("{:?}", std::time::SystemTime::now());
         let patch =
             json!({ "metadata": { "annotations": { "reconcile.fluxcd.io/requestedAt": token } } });
-        self.sources()
-            .patch("shop", &PatchParams::default(), &Patch::Merge(patch))
+        api.patch(name, &PatchParams::default(), &Patch::Merge(patch))
             .await?;
         Ok(())
     }

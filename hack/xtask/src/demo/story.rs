@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
-use testkit::Repository;
+use testkit::{PushedArtifact, Registry, Repository};
 
 use super::cluster::{Cluster, condition, field, ready};
 use super::narrator::{Narrator, short};
@@ -19,11 +19,13 @@ pub(super) async fn tell(
     narrator: &Narrator,
     cluster: &Cluster,
     repository: &Repository,
+    registry: &Registry,
 ) -> Result<()> {
     let story = Story {
         narrator,
         cluster,
         repository,
+        registry,
     };
     narrator.heading("What GitOps promises");
     story.first_sync().await?;
@@ -32,13 +34,15 @@ pub(super) async fn tell(
     story.removed_file_is_pruned().await?;
     story.revert_rolls_back().await?;
     story.broken_commit_is_refused().await?;
-    story.deleted_namespace_is_rebuilt().await
+    story.deleted_namespace_is_rebuilt().await?;
+    story.pushed_image_goes_live().await
 }
 
 struct Story<'a> {
     narrator: &'a Narrator,
     cluster: &'a Cluster,
     repository: &'a Repository,
+    registry: &'a Registry,
 }
 
 impl Story<'_> {
@@ -46,6 +50,9 @@ impl Story<'_> {
         let folder = root().join("hack/demo/app");
         let mut files = Vec::new();
         read_files(&folder, &folder, &mut files)?;
+        for (_, text) in &mut files {
+            *text = text.replace("registry.example", self.registry.address());
+        }
         let files: Vec<_> = files
             .iter()
             .map(|(p, t)| (p.as_str(), t.as_str()))
@@ -55,7 +62,11 @@ impl Story<'_> {
         let objects = std::fs::read_to_string(root().join("hack/demo/gitops.yaml"))?;
         let began = Instant::now();
         self.cluster
-            .apply(&objects.replace("${url}", self.repository.url()))
+            .apply(
+                &objects
+                    .replace("${url}", self.repository.url())
+                    .replace("${registry}", self.registry.address()),
+            )
             .await?;
         let commit = self.repository.id_of("main")?;
         for name in ENVIRONMENTS {
@@ -245,6 +256,55 @@ impl Story<'_> {
         self.narrator.done(
             "a namespace deleted by hand is rebuilt from Git, pods and all",
             began.elapsed(),
+        );
+        Ok(())
+    }
+
+    async fn pushed_image_goes_live(&self) -> Result<()> {
+        let tip = self.repository.id_of("main")?;
+        self.registry
+            .push("shop", "1.2.4", &PushedArtifact::default())?;
+        let began = Instant::now();
+        let images = self.cluster.images();
+        self.cluster.request_of(&images, "shop").await?;
+        let commit = loop {
+            let now = self.repository.id_of("main")?;
+            if now != tip {
+                break now;
+            }
+            ensure!(
+                began.elapsed() < PATIENCE,
+                "no commit after {:?}",
+                began.elapsed()
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        };
+        let committed = began.elapsed();
+        let log = self
+            .repository
+            .git(&["log", "-1", "--format=%an: %s", &commit])?;
+        self.cluster.request().await?;
+        let image = format!("{}/shop:1.2.4", self.registry.address());
+        let runs = |o: Option<&DynamicObject>| {
+            let pointer = "/spec/template/spec/containers/0/image";
+            o.is_some_and(|o| *field(o, pointer) == image)
+        };
+        let deployments = self.cluster.api("apps/v1", "Deployment", "shop-prod");
+        self.cluster
+            .until(&deployments, "shop", PATIENCE, runs)
+            .await?;
+        self.narrator.done(
+            "an image pushed to the registry is found, committed to Git, and goes live",
+            began.elapsed(),
+        );
+        self.narrator.say(&format!(
+            "   scan to commit {}: {}",
+            short(committed),
+            log.trim()
+        ));
+        ensure!(
+            committed < Duration::from_secs(5),
+            "scan to commit took {committed:?}, more than 5 s"
         );
         Ok(())
     }
