@@ -42,7 +42,7 @@ pub(crate) fn cause(error: &SecretError) -> String {
     use std::error::Error as _;
     error
         .source()
-        .map_or_else(String::new, |source| runtime::failure::chain(source))
+        .map_or_else(String::new, runtime::failure::chain)
 }
 
 /// Reads Secrets of objects from the API server, each time anew: the rights may allow no more than that.
