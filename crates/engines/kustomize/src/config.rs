@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::field_spec::{FieldSpec, merge_all};
 use crate::id::Gvk;
 use crate::order::kind_order;
-use defaults::Row;
+use defaults::{Fields, Row};
 
 /// The fields of each transformer.
 #[derive(Debug, Clone, Default)]
@@ -39,12 +39,12 @@ pub(crate) struct NameReference {
 }
 
 static DEFAULTS: LazyLock<Arc<Config>> = LazyLock::new(|| {
-    let specs = |rows: &[Row]| rows.iter().map(spec).collect();
+    let specs = |rows: &'static [Row]| all(&[Fields::Rows(rows)]);
     let references = defaults::NAME_REFERENCE
         .iter()
-        .map(|(group, version, kind, rows)| NameReference {
-            gvk: Gvk::new(group, version, kind),
-            referrers: specs(rows),
+        .map(|reference| NameReference {
+            gvk: Gvk::new(reference.group, reference.version, reference.kind),
+            referrers: all(reference.fields),
         });
     let mut config = Config {
         name_prefix: specs(defaults::NAME),
@@ -55,7 +55,7 @@ static DEFAULTS: LazyLock<Arc<Config>> = LazyLock::new(|| {
         template_labels: specs(defaults::TEMPLATE_LABELS),
         common_annotations: specs(defaults::ANNOTATIONS),
         name_reference: references.collect(),
-        var_reference: specs(defaults::VAR_REFERENCE),
+        var_reference: all(defaults::VAR_REFERENCE),
         images: specs(defaults::IMAGES),
         replicas: specs(defaults::REPLICAS),
     };
@@ -63,8 +63,14 @@ static DEFAULTS: LazyLock<Arc<Config>> = LazyLock::new(|| {
     Arc::new(config)
 });
 
-fn spec((group, version, kind, path, create): &Row) -> FieldSpec {
-    FieldSpec::new(Gvk::new(group, version, kind), path, *create)
+fn all(fields: &[Fields]) -> Vec<FieldSpec> {
+    let mut specs = Vec::new();
+    for fields in fields {
+        fields.each(|group, version, kind, path, create| {
+            specs.push(FieldSpec::new(Gvk::new(group, version, kind), path, create));
+        });
+    }
+    specs
 }
 
 impl Config {

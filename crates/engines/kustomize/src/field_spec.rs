@@ -1,5 +1,7 @@
 //! A field named by kind and path, and the walk that finds it in an object.
 
+use std::sync::OnceLock;
+
 use yaml::{Kind, Mapping, Node, Value};
 
 use crate::error::Error;
@@ -11,12 +13,13 @@ use crate::tree;
 ///
 /// **Shape:** the path's segments stand between slashes, `\/` is a slash in a name, lists are
 /// walked by themselves, and `name[]` says that a list is expected.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct FieldSpec {
     pub(crate) gvk: Gvk,
     pub(crate) path: String,
     pub(crate) create: bool,
-    segments: Vec<Segment>,
+    /// The path taken apart once it is walked: a small build walks few of the hundreds there are.
+    segments: OnceLock<Vec<Segment>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,25 +54,29 @@ pub(crate) fn split_path(path: &str, delimiter: char) -> Vec<String> {
 
 impl FieldSpec {
     pub(crate) fn new(gvk: Gvk, path: &str, create: bool) -> Self {
-        let segments =
-            split_path(path, '/')
-                .into_iter()
-                .map(|name| match name.strip_suffix("[]") {
-                    Some(list) => Segment {
-                        name: list.to_owned(),
-                        is_list: true,
-                    },
-                    None => Segment {
-                        name,
-                        is_list: false,
-                    },
-                });
         Self {
             gvk,
             path: path.to_owned(),
             create,
-            segments: segments.collect(),
+            segments: OnceLock::new(),
         }
+    }
+
+    fn segments(&self) -> &[Segment] {
+        let segment = |name: String| match name.strip_suffix("[]") {
+            Some(list) => Segment {
+                name: list.to_owned(),
+                is_list: true,
+            },
+            None => Segment {
+                name,
+                is_list: false,
+            },
+        };
+        self.segments.get_or_init(|| {
+            let names = split_path(&self.path, '/').into_iter();
+            names.map(segment).collect()
+        })
     }
 
     /// Tells whether the field is one of this object's, as its kind is now.
@@ -99,7 +106,7 @@ impl FieldSpec {
         set: &mut dyn FnMut(&mut Node) -> Result<(), String>,
     ) -> Result<(), String> {
         let create = if self.create { create } else { Create::Nothing };
-        walk(node, &self.segments, create, set)
+        walk(node, self.segments(), create, set)
     }
 
     /// Calls `set` with every node the path leads to.
@@ -147,7 +154,7 @@ impl Paths {
         let mut paths = Self::default();
         for spec in specs {
             let mut step = &mut paths.root;
-            for segment in &spec.segments {
+            for segment in spec.segments() {
                 let known = step.next.iter().position(|(known, _)| known == segment);
                 let at = known.unwrap_or_else(|| {
                     step.next.push((segment.clone(), Step::default()));

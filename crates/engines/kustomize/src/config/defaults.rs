@@ -6,8 +6,79 @@
 
 /// One field: group, version, kind, path, create.
 pub(super) type Row = (&'static str, &'static str, &'static str, &'static str, bool);
-/// What is referred to (group, version, kind), and the fields that refer to it.
-pub(super) type ReferenceRow = (&'static str, &'static str, &'static str, &'static [Row]);
+/// A kind that holds the spec of a pod, and where: version, kind, path.
+type Pod = (&'static str, &'static str, &'static str);
+/// What is referred to, and the fields that refer to it.
+pub(super) struct Reference {
+    pub(super) group: &'static str,
+    pub(super) version: &'static str,
+    pub(super) kind: &'static str,
+    pub(super) fields: &'static [Fields],
+}
+/// Some fields.
+pub(super) enum Fields {
+    /// One by one.
+    Rows(&'static [Row]),
+    /// The same ones of every pod; none is created.
+    OfPods(&'static [Pod], &'static [&'static str]),
+}
+
+impl Fields {
+    /// Calls `note` with group, version, kind, path and whether the field is created, one by one.
+    pub(super) fn each(&self, mut note: impl FnMut(&str, &str, &str, &str, bool)) {
+        match self {
+            Self::Rows(rows) => rows
+                .iter()
+                .for_each(|(group, version, kind, path, create)| {
+                    note(group, version, kind, path, *create);
+                }),
+            Self::OfPods(pods, paths) => {
+                for (version, kind, pod) in *pods {
+                    for path in *paths {
+                        note("", version, kind, &format!("{pod}/{path}"), false);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The pods in which names of settings are followed.
+#[rustfmt::skip]
+const WITH_SETTINGS: &[Pod] = &[
+    ("v1", "Pod", "spec"),
+    ("", "PodTemplate", "template/spec"),
+    ("", "Deployment", "spec/template/spec"),
+    ("", "ReplicaSet", "spec/template/spec"),
+    ("", "DaemonSet", "spec/template/spec"),
+    ("", "StatefulSet", "spec/template/spec"),
+    ("", "Job", "spec/template/spec"),
+    ("", "CronJob", "spec/jobTemplate/spec/template/spec"),
+];
+
+/// The pods in which other names are followed.
+#[rustfmt::skip]
+const WORKLOADS: &[Pod] = &[
+    ("", "Pod", "spec"),
+    ("", "StatefulSet", "spec/template/spec"),
+    ("", "Deployment", "spec/template/spec"),
+    ("", "ReplicationController", "spec/template/spec"),
+    ("", "CronJob", "spec/jobTemplate/spec/template/spec"),
+    ("", "Job", "spec/template/spec"),
+    ("", "DaemonSet", "spec/template/spec"),
+];
+
+/// The pods in which variables are replaced.
+#[rustfmt::skip]
+const WITH_VARIABLES: &[Pod] = &[
+    ("", "CronJob", "spec/jobTemplate/spec/template/spec"),
+    ("", "DaemonSet", "spec/template/spec"),
+    ("", "Deployment", "spec/template/spec"),
+    ("", "Job", "spec/template/spec"),
+    ("", "Pod", "spec"),
+    ("", "ReplicaSet", "spec/template/spec"),
+    ("", "StatefulSet", "spec/template/spec"),
+];
 
 /// Names that prefixes and suffixes go on.
 #[rustfmt::skip]
@@ -91,79 +162,36 @@ pub(super) const ANNOTATIONS: &[Row] = &[
 
 /// Fields in which variables are replaced.
 #[rustfmt::skip]
-pub(super) const VAR_REFERENCE: &[Row] = &[
-    ("", "", "CronJob", "spec/jobTemplate/spec/template/spec/containers/args", false),
-    ("", "", "CronJob", "spec/jobTemplate/spec/template/spec/containers/command", false),
-    ("", "", "CronJob", "spec/jobTemplate/spec/template/spec/containers/env/value", false),
-    ("", "", "CronJob", "spec/jobTemplate/spec/template/spec/containers/volumeMounts/mountPath", false),
-    ("", "", "CronJob", "spec/jobTemplate/spec/template/spec/initContainers/args", false),
-    ("", "", "CronJob", "spec/jobTemplate/spec/template/spec/initContainers/command", false),
-    ("", "", "CronJob", "spec/jobTemplate/spec/template/spec/initContainers/env/value", false),
-    ("", "", "CronJob", "spec/jobTemplate/spec/template/spec/initContainers/volumeMounts/mountPath", false),
-    ("", "", "CronJob", "spec/jobTemplate/spec/template/volumes/nfs/server", false),
-    ("", "", "DaemonSet", "spec/template/spec/containers/args", false),
-    ("", "", "DaemonSet", "spec/template/spec/containers/command", false),
-    ("", "", "DaemonSet", "spec/template/spec/containers/env/value", false),
-    ("", "", "DaemonSet", "spec/template/spec/containers/volumeMounts/mountPath", false),
-    ("", "", "DaemonSet", "spec/template/spec/initContainers/args", false),
-    ("", "", "DaemonSet", "spec/template/spec/initContainers/command", false),
-    ("", "", "DaemonSet", "spec/template/spec/initContainers/env/value", false),
-    ("", "", "DaemonSet", "spec/template/spec/initContainers/volumeMounts/mountPath", false),
-    ("", "", "DaemonSet", "spec/template/spec/volumes/nfs/server", false),
-    ("", "", "Deployment", "spec/template/spec/containers/args", false),
-    ("", "", "Deployment", "spec/template/spec/containers/command", false),
-    ("", "", "Deployment", "spec/template/spec/containers/env/value", false),
-    ("", "", "Deployment", "spec/template/spec/containers/volumeMounts/mountPath", false),
-    ("", "", "Deployment", "spec/template/spec/initContainers/args", false),
-    ("", "", "Deployment", "spec/template/spec/initContainers/command", false),
-    ("", "", "Deployment", "spec/template/spec/initContainers/env/value", false),
-    ("", "", "Deployment", "spec/template/spec/initContainers/volumeMounts/mountPath", false),
-    ("", "", "Deployment", "spec/template/spec/volumes/nfs/server", false),
-    ("", "", "Deployment", "spec/template/metadata/annotations", false),
-    ("", "", "Ingress", "spec/rules/host", false),
-    ("", "", "Ingress", "spec/tls/hosts", false),
-    ("", "", "Ingress", "spec/tls/secretName", false),
-    ("", "", "Job", "spec/template/spec/containers/args", false),
-    ("", "", "Job", "spec/template/spec/containers/command", false),
-    ("", "", "Job", "spec/template/spec/containers/env/value", false),
-    ("", "", "Job", "spec/template/spec/containers/volumeMounts/mountPath", false),
-    ("", "", "Job", "spec/template/spec/initContainers/args", false),
-    ("", "", "Job", "spec/template/spec/initContainers/command", false),
-    ("", "", "Job", "spec/template/spec/initContainers/env/value", false),
-    ("", "", "Job", "spec/template/spec/initContainers/volumeMounts/mountPath", false),
-    ("", "", "Job", "spec/template/spec/volumes/nfs/server", false),
-    ("", "", "Pod", "spec/containers/args", false),
-    ("", "", "Pod", "spec/containers/command", false),
-    ("", "", "Pod", "spec/containers/env/value", false),
-    ("", "", "Pod", "spec/containers/volumeMounts/mountPath", false),
-    ("", "", "Pod", "spec/initContainers/args", false),
-    ("", "", "Pod", "spec/initContainers/command", false),
-    ("", "", "Pod", "spec/initContainers/env/value", false),
-    ("", "", "Pod", "spec/initContainers/volumeMounts/mountPath", false),
-    ("", "", "Pod", "spec/volumes/nfs/server", false),
-    ("", "", "ReplicaSet", "spec/template/spec/containers/args", false),
-    ("", "", "ReplicaSet", "spec/template/spec/containers/command", false),
-    ("", "", "ReplicaSet", "spec/template/spec/containers/env/value", false),
-    ("", "", "ReplicaSet", "spec/template/spec/containers/volumeMounts/mountPath", false),
-    ("", "", "ReplicaSet", "spec/template/spec/initContainers/args", false),
-    ("", "", "ReplicaSet", "spec/template/spec/initContainers/command", false),
-    ("", "", "ReplicaSet", "spec/template/spec/initContainers/env/value", false),
-    ("", "", "ReplicaSet", "spec/template/spec/initContainers/volumeMounts/mountPath", false),
-    ("", "", "ReplicaSet", "spec/template/spec/volumes/nfs/server", false),
-    ("", "", "Service", "spec/ports/port", false),
-    ("", "", "Service", "spec/ports/targetPort", false),
-    ("", "", "StatefulSet", "spec/template/spec/containers/args", false),
-    ("", "", "StatefulSet", "spec/template/spec/containers/command", false),
-    ("", "", "StatefulSet", "spec/template/spec/containers/env/value", false),
-    ("", "", "StatefulSet", "spec/template/spec/containers/volumeMounts/mountPath", false),
-    ("", "", "StatefulSet", "spec/template/spec/initContainers/args", false),
-    ("", "", "StatefulSet", "spec/template/spec/initContainers/command", false),
-    ("", "", "StatefulSet", "spec/template/spec/initContainers/env/value", false),
-    ("", "", "StatefulSet", "spec/template/spec/initContainers/volumeMounts/mountPath", false),
-    ("", "", "StatefulSet", "spec/volumeClaimTemplates/spec/nfs/server", false),
-    ("", "", "PersistentVolume", "spec/nfs/server", false),
-    ("", "", "", "metadata/labels", false),
-    ("", "", "", "metadata/annotations", false),
+pub(super) const VAR_REFERENCE: &[Fields] = &[
+    Fields::OfPods(WITH_VARIABLES, &[
+        "containers/args",
+        "containers/command",
+        "containers/env/value",
+        "containers/volumeMounts/mountPath",
+        "initContainers/args",
+        "initContainers/command",
+        "initContainers/env/value",
+        "initContainers/volumeMounts/mountPath",
+    ]),
+    Fields::Rows(&[
+        // Upstream forgets the `spec` of the pod.
+        ("", "", "CronJob", "spec/jobTemplate/spec/template/volumes/nfs/server", false),
+        ("", "", "DaemonSet", "spec/template/spec/volumes/nfs/server", false),
+        ("", "", "Deployment", "spec/template/spec/volumes/nfs/server", false),
+        ("", "", "Deployment", "spec/template/metadata/annotations", false),
+        ("", "", "Ingress", "spec/rules/host", false),
+        ("", "", "Ingress", "spec/tls/hosts", false),
+        ("", "", "Ingress", "spec/tls/secretName", false),
+        ("", "", "Job", "spec/template/spec/volumes/nfs/server", false),
+        ("", "", "Pod", "spec/volumes/nfs/server", false),
+        ("", "", "ReplicaSet", "spec/template/spec/volumes/nfs/server", false),
+        ("", "", "Service", "spec/ports/port", false),
+        ("", "", "Service", "spec/ports/targetPort", false),
+        ("", "", "StatefulSet", "spec/volumeClaimTemplates/spec/nfs/server", false),
+        ("", "", "PersistentVolume", "spec/nfs/server", false),
+        ("", "", "", "metadata/labels", false),
+        ("", "", "", "metadata/annotations", false),
+    ]),
 ];
 
 /// Fields that name an image.
@@ -188,204 +216,132 @@ pub(super) const REPLICAS: &[Row] = &[
 
 /// Which fields name which objects.
 #[rustfmt::skip]
-pub(super) const NAME_REFERENCE: &[ReferenceRow] = &[
-    ("", "", "Deployment", &[
-        ("", "", "HorizontalPodAutoscaler", "spec/scaleTargetRef/name", false),
-    ]),
-    ("", "", "ReplicationController", &[
-        ("", "", "HorizontalPodAutoscaler", "spec/scaleTargetRef/name", false),
-    ]),
-    ("", "", "ReplicaSet", &[
-        ("", "", "HorizontalPodAutoscaler", "spec/scaleTargetRef/name", false),
-    ]),
-    ("", "", "StatefulSet", &[
-        ("", "", "HorizontalPodAutoscaler", "spec/scaleTargetRef/name", false),
-    ]),
-    ("", "v1", "ConfigMap", &[
-        ("", "v1", "Pod", "spec/volumes/configMap/name", false),
-        ("", "v1", "Pod", "spec/containers/env/valueFrom/configMapKeyRef/name", false),
-        ("", "v1", "Pod", "spec/initContainers/env/valueFrom/configMapKeyRef/name", false),
-        ("", "v1", "Pod", "spec/containers/envFrom/configMapRef/name", false),
-        ("", "v1", "Pod", "spec/initContainers/envFrom/configMapRef/name", false),
-        ("", "v1", "Pod", "spec/volumes/projected/sources/configMap/name", false),
-        ("", "", "PodTemplate", "template/spec/volumes/configMap/name", false),
-        ("", "", "PodTemplate", "template/spec/containers/env/valueFrom/configMapKeyRef/name", false),
-        ("", "", "PodTemplate", "template/spec/initContainers/env/valueFrom/configMapKeyRef/name", false),
-        ("", "", "PodTemplate", "template/spec/containers/envFrom/configMapRef/name", false),
-        ("", "", "PodTemplate", "template/spec/initContainers/envFrom/configMapRef/name", false),
-        ("", "", "PodTemplate", "template/spec/volumes/projected/sources/configMap/name", false),
-        ("", "", "Deployment", "spec/template/spec/volumes/configMap/name", false),
-        ("", "", "Deployment", "spec/template/spec/containers/env/valueFrom/configMapKeyRef/name", false),
-        ("", "", "Deployment", "spec/template/spec/initContainers/env/valueFrom/configMapKeyRef/name", false),
-        ("", "", "Deployment", "spec/template/spec/containers/envFrom/configMapRef/name", false),
-        ("", "", "Deployment", "spec/template/spec/initContainers/envFrom/configMapRef/name", false),
-        ("", "", "Deployment", "spec/template/spec/volumes/projected/sources/configMap/name", false),
-        ("", "", "ReplicaSet", "spec/template/spec/volumes/configMap/name", false),
-        ("", "", "ReplicaSet", "spec/template/spec/containers/env/valueFrom/configMapKeyRef/name", false),
-        ("", "", "ReplicaSet", "spec/template/spec/initContainers/env/valueFrom/configMapKeyRef/name", false),
-        ("", "", "ReplicaSet", "spec/template/spec/containers/envFrom/configMapRef/name", false),
-        ("", "", "ReplicaSet", "spec/template/spec/initContainers/envFrom/configMapRef/name", false),
-        ("", "", "ReplicaSet", "spec/template/spec/volumes/projected/sources/configMap/name", false),
-        ("", "", "DaemonSet", "spec/template/spec/volumes/configMap/name", false),
-        ("", "", "DaemonSet", "spec/template/spec/containers/env/valueFrom/configMapKeyRef/name", false),
-        ("", "", "DaemonSet", "spec/template/spec/initContainers/env/valueFrom/configMapKeyRef/name", false),
-        ("", "", "DaemonSet", "spec/template/spec/containers/envFrom/configMapRef/name", false),
-        ("", "", "DaemonSet", "spec/template/spec/initContainers/envFrom/configMapRef/name", false),
-        ("", "", "DaemonSet", "spec/template/spec/volumes/projected/sources/configMap/name", false),
-        ("", "", "StatefulSet", "spec/template/spec/volumes/configMap/name", false),
-        ("", "", "StatefulSet", "spec/template/spec/containers/env/valueFrom/configMapKeyRef/name", false),
-        ("", "", "StatefulSet", "spec/template/spec/initContainers/env/valueFrom/configMapKeyRef/name", false),
-        ("", "", "StatefulSet", "spec/template/spec/containers/envFrom/configMapRef/name", false),
-        ("", "", "StatefulSet", "spec/template/spec/initContainers/envFrom/configMapRef/name", false),
-        ("", "", "StatefulSet", "spec/template/spec/volumes/projected/sources/configMap/name", false),
-        ("", "", "Job", "spec/template/spec/volumes/configMap/name", false),
-        ("", "", "Job", "spec/template/spec/containers/env/valueFrom/configMapKeyRef/name", false),
-        ("", "", "Job", "spec/template/spec/initContainers/env/valueFrom/configMapKeyRef/name", false),
-        ("", "", "Job", "spec/template/spec/containers/envFrom/configMapRef/name", false),
-        ("", "", "Job", "spec/template/spec/initContainers/envFrom/configMapRef/name", false),
-        ("", "", "Job", "spec/template/spec/volumes/projected/sources/configMap/name", false),
-        ("", "", "CronJob", "spec/jobTemplate/spec/template/spec/volumes/configMap/name", false),
-        ("", "", "CronJob", "spec/jobTemplate/spec/template/spec/volumes/projected/sources/configMap/name", false),
-        ("", "", "CronJob", "spec/jobTemplate/spec/template/spec/containers/env/valueFrom/configMapKeyRef/name", false),
-        ("", "", "CronJob", "spec/jobTemplate/spec/template/spec/initContainers/env/valueFrom/configMapKeyRef/name", false),
-        ("", "", "CronJob", "spec/jobTemplate/spec/template/spec/containers/envFrom/configMapRef/name", false),
-        ("", "", "CronJob", "spec/jobTemplate/spec/template/spec/initContainers/envFrom/configMapRef/name", false),
-        ("", "", "Node", "spec/configSource/configMap", false),
-        ("", "", "Role", "rules/resourceNames", false),
-        ("", "", "ClusterRole", "rules/resourceNames", false),
-        ("", "", "Ingress", "metadata/annotations/nginx.ingress.kubernetes.io\\/fastcgi-params-configmap", false),
-    ]),
-    ("", "v1", "Secret", &[
-        ("", "v1", "Pod", "spec/volumes/secret/secretName", false),
-        ("", "v1", "Pod", "spec/containers/env/valueFrom/secretKeyRef/name", false),
-        ("", "v1", "Pod", "spec/initContainers/env/valueFrom/secretKeyRef/name", false),
-        ("", "v1", "Pod", "spec/containers/envFrom/secretRef/name", false),
-        ("", "v1", "Pod", "spec/initContainers/envFrom/secretRef/name", false),
-        ("", "v1", "Pod", "spec/imagePullSecrets/name", false),
-        ("", "v1", "Pod", "spec/volumes/projected/sources/secret/name", false),
-        ("", "", "PodTemplate", "template/spec/volumes/secret/secretName", false),
-        ("", "", "PodTemplate", "template/spec/containers/env/valueFrom/secretKeyRef/name", false),
-        ("", "", "PodTemplate", "template/spec/initContainers/env/valueFrom/secretKeyRef/name", false),
-        ("", "", "PodTemplate", "template/spec/containers/envFrom/secretRef/name", false),
-        ("", "", "PodTemplate", "template/spec/initContainers/envFrom/secretRef/name", false),
-        ("", "", "PodTemplate", "template/spec/imagePullSecrets/name", false),
-        ("", "", "PodTemplate", "template/spec/volumes/projected/sources/secret/name", false),
-        ("", "", "Deployment", "spec/template/spec/volumes/secret/secretName", false),
-        ("", "", "Deployment", "spec/template/spec/containers/env/valueFrom/secretKeyRef/name", false),
-        ("", "", "Deployment", "spec/template/spec/initContainers/env/valueFrom/secretKeyRef/name", false),
-        ("", "", "Deployment", "spec/template/spec/containers/envFrom/secretRef/name", false),
-        ("", "", "Deployment", "spec/template/spec/initContainers/envFrom/secretRef/name", false),
-        ("", "", "Deployment", "spec/template/spec/imagePullSecrets/name", false),
-        ("", "", "Deployment", "spec/template/spec/volumes/projected/sources/secret/name", false),
-        ("", "", "ReplicaSet", "spec/template/spec/volumes/secret/secretName", false),
-        ("", "", "ReplicaSet", "spec/template/spec/containers/env/valueFrom/secretKeyRef/name", false),
-        ("", "", "ReplicaSet", "spec/template/spec/initContainers/env/valueFrom/secretKeyRef/name", false),
-        ("", "", "ReplicaSet", "spec/template/spec/containers/envFrom/secretRef/name", false),
-        ("", "", "ReplicaSet", "spec/template/spec/initContainers/envFrom/secretRef/name", false),
-        ("", "", "ReplicaSet", "spec/template/spec/imagePullSecrets/name", false),
-        ("", "", "ReplicaSet", "spec/template/spec/volumes/projected/sources/secret/name", false),
-        ("", "", "DaemonSet", "spec/template/spec/volumes/secret/secretName", false),
-        ("", "", "DaemonSet", "spec/template/spec/containers/env/valueFrom/secretKeyRef/name", false),
-        ("", "", "DaemonSet", "spec/template/spec/initContainers/env/valueFrom/secretKeyRef/name", false),
-        ("", "", "DaemonSet", "spec/template/spec/containers/envFrom/secretRef/name", false),
-        ("", "", "DaemonSet", "spec/template/spec/initContainers/envFrom/secretRef/name", false),
-        ("", "", "DaemonSet", "spec/template/spec/imagePullSecrets/name", false),
-        ("", "", "DaemonSet", "spec/template/spec/volumes/projected/sources/secret/name", false),
-        ("", "", "StatefulSet", "spec/template/spec/volumes/secret/secretName", false),
-        ("", "", "StatefulSet", "spec/template/spec/containers/env/valueFrom/secretKeyRef/name", false),
-        ("", "", "StatefulSet", "spec/template/spec/initContainers/env/valueFrom/secretKeyRef/name", false),
-        ("", "", "StatefulSet", "spec/template/spec/containers/envFrom/secretRef/name", false),
-        ("", "", "StatefulSet", "spec/template/spec/initContainers/envFrom/secretRef/name", false),
-        ("", "", "StatefulSet", "spec/template/spec/imagePullSecrets/name", false),
-        ("", "", "StatefulSet", "spec/template/spec/volumes/projected/sources/secret/name", false),
-        ("", "", "Job", "spec/template/spec/volumes/secret/secretName", false),
-        ("", "", "Job", "spec/template/spec/containers/env/valueFrom/secretKeyRef/name", false),
-        ("", "", "Job", "spec/template/spec/initContainers/env/valueFrom/secretKeyRef/name", false),
-        ("", "", "Job", "spec/template/spec/containers/envFrom/secretRef/name", false),
-        ("", "", "Job", "spec/template/spec/initContainers/envFrom/secretRef/name", false),
-        ("", "", "Job", "spec/template/spec/imagePullSecrets/name", false),
-        ("", "", "Job", "spec/template/spec/volumes/projected/sources/secret/name", false),
-        ("", "", "CronJob", "spec/jobTemplate/spec/template/spec/volumes/secret/secretName", false),
-        ("", "", "CronJob", "spec/jobTemplate/spec/template/spec/volumes/projected/sources/secret/name", false),
-        ("", "", "CronJob", "spec/jobTemplate/spec/template/spec/containers/env/valueFrom/secretKeyRef/name", false),
-        ("", "", "CronJob", "spec/jobTemplate/spec/template/spec/initContainers/env/valueFrom/secretKeyRef/name", false),
-        ("", "", "CronJob", "spec/jobTemplate/spec/template/spec/containers/envFrom/secretRef/name", false),
-        ("", "", "CronJob", "spec/jobTemplate/spec/template/spec/initContainers/envFrom/secretRef/name", false),
-        ("", "", "CronJob", "spec/jobTemplate/spec/template/spec/imagePullSecrets/name", false),
-        ("", "", "Ingress", "spec/tls/secretName", false),
-        ("", "", "Ingress", "metadata/annotations/ingress.kubernetes.io\\/auth-secret", false),
-        ("", "", "Ingress", "metadata/annotations/nginx.ingress.kubernetes.io\\/auth-secret", false),
-        ("", "", "Ingress", "metadata/annotations/nginx.ingress.kubernetes.io\\/auth-tls-secret", false),
-        ("", "", "Ingress", "spec/tls/secretName", false),
-        ("", "", "ServiceAccount", "imagePullSecrets/name", false),
-        ("", "", "StorageClass", "parameters/secretName", false),
-        ("", "", "StorageClass", "parameters/adminSecretName", false),
-        ("", "", "StorageClass", "parameters/userSecretName", false),
-        ("", "", "StorageClass", "parameters/secretRef", false),
-        ("", "", "Role", "rules/resourceNames", false),
-        ("", "", "ClusterRole", "rules/resourceNames", false),
-        ("serving.knative.dev", "v1", "Service", "spec/template/spec/containers/env/valueFrom/secretKeyRef/name", false),
-        ("", "", "PersistentVolume", "spec/azureFile/secretName", false),
-    ]),
-    ("", "v1", "Service", &[
-        ("apps", "", "StatefulSet", "spec/serviceName", false),
-        ("", "", "Ingress", "spec/rules/http/paths/backend/serviceName", false),
-        ("", "", "Ingress", "spec/backend/serviceName", false),
-        ("", "", "Ingress", "spec/rules/http/paths/backend/service/name", false),
-        ("", "", "Ingress", "spec/defaultBackend/service/name", false),
-        ("apiregistration.k8s.io", "", "APIService", "spec/service/name", false),
-        ("admissionregistration.k8s.io", "", "ValidatingWebhookConfiguration", "webhooks/clientConfig/service", false),
-        ("admissionregistration.k8s.io", "", "MutatingWebhookConfiguration", "webhooks/clientConfig/service", false),
-    ]),
-    ("rbac.authorization.k8s.io", "", "Role", &[
-        ("rbac.authorization.k8s.io", "", "RoleBinding", "roleRef/name", false),
-    ]),
-    ("rbac.authorization.k8s.io", "", "ClusterRole", &[
-        ("rbac.authorization.k8s.io", "", "RoleBinding", "roleRef/name", false),
-        ("rbac.authorization.k8s.io", "", "ClusterRoleBinding", "roleRef/name", false),
-    ]),
-    ("", "v1", "ServiceAccount", &[
-        ("rbac.authorization.k8s.io", "", "RoleBinding", "subjects", false),
-        ("rbac.authorization.k8s.io", "", "ClusterRoleBinding", "subjects", false),
-        ("", "", "Pod", "spec/serviceAccountName", false),
-        ("", "", "StatefulSet", "spec/template/spec/serviceAccountName", false),
-        ("", "", "Deployment", "spec/template/spec/serviceAccountName", false),
-        ("", "", "ReplicationController", "spec/template/spec/serviceAccountName", false),
-        ("", "", "CronJob", "spec/jobTemplate/spec/template/spec/serviceAccountName", false),
-        ("", "", "Job", "spec/template/spec/serviceAccountName", false),
-        ("", "", "DaemonSet", "spec/template/spec/serviceAccountName", false),
-    ]),
-    ("", "v1", "PersistentVolumeClaim", &[
-        ("", "", "Pod", "spec/volumes/persistentVolumeClaim/claimName", false),
-        ("", "", "StatefulSet", "spec/template/spec/volumes/persistentVolumeClaim/claimName", false),
-        ("", "", "Deployment", "spec/template/spec/volumes/persistentVolumeClaim/claimName", false),
-        ("", "", "ReplicationController", "spec/template/spec/volumes/persistentVolumeClaim/claimName", false),
-        ("", "", "CronJob", "spec/jobTemplate/spec/template/spec/volumes/persistentVolumeClaim/claimName", false),
-        ("", "", "Job", "spec/template/spec/volumes/persistentVolumeClaim/claimName", false),
-        ("", "", "DaemonSet", "spec/template/spec/volumes/persistentVolumeClaim/claimName", false),
-    ]),
-    ("", "v1", "PersistentVolume", &[
-        ("", "", "PersistentVolumeClaim", "spec/volumeName", false),
-        ("", "", "ClusterRole", "rules/resourceNames", false),
-    ]),
-    ("storage.k8s.io", "v1", "StorageClass", &[
-        ("", "", "PersistentVolume", "spec/storageClassName", false),
-        ("", "", "PersistentVolumeClaim", "spec/storageClassName", false),
-        ("", "", "StatefulSet", "spec/volumeClaimTemplates/spec/storageClassName", false),
-    ]),
-    ("scheduling.k8s.io", "v1", "PriorityClass", &[
-        ("", "", "Pod", "spec/priorityClassName", false),
-        ("", "", "StatefulSet", "spec/template/spec/priorityClassName", false),
-        ("", "", "Deployment", "spec/template/spec/priorityClassName", false),
-        ("", "", "ReplicationController", "spec/template/spec/priorityClassName", false),
-        ("", "", "CronJob", "spec/jobTemplate/spec/template/spec/priorityClassName", false),
-        ("", "", "Job", "spec/template/spec/priorityClassName", false),
-        ("", "", "DaemonSet", "spec/template/spec/priorityClassName", false),
-    ]),
-    ("networking.k8s.io/v1", "v1", "IngressClass", &[
-        ("", "", "Ingress", "spec/ingressClassName", false),
-    ]),
-    ("admissionregistration.k8s.io", "", "ValidatingAdmissionPolicy", &[
-        ("admissionregistration.k8s.io", "", "ValidatingAdmissionPolicyBinding", "spec/policyName", false),
-    ]),
+pub(super) const NAME_REFERENCE: &[Reference] = &[
+    Reference { group: "", version: "", kind: "Deployment", fields: &[
+        Fields::Rows(&[
+            ("", "", "HorizontalPodAutoscaler", "spec/scaleTargetRef/name", false),
+        ]),
+    ] },
+    Reference { group: "", version: "", kind: "ReplicationController", fields: &[
+        Fields::Rows(&[
+            ("", "", "HorizontalPodAutoscaler", "spec/scaleTargetRef/name", false),
+        ]),
+    ] },
+    Reference { group: "", version: "", kind: "ReplicaSet", fields: &[
+        Fields::Rows(&[
+            ("", "", "HorizontalPodAutoscaler", "spec/scaleTargetRef/name", false),
+        ]),
+    ] },
+    Reference { group: "", version: "", kind: "StatefulSet", fields: &[
+        Fields::Rows(&[
+            ("", "", "HorizontalPodAutoscaler", "spec/scaleTargetRef/name", false),
+        ]),
+    ] },
+    Reference { group: "", version: "v1", kind: "ConfigMap", fields: &[
+        Fields::OfPods(WITH_SETTINGS, &[
+            "volumes/configMap/name",
+            "containers/env/valueFrom/configMapKeyRef/name",
+            "initContainers/env/valueFrom/configMapKeyRef/name",
+            "containers/envFrom/configMapRef/name",
+            "initContainers/envFrom/configMapRef/name",
+            "volumes/projected/sources/configMap/name",
+        ]),
+        Fields::Rows(&[
+            ("", "", "Node", "spec/configSource/configMap", false),
+            ("", "", "Role", "rules/resourceNames", false),
+            ("", "", "ClusterRole", "rules/resourceNames", false),
+            ("", "", "Ingress", "metadata/annotations/nginx.ingress.kubernetes.io\\/fastcgi-params-configmap", false),
+        ]),
+    ] },
+    Reference { group: "", version: "v1", kind: "Secret", fields: &[
+        Fields::OfPods(WITH_SETTINGS, &[
+            "volumes/secret/secretName",
+            "containers/env/valueFrom/secretKeyRef/name",
+            "initContainers/env/valueFrom/secretKeyRef/name",
+            "containers/envFrom/secretRef/name",
+            "initContainers/envFrom/secretRef/name",
+            "imagePullSecrets/name",
+            "volumes/projected/sources/secret/name",
+        ]),
+        Fields::Rows(&[
+            ("", "", "Ingress", "spec/tls/secretName", false),
+            ("", "", "Ingress", "metadata/annotations/ingress.kubernetes.io\\/auth-secret", false),
+            ("", "", "Ingress", "metadata/annotations/nginx.ingress.kubernetes.io\\/auth-secret", false),
+            ("", "", "Ingress", "metadata/annotations/nginx.ingress.kubernetes.io\\/auth-tls-secret", false),
+            ("", "", "ServiceAccount", "imagePullSecrets/name", false),
+            ("", "", "StorageClass", "parameters/secretName", false),
+            ("", "", "StorageClass", "parameters/adminSecretName", false),
+            ("", "", "StorageClass", "parameters/userSecretName", false),
+            ("", "", "StorageClass", "parameters/secretRef", false),
+            ("", "", "Role", "rules/resourceNames", false),
+            ("", "", "ClusterRole", "rules/resourceNames", false),
+            ("serving.knative.dev", "v1", "Service", "spec/template/spec/containers/env/valueFrom/secretKeyRef/name", false),
+            ("", "", "PersistentVolume", "spec/azureFile/secretName", false),
+        ]),
+    ] },
+    Reference { group: "", version: "v1", kind: "Service", fields: &[
+        Fields::Rows(&[
+            ("apps", "", "StatefulSet", "spec/serviceName", false),
+            ("", "", "Ingress", "spec/rules/http/paths/backend/serviceName", false),
+            ("", "", "Ingress", "spec/backend/serviceName", false),
+            ("", "", "Ingress", "spec/rules/http/paths/backend/service/name", false),
+            ("", "", "Ingress", "spec/defaultBackend/service/name", false),
+            ("apiregistration.k8s.io", "", "APIService", "spec/service/name", false),
+            ("admissionregistration.k8s.io", "", "ValidatingWebhookConfiguration", "webhooks/clientConfig/service", false),
+            ("admissionregistration.k8s.io", "", "MutatingWebhookConfiguration", "webhooks/clientConfig/service", false),
+        ]),
+    ] },
+    Reference { group: "rbac.authorization.k8s.io", version: "", kind: "Role", fields: &[
+        Fields::Rows(&[
+            ("rbac.authorization.k8s.io", "", "RoleBinding", "roleRef/name", false),
+        ]),
+    ] },
+    Reference { group: "rbac.authorization.k8s.io", version: "", kind: "ClusterRole", fields: &[
+        Fields::Rows(&[
+            ("rbac.authorization.k8s.io", "", "RoleBinding", "roleRef/name", false),
+            ("rbac.authorization.k8s.io", "", "ClusterRoleBinding", "roleRef/name", false),
+        ]),
+    ] },
+    Reference { group: "", version: "v1", kind: "ServiceAccount", fields: &[
+        Fields::OfPods(WORKLOADS, &[
+            "serviceAccountName",
+        ]),
+        Fields::Rows(&[
+            ("rbac.authorization.k8s.io", "", "RoleBinding", "subjects", false),
+            ("rbac.authorization.k8s.io", "", "ClusterRoleBinding", "subjects", false),
+        ]),
+    ] },
+    Reference { group: "", version: "v1", kind: "PersistentVolumeClaim", fields: &[
+        Fields::OfPods(WORKLOADS, &[
+            "volumes/persistentVolumeClaim/claimName",
+        ]),
+    ] },
+    Reference { group: "", version: "v1", kind: "PersistentVolume", fields: &[
+        Fields::Rows(&[
+            ("", "", "PersistentVolumeClaim", "spec/volumeName", false),
+            ("", "", "ClusterRole", "rules/resourceNames", false),
+        ]),
+    ] },
+    Reference { group: "storage.k8s.io", version: "v1", kind: "StorageClass", fields: &[
+        Fields::Rows(&[
+            ("", "", "PersistentVolume", "spec/storageClassName", false),
+            ("", "", "PersistentVolumeClaim", "spec/storageClassName", false),
+            ("", "", "StatefulSet", "spec/volumeClaimTemplates/spec/storageClassName", false),
+        ]),
+    ] },
+    Reference { group: "scheduling.k8s.io", version: "v1", kind: "PriorityClass", fields: &[
+        Fields::OfPods(WORKLOADS, &[
+            "priorityClassName",
+        ]),
+    ] },
+    Reference { group: "networking.k8s.io/v1", version: "v1", kind: "IngressClass", fields: &[
+        Fields::Rows(&[
+            ("", "", "Ingress", "spec/ingressClassName", false),
+        ]),
+    ] },
+    Reference { group: "admissionregistration.k8s.io", version: "", kind: "ValidatingAdmissionPolicy", fields: &[
+        Fields::Rows(&[
+            ("admissionregistration.k8s.io", "", "ValidatingAdmissionPolicyBinding", "spec/policyName", false),
+        ]),
+    ] },
 ];
