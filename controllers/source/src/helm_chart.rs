@@ -14,6 +14,7 @@ mod report;
 mod source;
 mod triggers;
 mod values;
+mod verify;
 
 use api::source::HelmChart;
 use futures::stream::BoxStream;

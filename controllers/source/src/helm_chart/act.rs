@@ -6,6 +6,7 @@ use runtime::{Failure, Note, Progress};
 
 use super::gather::observed;
 use super::plan::{Plan, is_published, reason, summary};
+use super::verify::Verified;
 use super::{HelmCharts, LINK};
 use crate::shelf::outdated;
 
@@ -22,8 +23,8 @@ pub enum Outcome {
         words: String,
         /// The revision of the source.
         source_revision: Option<String>,
-        /// What was verified.
-        verified: Option<String>,
+        /// What came of looking at its signatures.
+        verified: Verified,
     },
     /// A new artifact is in the storage.
     Stored {
@@ -41,8 +42,8 @@ pub enum Outcome {
         values_files: Vec<String>,
         /// The revision of the source.
         source_revision: Option<String>,
-        /// What was verified.
-        verified: Option<String>,
+        /// What came of looking at its signatures.
+        verified: Verified,
     },
     /// Nothing is published and nothing is to be.
     Nothing,

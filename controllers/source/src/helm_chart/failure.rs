@@ -1,10 +1,11 @@
 //! Why a chart was not built, and what each reason means.
 
-use runtime::{Change, Failure};
+use runtime::Failure;
 
 use super::BUILD_FAILED;
-use crate::conditions::{FETCH_FAILED, SOURCE_VERIFIED};
+use crate::conditions::FETCH_FAILED;
 use crate::failure::{AUTH_FAILED, failed};
+use crate::verify::unverified;
 
 /// Why a chart was not built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,10 +67,6 @@ pub(super) fn build(reason: Reason, cause: impl std::fmt::Display) -> Failure {
         Failure::retry(name, message)
     };
     failure.with(change)
-}
-
-fn unverified(message: &str) -> Change {
-    Change::default().condition(SOURCE_VERIFIED, "False", "VerificationError", message)
 }
 
 /// Returns a failure to log in.

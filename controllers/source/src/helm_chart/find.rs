@@ -21,11 +21,11 @@ use super::HelmCharts;
 use super::failure::{Reason, build, login, speaks_of_login};
 use super::source::Source;
 use super::values::is_default;
+use super::verify::Verified;
 use crate::failure::{AUTH_FAILED, chain, fetch, stalled};
 use crate::helm_repository::access::HelmAccess;
 use crate::helm_repository::gather::{DEFAULT_TIMEOUT, repository};
 use crate::tree::confined;
-use crate::verify::{Keyless, refusal};
 
 /// How long a chart from files may take to gather its subcharts.
 const LOCAL_TIMEOUT: Duration = Duration::from_mins(1);
@@ -41,8 +41,8 @@ pub(super) struct Found {
     pub(super) values_files: Vec<String>,
     /// Whether it is written anew.
     pub(super) packaged: bool,
-    /// What was verified, where that was asked for.
-    pub(super) verified: Option<String>,
+    /// What came of looking at its signatures.
+    pub(super) verified: Verified,
     pub(super) deadline: Instant,
 }
 
@@ -168,12 +168,18 @@ impl HelmCharts {
                 &access,
             )
         })?;
-        if let Some(verify) = &object.spec.verify {
-            let keyless = Keyless(verify.secret_ref.is_none());
-            return Err(build(
-                Reason::Verification,
-                refusal(verify.provider, keyless),
-            ));
+        let mut reference = OciCharts::tag(&version);
+        let mut verified = Verified::NotAsked;
+        if object.spec.verify.is_some() {
+            let resolved = charts.remote().resolve(&reference).await;
+            let digest = resolved.map_err(|error| {
+                let words = format!("failed to resolve digest for '{reference}'");
+                not_found_in_registry(&error.into(), &words, &access)
+            })?;
+            let checked = self.verify(object, &charts, &digest.digest, &version);
+            verified = checked.await?;
+            // What is downloaded is what was verified, whatever the tag names by then.
+            reference = digest.digest;
         }
         let name = object
             .spec
@@ -185,9 +191,11 @@ impl HelmCharts {
         let origin = Origin::Registry {
             charts: Box::new(charts),
             access: Box::new(access),
-            reference: OciCharts::tag(&version),
+            reference,
         };
-        found(object, (&name, &version), origin, timeout)
+        let mut found = found(object, (&name, &version), origin, timeout)?;
+        found.verified = verified;
+        Ok(found)
     }
 
     fn charts(
@@ -314,7 +322,7 @@ fn found(
         origin,
         values_files,
         packaged,
-        verified: None,
+        verified: Verified::NotAsked,
         deadline: Instant::now() + timeout,
     })
 }

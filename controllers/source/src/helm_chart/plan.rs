@@ -7,6 +7,7 @@ use runtime::Next;
 use super::act::Outcome;
 use super::find::Found;
 use super::gather::{Chart, Inputs};
+use super::verify::Verified;
 use crate::shelf::is_new_generation;
 
 /// What is to be built and published.
@@ -33,7 +34,7 @@ pub(super) fn plan(object: &HelmChart, inputs: Inputs) -> Next<Plan, Outcome> {
                 reason,
                 words,
                 source_revision,
-                verified: None,
+                verified: Verified::NotAsked,
             });
         }
         (Chart::Same { .. }, None) => return Next::Done(Outcome::Nothing),

@@ -5,6 +5,7 @@ use api::source::HelmChart;
 use runtime::{Change, Note, Report};
 
 use super::act::Outcome;
+use super::verify::Verified;
 use super::{BUILD_FAILED, LINK};
 use crate::conditions::{FETCH_FAILED, SOURCE_VERIFIED, STORAGE_OPERATION_FAILED};
 use crate::shelf::{Told, beside, in_storage, notes, up_to_date};
@@ -21,8 +22,8 @@ pub(super) fn report(object: &HelmChart, outcome: &Outcome) -> Report {
             verified,
         } => {
             let url = beside(artifact, LINK);
-            let facts = (source_revision.as_deref(), verified.as_deref());
-            let change = common(object, (artifact, &url), (reason, words), facts);
+            let facts = (source_revision.as_deref(), verified);
+            let change = common((artifact, &url), (reason, words), facts);
             let answer = Some(up_to_date(artifact));
             finished(object, change, (artifact, reason, words), answer)
         }
@@ -36,8 +37,8 @@ pub(super) fn report(object: &HelmChart, outcome: &Outcome) -> Report {
             source_revision,
             verified,
         } => {
-            let facts = (source_revision.as_deref(), verified.as_deref());
-            let change = common(object, (artifact, url), (reason, words), facts);
+            let facts = (source_revision.as_deref(), verified);
+            let change = common((artifact, url), (reason, words), facts);
             let change = change.and(observed(object, name, values_files));
             finished(object, change, (artifact, reason, words), None)
         }
@@ -78,10 +79,9 @@ fn observed(object: &HelmChart, name: &str, values_files: &[String]) -> Change {
 }
 
 fn common(
-    object: &HelmChart,
     (artifact, url): (&Artifact, &str),
     (reason, words): (&str, &str),
-    (source_revision, verified): (Option<&str>, Option<&str>),
+    (source_revision, verified): (Option<&str>, &Verified),
 ) -> Change {
     let mut change = in_storage(artifact, reason, words)
         .set("url", url)
@@ -90,8 +90,9 @@ fn common(
         change = change.set("observedSourceArtifactRevision", revision);
     }
     match verified {
-        Some(words) => change.condition(SOURCE_VERIFIED, "True", "Succeeded", words),
-        None if object.spec.verify.is_none() => change.remove(SOURCE_VERIFIED),
-        None => change,
+        Verified::Now(words) => {
+            change.condition(SOURCE_VERIFIED, "True", "Succeeded", words.clone())
+        }
+        Verified::NotAsked | Verified::Ignored => change.remove(SOURCE_VERIFIED),
     }
 }

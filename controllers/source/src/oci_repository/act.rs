@@ -11,12 +11,13 @@ use artifact::fetch::Bounds;
 use registry::{Blob, Descriptor, Image};
 use runtime::{Failure, Progress};
 
-use super::gather::PULL_FAILED;
+use super::gather::{PULL_FAILED, Verified};
 use super::plan::Plan;
 use super::{LINK, OciRepositories};
 use crate::failure::{chain, fetch, storage};
 use crate::shelf::outdated;
 use crate::tree::write_archive;
+use crate::verify::MARK;
 
 /// The layer could not be chosen or unpacked.
 const LAYER_FAILED: &str = "OCIArtifactLayerOperationFailed";
@@ -30,8 +31,8 @@ pub enum Outcome {
     Unchanged {
         /// The artifact, with today's address.
         artifact: Artifact,
-        /// What was verified.
-        verified: Option<String>,
+        /// What came of looking at its signatures.
+        verified: Verified,
     },
     /// A new artifact is in the storage.
     Stored {
@@ -39,8 +40,8 @@ pub enum Outcome {
         artifact: Artifact,
         /// The address of the link to it.
         url: String,
-        /// What was verified.
-        verified: Option<String>,
+        /// What came of looking at its signatures.
+        verified: Verified,
     },
 }
 
@@ -77,6 +78,11 @@ impl OciRepositories {
         };
         let mut artifact = stored?;
         artifact.metadata = annotations;
+        let before = plan.published.as_ref().and_then(|it| it.metadata.get(MARK));
+        if let (Verified::Standing, Some(mark)) = (&plan.verified, before) {
+            artifact.metadata.insert(MARK.to_owned(), mark.clone());
+        }
+        plan.verified.mark(&mut artifact);
         let url = self.setup.shelf.link(&artifact, LINK, progress).await;
         Ok(Outcome::Stored {
             artifact,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use api::meta::{Artifact, Condition};
 use api::source::OCIRepository;
+use kube::ResourceExt;
 use net_http::Redactor;
 use registry::{Remote, Repository};
 use runtime::{Failure, Progress, conditions};
@@ -13,7 +14,9 @@ use super::OciRepositories;
 use super::choose::{Wanted, tag};
 use crate::conditions::SOURCE_VERIFIED;
 use crate::failure::{chain, fetch, stalled};
-use crate::verify::{Keyless, refusal, words};
+use crate::verify::{
+    MARK, Signed, Trust, VERIFICATION_ERROR, Verdict, Wanted as Verification, unverified,
+};
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_mins(1);
 /// The image could not be had.
@@ -30,8 +33,26 @@ pub struct Inputs {
     pub(super) digest: String,
     /// `<tag>@<digest>`, or the digest alone where that is what is asked for.
     pub(super) revision: String,
-    /// What was verified in this run.
-    pub(super) verified: Option<String>,
+    /// What came of looking at its signatures.
+    pub(super) verified: Verified,
+}
+
+/// What came of looking at signatures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verified {
+    /// None is asked for.
+    NotAsked,
+    /// What was found before still holds.
+    Standing,
+    /// One was found in this run.
+    Now {
+        /// What is said of it.
+        words: String,
+        /// By what it was judged.
+        mark: String,
+    },
+    /// None that counts was found, which does not matter.
+    Ignored,
 }
 
 impl OciRepositories {
@@ -62,7 +83,15 @@ impl OciRepositories {
             Wanted::Digest(_) => digest.clone(),
             Wanted::Range { .. } | Wanted::Tag(_) => format!("{reference}@{digest}"),
         };
-        let verified = verified(object, artifact.as_ref(), &revision)?;
+        let signed = Signed {
+            remote: &remote,
+            digest: &digest,
+        };
+        let verified = self.verified(object, artifact.as_ref(), &revision, signed);
+        let verified = verified.await.map_err(|why| {
+            let words = redactor.redact(&why);
+            Failure::retry(VERIFICATION_ERROR, words.clone()).with(unverified(&words))
+        })?;
         Ok(Inputs {
             artifact,
             remote,
@@ -102,35 +131,53 @@ impl OciRepositories {
         let layer = layer.and_then(|layer| layer.media_type.as_deref());
         tag(&tags, range, filter, layer).map_err(|why| failed(&why))
     }
+
+    /// Checks the signature where that is asked for and not done yet.
+    async fn verified(
+        &self,
+        object: &OCIRepository,
+        artifact: Option<&Artifact>,
+        revision: &str,
+        signed: Signed<'_>,
+    ) -> Result<Verified, String> {
+        let Some(verify) = &object.spec.verify else {
+            return Ok(Verified::NotAsked);
+        };
+        let wanted = Verification::from(verify);
+        let refused = |why: String| wanted.refusal(&why);
+        let namespace = object.namespace().unwrap_or_default();
+        let subject = signed.to_string();
+        let trust = Trust::read(&self.setup.reader, &namespace, wanted, &subject).await;
+        let trust = trust.map_err(refused)?;
+        if !is_due(object, artifact, (revision, trust.mark())) {
+            return Ok(Verified::Standing);
+        }
+        match trust.check(signed).await.map_err(refused)? {
+            Verdict::Verified => Ok(Verified::Now {
+                words: format!("verified signature of revision {revision}"),
+                mark: trust.mark().to_owned(),
+            }),
+            Verdict::Ignored => Ok(Verified::Ignored),
+        }
+    }
 }
 
-/// Checks the signature where that is asked for and not done yet for this revision and generation.
-fn verified(
+/// Says whether signatures have to be looked at: for a new revision or generation, and where other keys count than those
+/// that the artifact was verified with.
+fn is_due(
     object: &OCIRepository,
     artifact: Option<&Artifact>,
-    revision: &str,
-) -> Result<Option<String>, Failure> {
-    let Some(verify) = &object.spec.verify else {
-        return Ok(None);
-    };
-    if !is_due(object, artifact, revision) {
-        return Ok(None);
-    }
-    let keyless = Keyless(verify.secret_ref.is_none());
-    let why = refusal(verify.provider, keyless);
-    let provider = words(verify.provider, keyless);
-    let text = format!("failed to verify the signature using provider '{provider}': {why}");
-    let (reason, status) = ("VerificationError", "False");
-    let change = runtime::Change::default();
-    let change = change.condition(SOURCE_VERIFIED, status, reason, text.clone());
-    Err(Failure::retry(reason, text).with(change))
-}
-
-/// Behaviour SC-133.
-fn is_due(object: &OCIRepository, artifact: Option<&Artifact>, revision: &str) -> bool {
+    (revision, mark): (&str, &str),
+) -> bool {
     let status = object.status.as_ref();
     let all: &[Condition] = status.map_or(&[], |status| status.conditions.as_slice());
-    let same = artifact.is_some_and(|artifact| artifact.revision == revision);
+    let same = artifact.is_some_and(|artifact| {
+        let marked = artifact
+            .metadata
+            .get(MARK)
+            .is_some_and(|found| found == mark);
+        artifact.revision == revision && marked
+    });
     let Some(verified) = conditions::find(all, SOURCE_VERIFIED) else {
         return true;
     };
@@ -179,11 +226,16 @@ mod tests {
 
     /// covers: SC-133
     #[test]
-    fn signature_is_checked_again_for_a_new_revision_or_generation() {
+    fn signature_is_checked_again_for_a_new_revision_generation_or_key() {
         let mut object = OCIRepository::default();
         object.metadata.generation = Some(2);
-        let artifact = crate::shelf::sample;
-        assert!(is_due(&object, Some(&artifact("a")), "a"));
+        let artifact = |revision: &str, mark: &str| {
+            let mut artifact = crate::shelf::sample(revision);
+            artifact.metadata.insert(MARK.to_owned(), mark.to_owned());
+            artifact
+        };
+        let now = ("a", "keys");
+        assert!(is_due(&object, Some(&artifact("a", "keys")), now));
         let mut with = |status: &str, generation| {
             let mut all = Vec::new();
             let now = jiff::Timestamp::UNIX_EPOCH;
@@ -195,9 +247,16 @@ mod tests {
             });
             object.clone()
         };
-        assert!(!is_due(&with("True", 2), Some(&artifact("a")), "a"));
-        assert!(is_due(&with("True", 1), Some(&artifact("a")), "a"));
-        assert!(is_due(&with("False", 2), Some(&artifact("a")), "a"));
-        assert!(is_due(&with("True", 2), Some(&artifact("a")), "b"));
+        assert!(!is_due(&with("True", 2), Some(&artifact("a", "keys")), now));
+        assert!(is_due(&with("True", 1), Some(&artifact("a", "keys")), now));
+        assert!(is_due(&with("False", 2), Some(&artifact("a", "keys")), now));
+        assert!(is_due(&with("True", 2), Some(&artifact("b", "keys")), now));
+        assert!(is_due(&with("True", 2), Some(&artifact("a", "other")), now));
+        assert!(is_due(
+            &with("True", 2),
+            Some(&crate::shelf::sample("a")),
+            now
+        ));
+        assert!(is_due(&with("True", 2), None, now));
     }
 }

@@ -7,7 +7,8 @@ use registry::Remote;
 use runtime::Next;
 
 use super::act::Outcome;
-use super::gather::Inputs;
+use super::gather::{Inputs, Verified};
+use crate::verify::MARK;
 
 /// What is to be fetched and stored.
 #[derive(Debug)]
@@ -21,7 +22,7 @@ pub struct Plan {
     pub(super) media_type: Option<String>,
     pub(super) operation: LayerOperation,
     pub(super) ignore: Option<String>,
-    pub(super) verified: Option<String>,
+    pub(super) verified: Verified,
 }
 
 /// Compares revision and settings with what is published.
@@ -35,7 +36,8 @@ pub(super) fn plan(object: &OCIRepository, inputs: Inputs) -> Next<Plan, Outcome
         verified,
     } = inputs;
     match artifact {
-        Some(artifact) if artifact.revision == revision && !settings_changed(object) => {
+        Some(mut artifact) if artifact.revision == revision && !settings_changed(object) => {
+            verified.mark(&mut artifact);
             Next::Done(Outcome::Unchanged { artifact, verified })
         }
         published => {
@@ -51,6 +53,21 @@ pub(super) fn plan(object: &OCIRepository, inputs: Inputs) -> Next<Plan, Outcome
                 ignore: object.spec.ignore.clone(),
                 verified,
             })
+        }
+    }
+}
+
+impl Verified {
+    /// Notes in an artifact by what it was verified, so that other keys are told from those.
+    pub(super) fn mark(&self, artifact: &mut Artifact) {
+        match self {
+            Self::Now { mark, .. } => {
+                artifact.metadata.insert(MARK.to_owned(), mark.clone());
+            }
+            Self::NotAsked | Self::Ignored => {
+                artifact.metadata.remove(MARK);
+            }
+            Self::Standing => {}
         }
     }
 }

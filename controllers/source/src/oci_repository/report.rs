@@ -6,6 +6,7 @@ use runtime::{Change, Report};
 
 use super::LINK;
 use super::act::Outcome;
+use super::gather::Verified;
 use crate::conditions::{FETCH_FAILED, SOURCE_VERIFIED, STORAGE_OPERATION_FAILED};
 use crate::shelf::{Told, beside, in_storage, notes, up_to_date};
 
@@ -26,9 +27,11 @@ pub(super) fn report(object: &OCIRepository, outcome: &Outcome) -> Report {
     let words = format!("stored artifact for digest '{}'", artifact.revision);
     let mut change = in_storage(artifact, "Succeeded", words).set("url", url);
     change = match verified {
-        Some(words) => change.condition(SOURCE_VERIFIED, "True", "Succeeded", words.clone()),
-        None if object.spec.verify.is_none() => change.remove(SOURCE_VERIFIED),
-        None => change,
+        Verified::Now { words, .. } => {
+            change.condition(SOURCE_VERIFIED, "True", "Succeeded", words.clone())
+        }
+        Verified::NotAsked | Verified::Ignored => change.remove(SOURCE_VERIFIED),
+        Verified::Standing => change,
     };
     if matches!(outcome, Outcome::Stored { .. }) {
         change = change.and(observed(object));

@@ -16,6 +16,8 @@ const MAX_PAGE_BYTES: u64 = 16 << 20;
 /// How many tags of a repository are read. Quay's largest public repositories have some ten thousand.
 const MAX_TAGS: usize = 500_000;
 const MAX_PAGES: usize = 10_000;
+/// How many manifests that refer to one are looked at.
+const MAX_REFERRERS: usize = 1_000;
 const MANIFESTS: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
                          application/vnd.docker.distribution.manifest.v2+json, \
                          application/vnd.docker.distribution.manifest.list.v2+json, */*";
@@ -180,7 +182,8 @@ impl Remote {
         })
     }
 
-    /// Lists what refers to a manifest: signatures, attestations. Asks the registry, else the tag that stands in for that.
+    /// Lists what refers to a manifest: signatures, attestations; the first thousand. Asks the registry, else the tag that
+    /// stands in for that.
     ///
     /// # Errors
     /// [`Error`]; that there are none is no error.
@@ -199,6 +202,10 @@ impl Remote {
             let next = next_page(&response, &path);
             let index: OciImageIndex = self.json(response, &path, "list of referrers").await?;
             found.extend(index.manifests.into_iter().map(descriptor));
+            if found.len() >= MAX_REFERRERS {
+                found.truncate(MAX_REFERRERS);
+                break;
+            }
             match next {
                 Some(next) if next != path => path = next,
                 _ => break,
@@ -215,7 +222,8 @@ impl Remote {
                     url: self.repository.to_string(),
                     why: net_http::chain(&error),
                 })?;
-                Ok(index.manifests.into_iter().map(descriptor).collect())
+                let all = index.manifests.into_iter().map(descriptor);
+                Ok(all.take(MAX_REFERRERS).collect())
             }
             Ok(_) => Ok(Vec::new()),
             Err(error) if error.is_not_found() => Ok(Vec::new()),
