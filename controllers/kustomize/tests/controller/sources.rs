@@ -99,15 +99,31 @@ async fn external_artifacts_need_their_gate() {
     assert!(is(&denied, "Stalled", "True", "AccessDenied"));
 }
 
-/// covers: KC-026
+/// covers: KC-001
 #[tokio::test]
-async fn external_artifacts_are_applied_behind_their_gate() {
+async fn source_of_another_namespace_may_be_named() {
+    let world = World::new().await;
+    let plane = testkit::control_plane().await;
+    let elsewhere = World::on(plane).await;
+    let settings = config_map("settings", "k", "v");
+    let revision = elsewhere.publish(&[("s.yaml", &settings)]).await;
+    let source = json!({ "kind": "GitRepository", "name": "app", "namespace": elsewhere.ns() });
+    world.apply(json!({ "sourceRef": source })).await;
+    world.applied("app", &revision).await;
+    world.config_map("settings", |c| c.is_some()).await;
+}
+
+/// covers: KC-002, KC-026
+#[tokio::test]
+async fn flags_open_external_artifacts_and_close_other_namespaces() {
     // Of its own: the controller that the others share has the gate shut.
     let plane = ControlPlane::start().await.unwrap();
     testkit::install_definitions(&plane.client(), &definitions())
         .await
         .unwrap();
-    let program = controller(&plane).flag("--feature-gates", "ExternalArtifact=true");
+    let program = controller(&plane)
+        .flag("--feature-gates", "ExternalArtifact=true")
+        .flag("--no-cross-namespace-refs", "true");
     let _program = program.start().await.unwrap();
     let world = World::on(&plane).await;
     world
@@ -126,6 +142,15 @@ async fn external_artifacts_are_applied_behind_their_gate() {
         world.applied("app", &revision).await;
         world.config_map("settings", has("colour", colour)).await;
     }
+    let other = json!({ "kind": "GitRepository", "name": "app", "namespace": "elsewhere" });
+    world
+        .apply_named("other", json!({ "sourceRef": other }))
+        .await;
+    let denied = world.failed("other", "AccessDenied").await;
+    let words =
+        "can't access 'GitRepository/elsewhere/app', cross-namespace references have been blocked";
+    assert_eq!(message(&denied, "Ready"), words);
+    assert!(is(&denied, "Stalled", "True", "AccessDenied"));
 }
 
 /// covers: KC-017

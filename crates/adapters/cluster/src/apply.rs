@@ -31,10 +31,7 @@ use crate::{Cluster, discovery::Resource, wait::WaitOptions};
 use check::Checked;
 
 /// How to apply.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a choice of its own"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 #[derive(Clone, Debug)]
 pub struct ApplyOptions {
     /// Server-side apply field manager, for example `kustomize-controller`.

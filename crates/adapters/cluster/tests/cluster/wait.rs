@@ -87,6 +87,25 @@ async fn what_is_not_ready_in_time_is_listed_with_its_reason() {
     assert_eq!(error.to_string(), format!("timeout waiting for: [{list}]"));
 }
 
+/// covers: KC-118
+#[tokio::test]
+async fn what_is_current_ends_the_wait_and_an_unknown_kind_says_why() {
+    let it = Fixture::new("unknown").await;
+    let ns = &it.namespace;
+    let map = it.config_map("map", &json!({}));
+    it.apply(std::slice::from_ref(&map)).await;
+    it.wait(std::slice::from_ref(&map), LONG).await.unwrap();
+    let id = format!("{ns}_w_example.com_Widget");
+    let unknown = manifest::Inventory::from_stored([(id.as_str(), "v1")]).unwrap();
+    let all = it.inventory(&[map]).await.union(&unknown);
+    let options = WaitOptions::new(Duration::from_secs(1));
+    let error = it.cluster.wait(&all, &options).await.unwrap_err();
+    let text = error.to_string();
+    let words = format!("Widget/{ns}/w status: 'Unknown': no matches for kind \"Widget\"");
+    assert!(text.contains(&words), "{text}");
+    assert_eq!(error.unready().len(), 1, "{text}");
+}
+
 /// covers: KC-112
 #[tokio::test]
 async fn a_failed_object_ends_the_wait_early_unless_told_otherwise() {
