@@ -111,6 +111,13 @@ pub struct Drift {
     pub editors: Vec<Editor>,
 }
 
+impl Drift {
+    /// Returns the field manager that wrote last, if any is known.
+    pub fn manager(&self) -> Option<&str> {
+        self.editors.first().map(|editor| editor.manager.as_str())
+    }
+}
+
 /// Fields of one object that were left out: a typing error, or meant for another API version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DroppedFields {

@@ -12,6 +12,7 @@
 
 mod apply;
 mod discovery;
+pub mod drift;
 mod error;
 mod impersonate;
 mod kubeconfig;
