@@ -2,7 +2,13 @@
 
 use std::sync::Arc;
 
-use api::helm::{ChartReferenceKind, HelmRelease};
+use api::{
+    helm::{ChartReferenceKind, HelmRelease},
+    meta::{
+        annotation::{FORCE_REQUEST, RESET_REQUEST},
+        is_asked_for,
+    },
+};
 use cluster::{Cluster, HealthRule};
 use helm::chart::Chart;
 use kube::ResourceExt;
@@ -54,16 +60,9 @@ pub(super) fn make(object: &HelmRelease, inputs: Inputs) -> Result<Plan, Failure
     let text = digest::values_text(&values);
     let config_digest = digest::of(DigestAlgorithm::default(), &text);
     let generation = object.metadata.generation.unwrap_or(0);
-    let forced = requested(
-        object,
-        "reconcile.fluxcd.io/forceAt",
-        &mut journal.status.last_handled_force_at,
-    );
-    let reset = requested(
-        object,
-        "reconcile.fluxcd.io/resetAt",
-        &mut journal.status.last_handled_reset_at,
-    );
+    let status = &mut journal.status;
+    let forced = requested(object, FORCE_REQUEST, &mut status.last_handled_force_at);
+    let reset = requested(object, RESET_REQUEST, &mut status.last_handled_reset_at);
     let version = &chart.metadata.version;
     if let Some(why) = reset_reason(&journal, generation, version, &text, reset) {
         tracing::debug!("resetting failure counters: {why}");
@@ -128,13 +127,11 @@ fn has_digest(kind: ChartReferenceKind, revision: &str) -> bool {
 
 /// Whether a user asked for something by an annotation, together with a run; remembers its value.
 fn requested(object: &HelmRelease, annotation: &str, handled: &mut Option<String>) -> bool {
-    let annotations = object.annotations();
-    let Some(value) = annotations.get(annotation) else {
-        return false;
-    };
-    let is_new = handled.as_ref() != Some(value);
-    *handled = Some(value.clone());
-    is_new && annotations.get(runtime::drive::REQUESTED_AT) == Some(value)
+    let is_asked = is_asked_for(&object.metadata, annotation, handled.as_deref());
+    if let Some(value) = object.annotations().get(annotation) {
+        *handled = Some(value.clone());
+    }
+    is_asked
 }
 
 fn reset_reason(
@@ -163,6 +160,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use api::meta::RECONCILE_REQUEST;
 
     fn object(annotations: &Value, status: &Value) -> HelmRelease {
         serde_json::from_value(
@@ -206,10 +204,7 @@ mod tests {
 
     #[test]
     fn annotation_counts_once_and_only_with_a_request() {
-        let (force, request) = (
-            "reconcile.fluxcd.io/forceAt",
-            "reconcile.fluxcd.io/requestedAt",
-        );
+        let (force, request) = (FORCE_REQUEST, RECONCILE_REQUEST);
         let asked = object(&json!({ force: "1", request: "1" }), &json!({}));
         let mut handled = None;
         assert!(requested(&asked, force, &mut handled));
