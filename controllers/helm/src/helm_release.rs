@@ -7,7 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use api::{helm::HelmRelease, meta::SecretKeyReference};
-use cluster::{Cluster, KubeconfigOptions};
+use cluster::{Cluster, KubeconfigOptions, drift::DriftBook};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, ResourceExt, runtime::reflector::ObjectRef};
@@ -63,6 +63,7 @@ pub struct Reconciler {
     pub(crate) digests: DigestAlgorithm,
     pub(crate) processors: Arc<Semaphore>,
     pub(crate) attempts: Arc<Attempts>,
+    pub(crate) drift: Arc<DriftBook>,
 }
 
 impl std::fmt::Debug for Reconciler {
@@ -146,11 +147,15 @@ impl runtime::Reconciler for Reconciler {
         let external = self.features.enabled(features::EXTERNAL_ARTIFACT);
         let configs = !self.features.enabled(features::NO_CONFIG_WATCHES);
         let selector = configs.then_some(self.config_selector.as_str());
-        triggers::all(triggers, external, selector, &self.attempts)
+        let mut all = triggers::all(triggers, external, selector, &self.attempts);
+        let book = Arc::clone(&self.drift);
+        all.push(drift::watch(triggers, self.cluster.clone(), book));
+        all
     }
 
     fn forget(&self, object: &ObjectRef<HelmRelease>) {
         self.attempts.forget(object);
+        self.drift.forget(&drift::key_of(object));
     }
 }
 

@@ -65,6 +65,7 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
         digests: args.snapshot_digest_algo,
         processors: Arc::new(Semaphore::new(processors)),
         attempts: Arc::default(),
+        drift: Arc::default(),
     };
     Ok(Parts {
         kinds: vec![Kind::new(reconciler)],

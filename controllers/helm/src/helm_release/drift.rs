@@ -1,17 +1,18 @@
 //! Finds objects of a release that were changed, and puts them right.
 
-use api::helm::HelmRelease;
-use cluster::{RequestError, chain_text};
-use helm::release::Record;
-use kube::api::{Patch, PatchParams};
-use manifest::{
-    ignore::{self, IgnoreRule},
-    managed_fields, object, order,
-    selector::SelectorSpec,
-};
-use runtime::Note;
-use serde_json::{Map, Value, json};
+mod compare;
+mod watch;
 
+use cluster::{
+    Drift, RequestError, chain_text,
+    drift::{MAX_FIELDS, field_words},
+};
+use helm::release::Record;
+use manifest::{managed_fields, order};
+use runtime::Note;
+use serde_json::Value;
+
+use self::compare::{compare, ignore_rules};
 use super::{
     act::{Run, Stop},
     chart_object, history,
@@ -19,20 +20,27 @@ use super::{
     spec,
 };
 use crate::{
-    FIELD_MANAGER, GROUP,
-    release::{
-        Session,
-        objects::{self, Target, Unserved},
-    },
+    FIELD_MANAGER,
+    release::objects::{self, Target, Unserved},
 };
+
+pub(super) use watch::{key, key_of, watch};
+
+/// The most objects whose fields an event tells.
+const MAX_TOLD: usize = 20;
 
 /// What differs on one object.
 #[derive(Clone, Debug)]
 pub(super) enum Difference {
     /// It is gone.
     Removed,
-    /// This JSON patch would put it right.
-    Changed(Vec<Value>),
+    /// It was changed.
+    Changed {
+        /// What would put it right: a JSON patch.
+        patch: Vec<Value>,
+        /// Which fields, and by whom.
+        drift: Drift,
+    },
     /// It is left alone on purpose.
     Excluded,
 }
@@ -49,23 +57,40 @@ impl Diff {
             .any(|(_, d)| !matches!(d, Difference::Excluded))
     }
 
+    /// One line for each object.
     fn summary(&self) -> String {
-        let line = |(target, difference): &(Target, Difference)| {
-            let id = &target.id;
-            match difference {
-                Difference::Removed => format!("{id} removed"),
-                Difference::Excluded => format!("{id} excluded"),
-                Difference::Changed(patch) => {
-                    let count = |op: &str| patch.iter().filter(|p| p["op"] == op).count();
-                    let (added, changed, removed) =
-                        (count("add"), count("replace"), count("remove"));
-                    format!(
-                        "{id} changed ({added} additions, {changed} changes, {removed} removals)"
-                    )
-                }
+        let lines: Vec<_> = self.0.iter().map(line).collect();
+        lines.join("\n")
+    }
+
+    /// One line for each object, and one for each field of the first that were changed.
+    fn details(&self) -> String {
+        let mut lines = Vec::new();
+        for (place, entry) in self.0.iter().enumerate() {
+            lines.push(line(entry));
+            if let Difference::Changed { drift, .. } = &entry.1
+                && place < MAX_TOLD
+            {
+                let by = drift.manager().map(|m| format!(" (by {m})"));
+                let by = by.unwrap_or_default();
+                let fields = drift.fields.iter().take(MAX_FIELDS);
+                lines.extend(fields.map(|field| format!("  {}{by}", field_words(field))));
             }
-        };
-        self.0.iter().map(line).collect::<Vec<_>>().join("\n")
+        }
+        lines.join("\n")
+    }
+}
+
+fn line((target, difference): &(Target, Difference)) -> String {
+    let id = &target.id;
+    match difference {
+        Difference::Removed => format!("{id} removed"),
+        Difference::Excluded => format!("{id} excluded"),
+        Difference::Changed { patch, .. } => {
+            let count = |op: &str| patch.iter().filter(|p| p["op"] == op).count();
+            let (added, changed, removed) = (count("add"), count("replace"), count("remove"));
+            format!("{id} changed ({added} additions, {changed} changes, {removed} removals)")
+        }
     }
 }
 
@@ -119,13 +144,11 @@ impl Run<'_> {
             return;
         };
         let full = history::full_name(latest);
-        let words = format!(
-            "Cluster state of release {full} has drifted from the desired state:\n{}",
-            diff.summary()
-        );
-        self.journal
-            .set(DRIFTED, "True", "DriftDetected", words.clone());
-        self.progress.emit(Note::error("DriftDetected", words));
+        let words = format!("Cluster state of release {full} has drifted from the desired state:");
+        let told = format!("{words}\n{}", diff.details());
+        let words = format!("{words}\n{}", diff.summary());
+        self.journal.set(DRIFTED, "True", "DriftDetected", words);
+        self.progress.emit(Note::error("DriftDetected", told));
     }
 
     /// Puts changed objects right: creates what is gone, patches what differs.
@@ -140,6 +163,7 @@ impl Run<'_> {
         let mut work = diff.0;
         work.sort_by(|(a, _), (b, _)| order::compare(&a.id, &b.id));
         let (mut done, mut errors) = (Vec::new(), Vec::new());
+        let mut taken_back = Vec::new();
         for (target, difference) in work {
             let id = target.id.clone();
             match difference {
@@ -157,9 +181,12 @@ impl Run<'_> {
                         )),
                     }
                 }
-                Difference::Changed(patch) => {
+                Difference::Changed { patch, drift } => {
                     match session.json_patch(&target, Value::Array(patch)).await {
-                        Ok(()) => done.push(format!("{id} configured")),
+                        Ok(()) => {
+                            done.push(format!("{id} configured"));
+                            taken_back.push(drift);
+                        }
                         Err(error) => {
                             errors.push(format!("{id} patch failure: {}", masked(&target, &error)));
                         }
@@ -178,6 +205,11 @@ impl Run<'_> {
                 },
                 note,
             );
+        }
+        let interval = self.object.spec.interval.into();
+        let book = &self.controller.drift;
+        if let Some(words) = book.taken_back(&key(self.object), interval, &taken_back) {
+            self.progress.emit(Note::error("DriftDetected", words));
         }
         Ok(())
     }
@@ -213,124 +245,9 @@ fn masked(target: &Target, error: &RequestError) -> String {
     text
 }
 
-fn ignore_rules(object: &HelmRelease) -> Result<Vec<(IgnoreRule, bool)>, String> {
-    let given = object.spec.drift_detection.as_ref();
-    let rules = given.map(|d| d.ignore.as_slice()).unwrap_or_default();
-    let read = |rule: &api::kustomize::IgnoreRule| {
-        let target = rule.target.clone().unwrap_or_default();
-        let selector = SelectorSpec {
-            group: target.group,
-            version: target.version,
-            kind: target.kind,
-            name: target.name,
-            namespace: target.namespace,
-            label_selector: target.label_selector,
-            annotation_selector: target.annotation_selector,
-        };
-        let whole = rule.paths.iter().any(String::is_empty);
-        let read = IgnoreRule::new(&rule.paths, &selector);
-        let read = read.map_err(|error| runtime::failure::chain(&error))?;
-        Ok((read, whole))
-    };
-    rules.iter().map(read).collect()
-}
-
-fn opts_out(value: &Value) -> bool {
-    let key = format!("{GROUP}/driftDetection");
-    [object::label(value, &key), object::annotation(value, &key)]
-        .into_iter()
-        .flatten()
-        .any(|text| text.eq_ignore_ascii_case("disabled"))
-}
-
-/// Asks the API server what applying an object would change.
-async fn compare(
-    session: &Session<'_>,
-    target: &Target,
-    rules: &[(IgnoreRule, bool)],
-    taken: &[managed_fields::TakenManager],
-    takes: bool,
-) -> Result<Option<Difference>, RequestError> {
-    if opts_out(&target.object) {
-        return Ok(Some(Difference::Excluded));
-    }
-    let rules_of: Vec<_> = rules.iter().map(|(rule, _)| rule.clone()).collect();
-    let is_whole = rules.iter().any(|(rule, whole)| {
-        *whole && !ignore::paths_for(std::slice::from_ref(rule), &target.object).is_empty()
-    });
-    if is_whole {
-        return Ok(Some(Difference::Excluded));
-    }
-    let mut live = session.cluster.get(&target.location()).await?;
-    if live.as_ref().is_some_and(opts_out) {
-        return Ok(Some(Difference::Excluded));
-    }
-    if let Some(now) = live.as_ref().filter(|_| takes) {
-        let patch = managed_fields::cleanup_patch(now, FIELD_MANAGER, taken);
-        if !patch.is_empty() {
-            session.json_patch(target, Value::Array(patch)).await?;
-            live = session.cluster.get(&target.location()).await?;
-        }
-    }
-    let mut params = PatchParams::apply(FIELD_MANAGER).force();
-    params.dry_run = true;
-    let patch = Patch::Apply(&target.object);
-    let desired = session
-        .cluster
-        .patch(&target.location(), &params, &patch)
-        .await?;
-    let Some(live) = live.filter(|_| object::resource_version(&desired).is_some()) else {
-        return Ok(Some(Difference::Removed));
-    };
-    let paths = ignore::paths_for(&rules_of, &target.object);
-    let patch = difference(live, desired, &paths);
-    Ok((!patch.is_empty()).then_some(Difference::Changed(patch)))
-}
-
-/// Returns the JSON patch from the live to the desired object: labels and annotations that are added
-/// or changed, and everything else outside metadata and status.
-fn difference(mut live: Value, mut desired: Value, ignored: &[&[String]]) -> Vec<Value> {
-    ignore::remove_paths(&mut live, ignored);
-    ignore::remove_paths(&mut desired, ignored);
-    let metadata = |value: &Value| {
-        let mut kept = Map::new();
-        for field in ["labels", "annotations"] {
-            if let Some(map) = object::at(value, &["metadata", field]) {
-                kept.insert(field.to_owned(), map.clone());
-            }
-        }
-        json!({ "metadata": kept })
-    };
-    let mut patch = operations(&metadata(&live), &metadata(&desired));
-    patch.retain(|op| op["op"] == "add" || op["op"] == "replace");
-    let rest = |mut value: Value| {
-        if let Some(map) = value.as_object_mut() {
-            map.remove("metadata");
-            map.remove("status");
-        }
-        value
-    };
-    patch.extend(operations(&rest(live), &rest(desired)));
-    patch
-}
-
-fn operations(from: &Value, to: &Value) -> Vec<Value> {
-    let patch = json_patch::diff(from, to);
-    match serde_json::to_value(patch) {
-        Ok(Value::Array(operations)) => operations,
-        _ => Vec::new(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn paths(list: &[&str]) -> Vec<Vec<String>> {
-        list.iter()
-            .filter_map(|p| ignore::parse_pointer(p))
-            .collect()
-    }
 
     /// covers: HC-130
     #[test]
@@ -355,20 +272,5 @@ mod tests {
             note.message,
             "Failed to correct cluster state of release ns/a.v1:\nB patch failure: no"
         );
-    }
-
-    #[test]
-    fn metadata_of_others_and_status_are_no_drift() {
-        let live = json!({ "metadata": { "labels": { "a": "1", "hand": "made" }, "uid": "u" }, "data": { "x": "2" }, "status": 1 });
-        let desired =
-            json!({ "metadata": { "labels": { "a": "1" } }, "data": { "x": "1" }, "status": 2 });
-        let patch = difference(live.clone(), desired.clone(), &[]);
-        assert_eq!(
-            patch,
-            [json!({ "op": "replace", "path": "/data/x", "value": "1" })]
-        );
-        let ignored = paths(&["/data/x"]);
-        let ignored: Vec<&[String]> = ignored.iter().map(Vec::as_slice).collect();
-        assert!(difference(live, desired, &ignored).is_empty());
     }
 }
