@@ -101,7 +101,7 @@ pub struct HelmReleaseSpec {
     /// Changes to the objects that the chart renders, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub post_renderers: Vec<PostRenderer>,
-    /// Which objects the post-renderers see. Default: `nohooks`.
+    /// Which objects the post-renderers see. Default: `combined`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub post_render_strategy: Option<PostRenderStrategy>,
     /// Labels and annotations for all objects of the release.
