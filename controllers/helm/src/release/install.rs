@@ -9,7 +9,7 @@ use super::{
     ActionError, Method, Session, Waiting,
     hooks::Selection,
     now,
-    objects::{self, Target, Unserved},
+    objects::Target,
     render::Rendering,
     write::{Fields, Foreign},
 };
@@ -28,12 +28,13 @@ pub(crate) struct Options {
 }
 
 impl Session<'_> {
-    /// Checks that the name is free, or may be used again. Returns the last record of it.
+    /// Checks that the name is free, or may be used again. Returns the last record of it, and the revision that comes
+    /// next: records that cannot be read are numbered, too.
     ///
     /// # Errors
     /// The text that Helm shows.
-    pub(crate) async fn claim(&self, replace: bool) -> Result<Option<Record>, ActionError> {
-        let (last, _) = self
+    pub(crate) async fn claim(&self, replace: bool) -> Result<(Option<Record>, i64), ActionError> {
+        let (last, next) = self
             .storage
             .last()
             .await
@@ -45,7 +46,7 @@ impl Session<'_> {
                 let words = "release name check failed: cannot reuse a name that is still in use";
                 Err(words.to_owned().into())
             }
-            last => Ok(last),
+            last => Ok((last, next)),
         }
     }
 
@@ -56,22 +57,18 @@ impl Session<'_> {
     pub(crate) async fn install(
         &self,
         rendering: Rendering,
-        last: Option<Record>,
+        (last, next): (Option<Record>, i64),
         options: Options,
     ) -> Result<(), ActionError> {
         let stamp = now();
-        let mut record = rendering.into_record(self, 1);
+        let mut record = rendering.into_record(self, next);
         record.first_deployed.clone_from(&stamp);
         record.last_deployed = stamp;
         "pending-install".clone_into(&mut record.status);
         "Initial install underway".clone_into(&mut record.description);
         record.apply_method = method_of(options.method);
-        let targets = self.claimed_targets(&record).await?;
-        let foreign = if options.take_ownership {
-            Foreign::Take
-        } else {
-            Foreign::Refuse
-        };
+        let targets = self.new_targets(&record, "release manifest").await?;
+        let foreign = Foreign::or_refuse(options.take_ownership);
         let adopted = self
             .existing(&targets, foreign)
             .await
@@ -80,7 +77,6 @@ impl Session<'_> {
             self.create_namespace(options.method.server_side).await?;
         }
         if let Some(mut last) = last {
-            record.version = last.version + 1;
             self.storage.inherit(last.version, record.version);
             if last.status != "failed" {
                 "superseded".clone_into(&mut last.status);
@@ -112,26 +108,6 @@ impl Session<'_> {
                 Err(error)
             }
         }
-    }
-
-    /// Builds and marks the objects of a record's manifest.
-    pub(crate) async fn claimed_targets(
-        &self,
-        record: &Record,
-    ) -> Result<Vec<Target>, ActionError> {
-        let built = objects::build(
-            self.cluster,
-            &record.manifest,
-            &self.namespace,
-            Unserved::Refuse,
-        );
-        let mut targets = built.await.map_err(|cause| {
-            format!("unable to build kubernetes objects from release manifest: {cause}")
-        })?;
-        for target in &mut targets {
-            objects::mark(&mut target.object, &self.name, &self.namespace);
-        }
-        Ok(targets)
     }
 
     async fn put_in_place(

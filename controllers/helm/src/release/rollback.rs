@@ -96,7 +96,7 @@ impl Session<'_> {
     ) -> Result<(), ActionError> {
         let waiting = options.waiting;
         let originals = self.originals(current).await;
-        let targets = self.new_targets(record).await;
+        let targets = self.new_targets(record, "new release manifest").await;
         let (originals, targets) = match (originals, targets) {
             (Ok(originals), Ok(targets)) => (originals, targets),
             (Err(error), _) | (_, Err(error)) => {

@@ -111,7 +111,7 @@ impl Session<'_> {
         "Preparing upgrade".clone_into(&mut record.description);
         record.apply_method = method_of(method);
         let mut originals = self.originals(&current).await?;
-        let targets = self.new_targets(&record).await?;
+        let targets = self.new_targets(&record, "new release manifest").await?;
         let adopted = self.adopted(&originals, &targets, options).await?;
         originals.extend(adopted);
         self.storage.inherit(last.version, record.version);
@@ -161,11 +161,7 @@ impl Session<'_> {
     ) -> Result<Vec<Target>, ActionError> {
         let is_known = |t: &Target| originals.iter().any(|o| is_same(&o.id, &t.id));
         let fresh: Vec<_> = targets.iter().filter(|t| !is_known(t)).cloned().collect();
-        let foreign = if options.take_ownership {
-            Foreign::Take
-        } else {
-            Foreign::Refuse
-        };
+        let foreign = Foreign::or_refuse(options.take_ownership);
         let found = self.existing(&fresh, foreign).await;
         found.map_err(|cause| format!("unable to continue with update: {cause}").into())
     }
@@ -184,16 +180,21 @@ impl Session<'_> {
         })
     }
 
-    pub(crate) async fn new_targets(&self, record: &Record) -> Result<Vec<Target>, ActionError> {
+    /// Builds and marks the objects of a record that is to be; `what` is Helm's word for its manifest.
+    pub(crate) async fn new_targets(
+        &self,
+        record: &Record,
+        what: &str,
+    ) -> Result<Vec<Target>, ActionError> {
         let built = objects::build(
             self.cluster,
             &record.manifest,
             &self.namespace,
             Unserved::Refuse,
         );
-        let mut targets = built.await.map_err(|cause| {
-            format!("unable to build kubernetes objects from new release manifest: {cause}")
-        })?;
+        let mut targets = built
+            .await
+            .map_err(|cause| format!("unable to build kubernetes objects from {what}: {cause}"))?;
         for target in &mut targets {
             objects::mark(&mut target.object, &self.name, &self.namespace);
         }

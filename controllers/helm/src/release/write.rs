@@ -406,6 +406,13 @@ pub(crate) enum Foreign {
     Refuse,
 }
 
+impl Foreign {
+    /// Takes them over, or refuses.
+    pub(crate) fn or_refuse(take: bool) -> Self {
+        if take { Self::Take } else { Self::Refuse }
+    }
+}
+
 /// What tells objects of two manifests apart, whatever their versions.
 fn key(id: &ObjectId) -> (String, String, String, String) {
     let ObjectId {
