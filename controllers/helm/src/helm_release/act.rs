@@ -1,6 +1,6 @@
 //! The loop: looks at the release, decides, acts, and looks again.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use api::{
     helm::{DriftDetectionMode, HelmRelease},
@@ -12,7 +12,14 @@ use runtime::{Change, Failure, Note, Progress, conditions::READY};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use super::{Reconciler, decide::Class, drift::Diff, journal::Journal, plan::Plan, spec};
+use super::{
+    Reconciler,
+    decide::{Class, Rounds},
+    drift::Diff,
+    journal::Journal,
+    plan::Plan,
+    spec,
+};
 use crate::{
     FIELD_MANAGER, GROUP, features,
     release::{Log, Session, Storage},
@@ -71,7 +78,7 @@ impl Reconciler {
         }
         let namespace = spec::storage_namespace(object);
         run.journal.status.storage_namespace = Some(namespace);
-        let mut done = BTreeSet::new();
+        let mut rounds = Rounds::default();
         loop {
             let state = run.state().await.map_err(|cause| run.no_state(&cause))?;
             tracing::debug!(?state, "release state");
@@ -79,7 +86,7 @@ impl Reconciler {
             let Some((class, name)) = next.action() else {
                 return run.finish(next);
             };
-            if done.contains(&class) {
+            if !rounds.admit(class) {
                 return Err(run.again());
             }
             run.announce(class, name).await?;
@@ -87,10 +94,9 @@ impl Reconciler {
                 Ok(()) => {}
                 Err(stop) => return Err(run.stopped(stop)),
             }
-            if class == Class::Remedy {
+            if !rounds.go_on_after(class) {
                 return Err(run.remedied(next));
             }
-            done.insert(class);
             run.journal.write(progress).await?;
         }
     }

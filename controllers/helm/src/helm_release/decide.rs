@@ -1,5 +1,7 @@
 //! What is done about the state of a release. Pure.
 
+use std::collections::BTreeSet;
+
 use super::spec::Remedy;
 
 /// The state of a release.
@@ -13,6 +15,8 @@ pub(super) enum State {
     Leaving,
     /// There is one that this object did not make, or not like this.
     Unmanaged(&'static str),
+    /// It belongs to another HelmRelease, named here.
+    Taken(String),
     /// It is not what it should be.
     OutOfSync(&'static str),
     /// Objects of it were changed.
@@ -81,7 +85,7 @@ pub(super) fn decide(state: &State, facts: Facts) -> Next {
         State::Drifted if facts.corrects => Next::Correct,
         State::Untested => Next::Test,
         State::InSync if facts.forced => Next::Upgrade,
-        State::Drifted | State::InSync => Next::Done,
+        State::Drifted | State::InSync | State::Taken(_) => Next::Done,
         State::Failed => failed(facts),
     }
 }
@@ -116,6 +120,23 @@ pub(super) enum Class {
     Unlock,
     /// Putting objects right.
     Correction,
+}
+
+/// The actions that a run has carried out so far.
+#[derive(Debug, Default)]
+pub(super) struct Rounds(BTreeSet<Class>);
+
+impl Rounds {
+    /// Whether an action of a class may follow: each class has one.
+    pub(super) fn admit(&self, class: Class) -> bool {
+        !self.0.contains(&class)
+    }
+
+    /// Remembers an action. Returns whether another may follow: nothing follows what undoes a failure.
+    pub(super) fn go_on_after(&mut self, class: Class) -> bool {
+        self.0.insert(class);
+        class != Class::Remedy
+    }
 }
 
 impl Next {
@@ -161,6 +182,30 @@ mod tests {
         failures: 1,
         ..REMEDY
     };
+
+    /// covers: HC-001, HC-002, HC-003, HC-004, HC-005
+    #[test]
+    fn each_class_of_actions_has_one_turn_and_a_remedy_is_the_last() {
+        let all = [
+            Class::Release,
+            Class::Remedy,
+            Class::Test,
+            Class::Unlock,
+            Class::Correction,
+        ];
+        for class in all {
+            let mut rounds = Rounds::default();
+            assert!(all.iter().all(|c| rounds.admit(*c)), "nothing was done yet");
+            assert_eq!(rounds.go_on_after(class), class != Class::Remedy);
+            for other in all {
+                assert_eq!(
+                    rounds.admit(other),
+                    other != class,
+                    "{other:?} after {class:?}"
+                );
+            }
+        }
+    }
 
     /// covers: HC-041, HC-042, HC-046, HC-047, HC-050, HC-051, HC-052, HC-053, HC-056
     #[test]

@@ -407,6 +407,72 @@ mod tests {
         );
     }
 
+    /// covers: HC-166
+    #[test]
+    fn release_is_another_where_its_place_or_name_changed() {
+        let object = |spec: serde_json::Value| -> HelmRelease {
+            let mut full = json!({ "interval": "1m" });
+            full.as_object_mut()
+                .unwrap()
+                .extend(spec.as_object().unwrap().clone());
+            serde_json::from_value(
+                json!({ "metadata": { "name": "app", "namespace": "ns" }, "spec": full }),
+            )
+            .unwrap()
+        };
+        let long = "a-name-that-is-much-longer-than-fifty-three-characters-allow";
+        let short = "a-name-that-is-much-longer-than-fifty-th-ac986c492e8d";
+        let latest = snap(1, "deployed");
+        let why = |spec, latest: &Snapshot, storage, chart| {
+            target_change(&object(spec), latest, storage, chart).unwrap_or_default()
+        };
+        let there = json!({ "targetNamespace": "there" });
+        let in_place = json!({ "upgrade": { "chartNameChangeStrategy": "InPlaceUpdate" } });
+        let cases = [
+            (json!({}), "ns", "c", ""),
+            (json!({ "storageNamespace": "ns" }), "ns", "c", ""),
+            (
+                json!({ "storageNamespace": "other" }),
+                "ns",
+                "c",
+                "release storage namespace 'ns' changed to 'other'",
+            ),
+            (
+                json!({}),
+                "other",
+                "c",
+                "release storage namespace 'other' changed to 'ns'",
+            ),
+            (
+                there,
+                "ns",
+                "c",
+                "release target namespace 'ns' changed to 'there'",
+            ),
+            (
+                json!({ "releaseName": "own" }),
+                "ns",
+                "c",
+                "release name 'app' changed to 'own'",
+            ),
+            (json!({}), "ns", "d", "release chart 'c' changed to 'd'"),
+            (in_place, "ns", "d", ""),
+        ];
+        for (spec, storage, chart, expected) in cases {
+            assert_eq!(
+                why(spec.clone(), &latest, storage, chart),
+                expected,
+                "{spec}"
+            );
+        }
+        // A name that is cut is compared as it was cut.
+        let cut = Snapshot {
+            name: short.into(),
+            ..latest
+        };
+        assert_eq!(why(json!({ "releaseName": long }), &cut, "ns", "c"), "");
+    }
+
     /// covers: HC-167
     #[test]
     fn records_are_checked_against_their_snapshots() {
@@ -421,6 +487,7 @@ mod tests {
         assert_eq!(verifies(&known, &record(1, "failed")), Ok(()));
     }
 
+    /// covers: HC-078, HC-079, HC-080, HC-081, HC-083
     #[test]
     fn tests_count_once_all_have_ended() {
         let mut known = snap(1, "deployed");

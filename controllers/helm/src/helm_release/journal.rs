@@ -83,6 +83,20 @@ impl Journal {
         conditions::is_true(&self.status.conditions, type_)
     }
 
+    /// Sets `instead` to True in place of a condition that is True; a condition that is not stays as it is.
+    pub(super) fn replace(
+        &mut self,
+        old: &str,
+        instead: &str,
+        reason: &str,
+        message: impl Into<String>,
+    ) {
+        if self.is_true(old) {
+            self.remove(old);
+            self.set(instead, "True", reason, message);
+        }
+    }
+
     /// Returns the message of a condition.
     pub(super) fn message(&self, type_: &str) -> String {
         self.find(type_)
@@ -227,6 +241,38 @@ mod tests {
             ("Ready", "False", 1),
         ];
         assert_eq!(of(false, &stale), pair("True", "ReleasedReason"));
+    }
+
+    /// covers: HC-096, HC-104
+    #[test]
+    fn tests_that_are_awaited_make_ready_unknown_and_those_not_wanted_are_forgotten() {
+        let list = [("Released", "True", 2), ("TestSuccess", "Unknown", 2)];
+        let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+        let ready = |test| ready(&object(test, &list));
+        assert_eq!(ready(true), pair("Unknown", "TestSuccessReason"));
+        assert_eq!(ready(false), pair("True", "ReleasedReason"));
+        let mut journal = Journal::new(&object(false, &list));
+        journal.summarise(&object(false, &list));
+        assert!(journal.find(TESTED).is_none());
+    }
+
+    /// covers: HC-070
+    #[test]
+    fn condition_takes_the_place_of_one_that_is_true() {
+        let replaced = |list: &[_]| {
+            let mut journal = Journal::new(&object(false, list));
+            journal.replace(REMEDIATED, RELEASED, "UpgradeSucceeded", "m");
+            let reason = |type_| journal.find(type_).map(|c| c.reason.clone());
+            (reason(REMEDIATED), reason(RELEASED))
+        };
+        let some = |text: &str| Some(text.to_owned());
+        let both = [("Remediated", "True", 2), ("Released", "False", 2)];
+        assert_eq!(replaced(&both), (None, some("UpgradeSucceeded")));
+        assert_eq!(replaced(&both[..1]), (None, some("UpgradeSucceeded")));
+        assert_eq!(replaced(&both[1..]), (None, some("ReleasedReason")));
+        let untrue = [("Remediated", "False", 2)];
+        assert_eq!(replaced(&untrue), (some("RemediatedReason"), None));
+        assert_eq!(replaced(&[]), (None, None));
     }
 
     #[test]

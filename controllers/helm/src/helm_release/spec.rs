@@ -213,6 +213,23 @@ mod tests {
         assert_eq!(storage_namespace(&object), "ns");
     }
 
+    /// covers: HC-068
+    #[test]
+    fn strategies_that_do_not_exist_are_refused() {
+        let read = |spec: &str| {
+            let text = format!("{{\"interval\":\"1m\",{spec}}}");
+            serde_json::from_str::<api::helm::HelmReleaseSpec>(&text)
+        };
+        assert!(read(r#""upgrade":{"remediation":{"strategy":"rollback"}}"#).is_ok());
+        for spec in [
+            r#""upgrade":{"remediation":{"strategy":"pray"}}"#,
+            r#""upgrade":{"strategy":{"name":"Pray"}}"#,
+            r#""install":{"crds":"Pray"}"#,
+        ] {
+            assert!(read(spec).is_err(), "{spec}");
+        }
+    }
+
     #[test]
     fn zero_retries_are_one_try() {
         let remedy = |retries, failures| Remedy {

@@ -257,3 +257,98 @@ where
         })
         .boxed()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn release(ready: &str, generation: i64, status: &Value) -> HelmRelease {
+        let is_ready = if ready == "Fine" { "True" } else { "False" };
+        let mut full = json!({ "observedGeneration": 1, "conditions": [{ "type": "Ready",
+            "status": is_ready, "reason": ready, "message": "",
+            "lastTransitionTime": "2026-01-01T00:00:00Z" }] });
+        full.as_object_mut()
+            .unwrap()
+            .extend(status.as_object().unwrap().clone());
+        serde_json::from_value(json!({
+            "metadata": { "name": "app", "namespace": "ns", "generation": generation },
+            "spec": { "interval": "1m" }, "status": full }))
+        .unwrap()
+    }
+
+    fn source(revision: Option<&str>) -> DynamicObject {
+        let mut status = json!({ "observedGeneration": 1 });
+        if let Some(revision) = revision {
+            status["artifact"] = json!({ "url": "http://x/y", "path": "y", "revision": revision,
+                "digest": "sha256:0", "size": 1, "lastUpdateTime": "2026-01-01T00:00:00Z" });
+        }
+        serde_json::from_value(json!({
+            "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "HelmChart",
+            "metadata": { "name": "app", "namespace": "ns", "generation": 1 }, "status": status }))
+        .unwrap()
+    }
+
+    /// covers: HC-172
+    #[test]
+    fn news_of_a_source_matter_to_those_that_wait_or_have_not_tried_them() {
+        use ChartReferenceKind::{HelmChart, OciRepository};
+        let chart = json!({ "lastAttemptedRevision": "1.0.0" });
+        let oci = json!({ "lastAttemptedRevisionDigest": "sha256:aa" });
+        let none = json!({});
+        let cases = [
+            (HelmChart, "Fine", 1, &chart, Some("1.0.0"), false),
+            (HelmChart, "Fine", 1, &chart, Some("1.0.1"), true),
+            (HelmChart, "Fine", 1, &chart, None, false),
+            // A generation that no run has answered may have been waiting for this.
+            (HelmChart, "Fine", 2, &chart, Some("1.0.0"), true),
+            (HelmChart, "UpgradeFailed", 1, &chart, Some("1.0.0"), false),
+            (HelmChart, "UpgradeFailed", 1, &chart, Some("1.0.1"), true),
+            (HelmChart, "SourceNotReady", 1, &chart, None, true),
+            (HelmChart, "ArtifactFailed", 1, &chart, Some("1.0.0"), true),
+            (
+                OciRepository,
+                "Fine",
+                1,
+                &oci,
+                Some("1.0.0@sha256:aa"),
+                false,
+            ),
+            (
+                OciRepository,
+                "Fine",
+                1,
+                &oci,
+                Some("1.0.1@sha256:aa"),
+                false,
+            ),
+            (
+                OciRepository,
+                "Fine",
+                1,
+                &oci,
+                Some("1.0.0@sha256:bb"),
+                true,
+            ),
+            (
+                OciRepository,
+                "Fine",
+                1,
+                &none,
+                Some("1.0.0@sha256:aa"),
+                true,
+            ),
+        ];
+        for (kind, ready, generation, status, revision, expected) in cases {
+            let source = source(revision);
+            let artifact = source::artifact(&source);
+            let object = release(ready, generation, status);
+            let found = concerns(&object, kind, &source, artifact.as_ref());
+            assert_eq!(
+                found, expected,
+                "{kind:?} {ready} {generation} {revision:?}"
+            );
+        }
+    }
+}

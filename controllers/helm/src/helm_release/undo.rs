@@ -1,6 +1,7 @@
 //! Undoing: rollbacks, uninstallations, and leaving an old target.
 
 use api::helm::{DeletionPropagation, Snapshot};
+use helm::release::Record;
 use kube::api::PropagationPolicy;
 use runtime::{
     Failure, Note,
@@ -17,6 +18,7 @@ use super::{
 };
 use crate::release::{
     ActionError, Log, Session, Storage, Waiting, rollback,
+    storage::StorageError,
     uninstall::{self, Uninstalled},
 };
 
@@ -28,8 +30,12 @@ impl Run<'_> {
         if next == Next::Uninstall {
             return Ok(next);
         }
-        let Some(previous) = history::previous(&self.journal.status.history, ignore).cloned()
-        else {
+        let known = history::previous(&self.journal.status.history, ignore).cloned();
+        let previous = match known {
+            Some(previous) => Some(previous),
+            None => self.recall_previous().await?,
+        };
+        let Some(previous) = previous else {
             let words = "Failed to perform remediation: missing target release for rollback: cannot remediate failed release";
             self.journal
                 .set(STALLED, "True", "MissingRollbackTarget", words);
@@ -48,6 +54,39 @@ impl Run<'_> {
         }
         tracing::info!("previous release does not match what was observed: upgrading instead");
         Ok(Next::Upgrade)
+    }
+
+    /// Finds the release that was in place before the newest one in the storage, where the status remembers none: a
+    /// process that ended between a release and its status, or an adoption, left it so. From here on it is remembered.
+    async fn recall_previous(&mut self) -> Result<Option<Snapshot>, Failure> {
+        let Some(latest) = self.journal.status.history.first() else {
+            return Ok(None);
+        };
+        let version = latest.version;
+        let found = self.stored_before(version).await;
+        let found = found.map_err(|error| {
+            let words = format!("cannot find a previous release for rollback: {error}");
+            self.journal
+                .end(Failure::retry("StateError", words).quietly())
+        })?;
+        let snapshot =
+            found.map(|record| history::snapshot(&record, None, self.controller.digests));
+        self.journal.status.history.extend(snapshot.clone());
+        Ok(snapshot)
+    }
+
+    /// Returns the newest record before a revision that was once in place.
+    async fn stored_before(&self, version: i64) -> Result<Option<Record>, StorageError> {
+        for revision in self.storage.revisions().await? {
+            let was_in_place = matches!(revision.status.as_str(), "deployed" | "superseded");
+            if revision.version < version
+                && was_in_place
+                && let Some(record) = self.storage.get(revision.version).await?
+            {
+                return Ok(Some(record));
+            }
+        }
+        Ok(None)
     }
 
     pub(super) async fn roll_back(&mut self) -> Result<(), Stop> {
@@ -212,22 +251,8 @@ impl Run<'_> {
         result: Result<Uninstalled, (Option<i64>, ActionError)>,
         latest: &Snapshot,
     ) -> Result<Uninstalled, String> {
-        let version = match &result {
-            Ok(Uninstalled::Done(version)) => Some(*version),
-            Ok(_) => None,
-            Err((version, _)) => *version,
-        };
-        if let Some(version) = version.filter(|v| *v != latest.version) {
-            return Err(mismatch("uninstalled", latest, version));
-        }
-        let done = result.map_err(|(_, error)| error.to_string())?;
-        let same = self.latest_digest().as_ref() == Some(&latest.digest);
-        if matches!(done, Uninstalled::Done(_)) && same && latest.status != "uninstalled" {
-            return Err(
-                "uninstall completed with error: release not updated in Helm storage".to_owned(),
-            );
-        }
-        Ok(done)
+        let is_untouched = self.latest_digest().as_ref() == Some(&latest.digest);
+        checked(result, latest, is_untouched)
     }
 
     /// Uninstalls the remembered release for good.
@@ -366,6 +391,28 @@ impl Run<'_> {
     }
 }
 
+fn checked(
+    result: Result<Uninstalled, (Option<i64>, ActionError)>,
+    latest: &Snapshot,
+    is_untouched: bool,
+) -> Result<Uninstalled, String> {
+    let version = match &result {
+        Ok(Uninstalled::Done(version)) => Some(*version),
+        Ok(_) => None,
+        Err((version, _)) => *version,
+    };
+    if let Some(version) = version.filter(|v| *v != latest.version) {
+        return Err(mismatch("uninstalled", latest, version));
+    }
+    let done = result.map_err(|(_, error)| error.to_string())?;
+    if matches!(done, Uninstalled::Done(_)) && is_untouched && latest.status != "uninstalled" {
+        return Err(
+            "uninstall completed with error: release not updated in Helm storage".to_owned(),
+        );
+    }
+    Ok(done)
+}
+
 /// A release that is to go, wherever it is.
 pub(super) struct Target {
     pub(super) storage: Storage,
@@ -389,5 +436,46 @@ pub(super) fn options(object: &api::helm::HelmRelease) -> uninstall::Options {
             no_wait: on(given.disable_wait),
             no_jobs: false,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// covers: HC-112, HC-120, HC-123
+    #[test]
+    fn action_on_another_revision_or_without_a_trace_is_an_error() {
+        let latest: Snapshot = serde_json::from_value(serde_json::json!({
+            "name": "app", "namespace": "ns", "version": 2, "status": "deployed", "digest": "sha256:1",
+            "chartName": "c", "chartVersion": "1.0.0", "configDigest": "sha256:2",
+            "firstDeployed": "2026-01-01T00:00:00Z", "lastDeployed": "2026-01-01T00:00:00Z" }))
+        .unwrap();
+        let of = |result, is_untouched| {
+            let checked = checked(result, &latest, is_untouched);
+            checked.err()
+        };
+        let mismatch = |done: &str| {
+            format!("release mismatch: {done} release ns/app.v3 != current release ns/app.v2")
+        };
+        let failed = || ActionError::Failed("no".to_owned());
+        assert_eq!(of(Ok(Uninstalled::Done(2)), false), None);
+        assert_eq!(
+            of(Ok(Uninstalled::Done(3)), false),
+            Some(mismatch("uninstalled"))
+        );
+        assert_eq!(
+            of(Err((Some(3), failed())), false),
+            Some(mismatch("uninstalled"))
+        );
+        assert_eq!(of(Err((Some(2), failed())), false), Some("no".to_owned()));
+        assert_eq!(
+            of(Ok(Uninstalled::Done(2)), true).as_deref(),
+            Some("uninstall completed with error: release not updated in Helm storage")
+        );
+        // Nothing was to be written of what is not there or kept.
+        assert_eq!(of(Ok(Uninstalled::NotFound), true), None);
+        assert_eq!(of(Ok(Uninstalled::Already), true), None);
+        assert_eq!(super::mismatch("tested", &latest, 3), mismatch("tested"));
     }
 }

@@ -255,7 +255,7 @@ mod tests {
         }
     }
 
-    /// covers: KC-032
+    /// covers: KC-032, HC-176
     #[tokio::test]
     async fn keys_are_looked_up_in_order() {
         let config = kubeconfig("", "token: t").into_bytes();

@@ -8,7 +8,7 @@ use runtime::{
 };
 
 use super::{
-    super::{decide::Next, journal::REMEDIATED},
+    super::{decide::Next, journal::REMEDIATED, spec},
     Run, Stop,
 };
 
@@ -73,6 +73,20 @@ impl Run<'_> {
             .set(STALLED, "True", "RetriesExceeded", words.clone());
         self.journal
             .end(Failure::stall("RetriesExceeded", words).quietly())
+    }
+
+    /// The release is another object's.
+    pub(super) fn taken(&mut self, owner: &str) -> Failure {
+        const REASON: &str = "ReleaseTaken";
+        let (namespace, name) = (
+            spec::release_namespace(self.object),
+            spec::release_name(self.object),
+        );
+        let words = format!(
+            "release {namespace}/{name} belongs to {owner}: give one of the two another spec.releaseName, or delete one"
+        );
+        self.journal.set(READY, "False", REASON, words.clone());
+        self.journal.end(Failure::retry(REASON, words))
     }
 
     pub(super) fn no_state(&mut self, cause: &str) -> Failure {

@@ -29,6 +29,7 @@ impl Run<'_> {
             (State::InSync, _) => self.in_sync(),
             (State::Untested, _) => self.released_again(),
             (State::Drifted, _) => self.tell_drift(),
+            (State::Taken(owner), _) => return Err(self.taken(owner)),
             (State::Unmanaged(why), _) => {
                 tracing::info!("release is not managed by this object: {why}");
                 self.journal.status.history.clear();
@@ -87,15 +88,11 @@ impl Run<'_> {
 
     /// A release that was remedied is in place again: it counts as released.
     fn released_again(&mut self) {
-        if !self.journal.is_true(REMEDIATED) {
-            return;
-        }
         if let Some(latest) = self.journal.status.history.first() {
             let (full, chart) = (history::full_name(latest), history::versioned_chart(latest));
             let words = format!("Helm upgrade succeeded for release {full} with chart {chart}");
-            self.journal.remove(REMEDIATED);
             self.journal
-                .set(RELEASED, "True", "UpgradeSucceeded", words);
+                .replace(REMEDIATED, RELEASED, "UpgradeSucceeded", words);
         }
     }
 
