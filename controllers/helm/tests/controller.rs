@@ -2,7 +2,25 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
+#[path = "controller/bad_input.rs"]
+mod bad_input;
+#[path = "controller/charts.rs"]
+mod charts;
+#[path = "controller/crash.rs"]
+mod crash;
+#[path = "controller/drift.rs"]
+mod drift;
 #[path = "controller/lifecycle.rs"]
 mod lifecycle;
+#[path = "controller/others.rs"]
+mod others;
+#[path = "controller/prerequisites.rs"]
+mod prerequisites;
+#[path = "controller/remedies.rs"]
+mod remedies;
+#[path = "controller/settings.rs"]
+mod settings;
+#[path = "controller/waits.rs"]
+mod waits;
 #[path = "controller/world.rs"]
 mod world;

@@ -11,7 +11,7 @@ fn named(name: &str) -> String {
     MAP.replace("{name: one}", &format!("{{name: {name}}}"))
 }
 
-/// covers: HC-006, HC-008, HC-009, HC-013
+/// covers: HC-006, HC-008, HC-009, HC-013, HC-087, HC-088
 #[tokio::test]
 async fn release_follows_chart_and_values_and_goes_with_its_object() {
     let world = World::new().await;
@@ -49,7 +49,7 @@ async fn release_follows_chart_and_values_and_goes_with_its_object() {
     assert_eq!(world.records().await, []);
 }
 
-/// covers: HC-026, HC-055
+/// covers: HC-026
 #[tokio::test]
 async fn failed_upgrade_without_retries_stalls_and_new_values_help() {
     let world = World::new().await;
