@@ -31,6 +31,8 @@ images:
 
 interop:
 	cargo build --workspace --bins
+	hack/controlplane/build
+	cargo test -p helm-controller --test interop -- --ignored
 	hack/interop/flux/check
 
 install-check:
