@@ -119,9 +119,9 @@ impl runtime::Reconciler for Reconciler {
         plan: plan::Plan,
         progress: &Progress,
     ) -> Result<Outcome, Failure> {
-        Box::pin(self.release(object, plan, progress))
-            .await
-            .map(Outcome)
+        let released = Box::pin(self.release(object, plan, progress)).await;
+        self.attempts.end(object);
+        released.map(Outcome)
     }
 
     fn report(_object: &HelmRelease, outcome: &Outcome, _moment: Moment) -> Report {

@@ -60,6 +60,7 @@ impl Reconciler {
         progress: &Progress,
     ) -> Result<Inputs, Failure> {
         let mut journal = Journal::new(object);
+        self.attempts.reading(object);
         if object.spec.chart.is_some() && object.spec.chart_ref.is_some() {
             return Err(Failure::stall("InvalidChart", "invalid Chart reference")
                 .quietly()
@@ -76,8 +77,12 @@ impl Reconciler {
         }
         self.await_dependencies(object, &mut journal).await?;
         journal.passed(&["DependencyNotReady"]);
-        let (reference, artifact) = self.source(object, &mut journal).await?;
-        self.attempts.begin(object, &artifact);
+        let (reference, artifact) = loop {
+            let found = self.source(object, &mut journal).await?;
+            if self.attempts.begin(object, &found.1) {
+                break found;
+            }
+        };
         let values = values::compose(&self.client, object).await;
         let values = values.map_err(|cause| {
             journal.set(READY, "False", "ValuesError", cause.clone());
