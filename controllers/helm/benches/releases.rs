@@ -153,7 +153,8 @@ impl Bench {
                 "after {done} runs: {:.0} MiB at rest, peak {:.0} MiB, {:.2} CPU ms a run",
                 resident(&program),
                 peak_resident(&program),
-                (cpu_seconds(&program) - cpu_before) * 1000.0 / count as f64
+                (cpu_seconds(&program) - cpu_before) * 1000.0
+                    / f64::from(u32::try_from(count).unwrap())
             );
         }
     }

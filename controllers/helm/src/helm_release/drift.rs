@@ -21,7 +21,10 @@ use super::{
 };
 use crate::{
     FIELD_MANAGER,
-    release::objects::{self, Target, Unserved},
+    release::{
+        Session,
+        objects::{self, Target, Unserved},
+    },
 };
 
 pub(super) use watch::{key, key_of, watch};
@@ -165,46 +168,25 @@ impl Run<'_> {
         let (mut done, mut errors) = (Vec::new(), Vec::new());
         let mut taken_back = Vec::new();
         for (target, difference) in work {
-            let id = target.id.clone();
-            match difference {
-                Difference::Excluded => {}
-                Difference::Removed => {
-                    let created = session
-                        .cluster
-                        .create(&target.location(), &target.object, FIELD_MANAGER)
-                        .await;
-                    match created {
-                        Ok(_) => done.push(format!("{id} created")),
-                        Err(error) => errors.push(format!(
-                            "{id} creation failure: {}",
-                            masked(&target, &error)
-                        )),
+            match put_right(&session, &target, &difference).await {
+                Ok(None) => {}
+                Ok(Some(words)) => {
+                    done.push(words);
+                    if let Difference::Changed { drift, .. } = difference {
+                        taken_back.push(drift);
                     }
                 }
-                Difference::Changed { patch, drift } => {
-                    match session.json_patch(&target, Value::Array(patch)).await {
-                        Ok(()) => {
-                            done.push(format!("{id} configured"));
-                            taken_back.push(drift);
-                        }
-                        Err(error) => {
-                            errors.push(format!("{id} patch failure: {}", masked(&target, &error)));
-                        }
-                    }
-                }
+                Err(words) => errors.push(words),
             }
         }
         let full = history::full_name(&latest);
-        let note = corrections(&full, &done, &errors);
-        if let Some(note) = note {
-            self.tell_of(
-                &api::helm::Snapshot {
-                    app_version: None,
-                    oci_digest: None,
-                    ..latest
-                },
-                note,
-            );
+        if let Some(note) = corrections(&full, &done, &errors) {
+            let plain = api::helm::Snapshot {
+                app_version: None,
+                oci_digest: None,
+                ..latest
+            };
+            self.tell_of(&plain, note);
         }
         let interval = self.object.spec.interval.into();
         let book = &self.controller.drift;
@@ -212,6 +194,44 @@ impl Run<'_> {
             self.progress.emit(Note::error("DriftDetected", words));
         }
         Ok(())
+    }
+}
+
+/// Puts one object right. Returns what was done, if anything.
+///
+/// # Errors
+/// What failed.
+async fn put_right(
+    session: &Session<'_>,
+    target: &Target,
+    difference: &Difference,
+) -> Result<Option<String>, String> {
+    let id = &target.id;
+    match difference {
+        Difference::Excluded => Ok(None),
+        Difference::Removed => {
+            let created = session
+                .cluster
+                .create(&target.location(), &target.object, FIELD_MANAGER)
+                .await;
+            created
+                .map(|_| Some(format!("{id} created")))
+                .map_err(|error| {
+                    let cause = masked(target, &error);
+                    format!("{id} creation failure: {cause}")
+                })
+        }
+        Difference::Changed { patch, .. } => {
+            let patched = session
+                .json_patch(target, Value::Array(patch.clone()))
+                .await;
+            patched
+                .map(|()| Some(format!("{id} configured")))
+                .map_err(|error| {
+                    let cause = masked(target, &error);
+                    format!("{id} patch failure: {cause}")
+                })
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use futures::future::join_all;
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
-use kube::api::{Api, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 use testkit::{Answer, HttpSink};
 
@@ -287,7 +287,7 @@ async fn webhook_that_refuses_is_told_and_what_it_refused_undone() {
     let released = message(&object, "Released");
     assert!(released.contains("no.red.test"), "{released}");
     assert_eq!(world.entry("one", "colour").await.as_deref(), Some("blue"));
-    api.delete(ns, &Default::default()).await.unwrap();
+    api.delete(ns, &DeleteParams::default()).await.unwrap();
     tokio::time::sleep(std::time::Duration::from_secs(3)).await;
     world.request(&["resetAt"]).await;
     world.until("deployed", |o| is(o, "Ready", "True")).await;

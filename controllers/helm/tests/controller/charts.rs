@@ -176,90 +176,93 @@ async fn tests_of_a_chart_are_run_and_remembered() {
     assert_eq!(hooks.keys().collect::<Vec<_>>(), ["b"]);
 }
 
+/// The definition of a kind of the world's own group, with a description.
+fn definition(world: &World, kind: &str, words: &str) -> String {
+    let (ns, plural) = (world.ns(), kind.to_lowercase());
+    format!(
+        "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata:\n  name: {plural}s.{ns}.test\nspec:\n  group: {ns}.test\n  scope: Namespaced\n  names: {{kind: {kind}, plural: {plural}s}}\n  versions:\n  - name: v1\n    served: true\n    storage: true\n    schema: {{openAPIV3Schema: {{type: object, description: {words}}}}}\n"
+    )
+}
+
+fn definitions(world: &World) -> Api<CustomResourceDefinition> {
+    Api::all(world.client.clone())
+}
+
+/// The description of a definition in the cluster; none where it is not there.
+async fn described(world: &World, kind: &str) -> Option<String> {
+    let name = format!("{kind}s.{}.test", world.ns());
+    let found = definitions(world).get_opt(&name).await.unwrap()?;
+    let schema = found.spec.versions[0].schema.clone().unwrap();
+    schema.open_api_v3_schema.unwrap().description
+}
+
+/// Publishes a chart with a definition and an object of it, and a subchart with another.
+async fn publish_definitions(world: &World, version: &str, words: &str) {
+    let chart = format!(
+        "apiVersion: v2\nname: app\nversion: {version}\ndependencies:\n- {{name: sub, version: 1.0.0, condition: sub.enabled}}\n"
+    );
+    let object = format!(
+        "apiVersion: {}.test/v1\nkind: Toy\nmetadata: {{name: toy}}\n",
+        world.ns()
+    );
+    let (toy, sub) = (
+        definition(world, "Toy", words),
+        definition(world, "Sub", words),
+    );
+    let other = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: other}\n";
+    let files = [
+        ("Chart.yaml", chart.as_str()),
+        ("crds/toy.yaml", toy.as_str()),
+        ("crds/other.yaml", other),
+        ("templates/toy.yaml", object.as_str()),
+        (
+            "charts/sub/Chart.yaml",
+            "apiVersion: v2\nname: sub\nversion: 1.0.0\n",
+        ),
+        ("charts/sub/crds/sub.yaml", sub.as_str()),
+    ];
+    world.publish_files(version, &files).await;
+}
+
+fn with_definitions(policy: &str, sub: bool) -> Value {
+    json!({ "install": { "crds": policy }, "upgrade": { "crds": policy },
+        "values": { "sub": { "enabled": sub } } })
+}
+
 /// covers: HC-103, HC-105, HC-173
 #[tokio::test]
 async fn definitions_follow_their_policy() {
     let world = World::new().await;
     let ns = world.ns();
-    let definition = |kind: &str, words: &str| {
-        let plural = kind.to_lowercase();
-        format!(
-            "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata:\n  name: {plural}s.{ns}.test\nspec:\n  group: {ns}.test\n  scope: Namespaced\n  names: {{kind: {kind}, plural: {plural}s}}\n  versions:\n  - name: v1\n    served: true\n    storage: true\n    schema: {{openAPIV3Schema: {{type: object, description: {words}}}}}\n"
-        )
-    };
-    let api = Api::<CustomResourceDefinition>::all(world.client.clone());
-    let described = async |kind: &str| {
-        let found = api.get_opt(&format!("{kind}s.{ns}.test")).await.unwrap();
-        found.map(|d| {
-            let schema = d.spec.versions[0].schema.clone().unwrap();
-            schema.open_api_v3_schema.unwrap().description.unwrap()
-        })
-    };
-    let chart = "apiVersion: v2\nname: app\nversion: VERSION\ndependencies:\n- {name: sub, version: 1.0.0, condition: sub.enabled}\n";
-    let object = format!("apiVersion: {ns}.test/v1\nkind: Toy\nmetadata: {{name: toy}}\n");
-    let publish = async |version: &str, words: &str| {
-        let (chart, toy, sub) = (
-            chart.replace("VERSION", version),
-            definition("Toy", words),
-            definition("Sub", words),
-        );
-        let files = [
-            ("Chart.yaml", chart.as_str()),
-            ("crds/toy.yaml", toy.as_str()),
-            (
-                "crds/other.yaml",
-                "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: other}\n",
-            ),
-            ("templates/toy.yaml", object.as_str()),
-            (
-                "charts/sub/Chart.yaml",
-                "apiVersion: v2\nname: sub\nversion: 1.0.0\n",
-            ),
-            ("charts/sub/crds/sub.yaml", sub.as_str()),
-        ];
-        world.publish_files(version, &files).await;
-    };
-    let with = |policy: &str, sub: bool| {
-        json!({ "install": { "crds": policy }, "upgrade": { "crds": policy },
-            "values": { "sub": { "enabled": sub } } })
-    };
-    publish("1.0.0", "first").await;
-    world.apply(with("Skip", false)).await;
+    publish_definitions(&world, "1.0.0", "first").await;
+    world.apply(with_definitions("Skip", false)).await;
     let failed = world.failed("InstallFailed").await;
-    assert!(
-        message(&failed, "Ready").contains("no matches for kind"),
-        "{failed:#?}"
-    );
-    world.apply(with("Create", false)).await;
+    let ready = message(&failed, "Ready");
+    assert!(ready.contains("no matches for kind"), "{ready}");
+    world.apply(with_definitions("Create", false)).await;
     let installed = world.deployed(1).await;
+    let described = async |kind: &str| described(&world, kind).await;
     assert_eq!(described("toy").await.as_deref(), Some("first"));
     assert_eq!(described("sub").await, None);
     // Only definitions are taken from the folder.
-    assert!(
-        world
-            .config_maps()
-            .get_opt("other")
-            .await
-            .unwrap()
-            .is_none()
-    );
+    let other = world.config_maps().get_opt("other").await.unwrap();
+    assert!(other.is_none());
     let inventory = installed.status.unwrap().inventory.unwrap();
     let ids: Vec<_> = inventory.entries.iter().map(|e| e.id.clone()).collect();
-    assert!(
-        ids.contains(&format!(
-            "_toys.{ns}.test_apiextensions.k8s.io_CustomResourceDefinition"
-        )),
-        "{ids:?}"
-    );
-    assert!(ids.contains(&format!("{ns}_toy_{ns}.test_Toy")), "{ids:?}");
-    publish("1.1.0", "second").await;
+    for id in [
+        format!("_toys.{ns}.test_apiextensions.k8s.io_CustomResourceDefinition"),
+        format!("{ns}_toy_{ns}.test_Toy"),
+    ] {
+        assert!(ids.contains(&id), "{id} is not in {ids:?}");
+    }
+    publish_definitions(&world, "1.1.0", "second").await;
     world.deployed(2).await;
-    world.apply(with("Create", true)).await;
+    world.apply(with_definitions("Create", true)).await;
     world.deployed(3).await;
     assert_eq!(described("toy").await.as_deref(), Some("first"));
     assert_eq!(described("sub").await.as_deref(), Some("second"));
-    world.apply(with("CreateReplace", true)).await;
-    publish("1.2.0", "third").await;
+    world.apply(with_definitions("CreateReplace", true)).await;
+    publish_definitions(&world, "1.2.0", "third").await;
     world
         .until("replaced", |o| {
             let latest = o.status.as_ref().and_then(|s| s.history.first());
@@ -271,10 +274,8 @@ async fn definitions_follow_their_policy() {
     world.delete().await;
     assert_eq!(described("toy").await.as_deref(), Some("third"));
     for kind in ["toy", "sub"] {
-        let params = DeleteParams::default();
-        api.delete(&format!("{kind}s.{ns}.test"), &params)
-            .await
-            .unwrap();
+        let (name, params) = (format!("{kind}s.{ns}.test"), DeleteParams::default());
+        definitions(&world).delete(&name, &params).await.unwrap();
     }
 }
 

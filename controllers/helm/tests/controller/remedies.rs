@@ -1,6 +1,7 @@
 //! What is done about failures.
 
 use futures::future::join_all;
+use kube::api::DeleteParams;
 use serde_json::{Value, json};
 
 use crate::world::{World, condition, history, is, message};
@@ -338,7 +339,7 @@ async fn failed_upgrade_whose_predecessor_is_gone_is_upgraded() {
     let name = "sh.helm.release.v1.app.v1";
     world
         .secrets()
-        .delete(name, &Default::default())
+        .delete(name, &DeleteParams::default())
         .await
         .unwrap();
     let remediation = json!({ "retries": 5 });
