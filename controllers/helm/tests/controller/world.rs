@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use testkit::{ArtifactServer, ControlPlane, Namespace, Program, PublishedArtifact};
 use tokio::sync::OnceCell;
 
-pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 const PAUSE: Duration = Duration::from_millis(50);
 /// Objects with this label are not the shared controller's, but one's of the test's own.
 const OWN: &str = "lockgate.test/own";
