@@ -300,7 +300,7 @@ fn objects(manifests: &[u8]) -> BTreeMap<String, Value> {
 
 /// Renders the chart with our own command.
 fn chart(line: &[&str]) -> Vec<u8> {
-    let rendered = Command::new(lockgate())
+    let rendered = Command::new(testkit::built("lockgate-cli", "lockgate").unwrap())
         .args(["template", "lockgate"])
         .arg(config("chart"))
         .args(["--namespace", NAMESPACE, "--include-crds"])

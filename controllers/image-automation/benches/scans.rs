@@ -66,7 +66,7 @@ async fn main() {
         bench.scan_all(round).await;
     }
     let scans = ROUNDS * u32::try_from(repositories).unwrap();
-    let cost = (cpu_of(&program) - before) / scans;
+    let cost = cpu_of(&program).saturating_sub(before) / scans;
     println!(
         "{scans} scans with all that follows from them: {:.2} ms of CPU each; peak {:.1} MiB, now {:.1} MiB",
         cost.as_secs_f64() * 1000.0,
@@ -120,7 +120,10 @@ impl Bench {
         loop {
             let all = self.policies.list(&ListParams::default()).await.unwrap();
             let ready = all.iter().filter(|policy| {
-                let latest = policy.status.as_ref().and_then(|status| status.latest());
+                let latest = policy
+                    .status
+                    .as_ref()
+                    .and_then(api::image::ImagePolicyStatus::latest);
                 let ready = policy.conditions().iter();
                 latest.is_some_and(|latest| latest.tag == newest)
                     && ready

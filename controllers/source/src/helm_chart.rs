@@ -41,6 +41,7 @@ pub struct HelmCharts {
 
 /// What is too large to be read.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_field_names, reason = "the unit belongs to the name")]
 pub struct Limits {
     /// The largest index, in bytes.
     pub(crate) index_bytes: u64,

@@ -4,6 +4,8 @@
 mod cosign;
 mod notation;
 
+use std::path::Path;
+
 use access::Reader;
 use api::source::{ChartVerification, OCIVerification, OIDCIdentity, VerificationProvider};
 use registry::Remote;
@@ -210,7 +212,7 @@ fn keys(secret: &SecretView, mark: &mut Mark) -> Result<Vec<PublicKey>, String> 
     for (_, value) in secret
         .data
         .iter()
-        .filter(|(name, _)| name.ends_with(".pub"))
+        .filter(|(name, _)| Path::new(name).extension().is_some_and(|of| of == "pub"))
     {
         let key = PublicKey::from_pem(&value.0).map_err(|error| chain(&error))?;
         mark.add(key.der());

@@ -206,8 +206,7 @@ mod tests {
     use super::*;
 
     /// Flags of upstream that mean something which is not built yet.
-    const UNBUILT: &[(&str, &str)] = &[
-    ];
+    const UNBUILT: &[(&str, &str)] = &[];
 
     /// Flags that are taken so that manifests go on working, and mean nothing.
     const WITHOUT_EFFECT: &[(&str, &str)] = &[

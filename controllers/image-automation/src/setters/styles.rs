@@ -305,7 +305,7 @@ fn sequence(file: &mut File, key: &str, indent: &str, depth: usize, r: &mut Rand
 }
 
 fn items(file: &mut File, inner: &str, depth: usize, r: &mut Random) {
-    for _ in 0..1 + r.below(3) {
+    for _ in 0..=r.below(3) {
         match r.below(5) {
             0 => {
                 // A marker on the line above an item that is a scalar.
@@ -353,7 +353,7 @@ fn items(file: &mut File, inner: &str, depth: usize, r: &mut Random) {
 fn flow(file: &mut File, key: &str, indent: &str, r: &mut Random) {
     let (open, close) = if r.chance(70) { ("{", "}") } else { ("[", "]") };
     file.same(&format!("{key}: {open} # {{\n"));
-    for _ in 0..1 + r.below(3) {
+    for _ in 0..=r.below(3) {
         let Mark {
             comment,
             value,
@@ -388,7 +388,7 @@ fn flow(file: &mut File, key: &str, indent: &str, r: &mut Random) {
 }
 
 fn mapping(file: &mut File, indent: &str, depth: usize, r: &mut Random) {
-    for _ in 0..1 + r.below(4) {
+    for _ in 0..=r.below(4) {
         entry(file, indent, depth, r);
     }
 }

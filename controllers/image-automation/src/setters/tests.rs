@@ -167,6 +167,7 @@ fn changes_are_told_by_object() {
 ///
 /// covers: IA-143, IA-145, IA-159
 #[test]
+#[expect(clippy::too_many_lines, reason = "the files and what they become")]
 fn folder_of_many_kinds_of_files_becomes_exactly_this() {
     const DIGEST: &str = "sha256:6745aaad46d795c9836632e1fb62f24b7e7f4c843144da8e47a5465c411a14be";
     let image = |name: &str, tag: &str, digest: Option<&str>| ImageReference {

@@ -66,9 +66,8 @@ async fn each_kind_of_reference_is_checked_out_and_committed_upon() {
     world.synced("both", "app", "1").await;
     let main = repository.id_of("main").unwrap();
     assert_eq!(repository.id_of("copy").unwrap(), main);
-    let log = repository
-        .git(&["log", "-1", "--format=%B", "main"])
-        .unwrap();
+    let line = ["log", "-1", "--format=%B", "main"];
+    let log = repository.git(&line).unwrap();
     assert_eq!(log.trim(), "robot for both");
 
     // Without a branch to push to there is nothing that a tag could be inferred from.

@@ -216,16 +216,9 @@ async fn old_versions_hold_what_new_ones_say_and_the_api_server_keeps_the_rules(
     let old = "image.toolkit.fluxcd.io/v1beta1";
     let spec = json!({ "imageRepositoryRef": { "name": "app" }, "digestReflectionPolicy": "Never",
         "suspend": true, "policy": { "semver": { "range": "*" } } });
-    world
-        .put(
-            world.ns(),
-            old,
-            "ImagePolicy",
-            "app",
-            json!({ "spec": spec }),
-        )
-        .await
-        .unwrap();
+    let body = json!({ "spec": spec });
+    let put = world.put(world.ns(), old, "ImagePolicy", "app", body);
+    put.await.unwrap();
     let object = world.policies().get("app").await.unwrap();
     assert!(object.spec.digest_reflection_policy.is_some());
     world.scanned("app", 1).await;

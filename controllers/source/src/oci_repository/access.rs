@@ -40,7 +40,7 @@ impl OciRepositories {
                 let why = chain(&error);
                 fetch(AUTH_FAILED, format!("failed to get proxy address: {why}"))
             }
-            error => {
+            error @ RegistryError::Certificates(_) => {
                 let (url, why) = (&spec.url, chain(&error));
                 fetch(
                     AUTH_FAILED,

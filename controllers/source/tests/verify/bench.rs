@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use testkit::registry::MANIFEST;
 use testkit::{Namespace, Program, PushedArtifact, Registry, RegistryOptions};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_millis(50);
 pub(crate) const CONFIG_TYPE: &str = "application/vnd.cncf.notary.signature";
 

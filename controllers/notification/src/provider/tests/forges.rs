@@ -72,6 +72,7 @@ struct Status {
     body: Value,
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn statuses() -> Vec<Status> {
     let key = key();
     let words = "reconciliation failed";
@@ -319,6 +320,7 @@ fn what_is_no_repository_or_token_is_refused() {
 
 /// covers: NC-103
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table of services")]
 async fn pull_request_gets_one_comment_that_is_brought_up_to_date() {
     let mut notice = about_commit("error");
     notice
