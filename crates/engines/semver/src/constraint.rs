@@ -355,11 +355,9 @@ fn rewrite_hyphens(text: &str) -> String {
         out.push_str(from);
         out.push_str(", <=");
         out.push_str(to);
-        rest = after;
-        if rest.starts_with(is_space) {
-            out.push(' ');
-            rest = rest.trim_start_matches(is_space);
-        }
+        // Always: what follows at once (`1 - 2||3.0.1`) does not belong to the version any more.
+        out.push(' ');
+        rest = after.trim_start_matches(is_space);
     }
     out.push_str(rest);
     out
@@ -412,7 +410,12 @@ mod tests {
     /// Source: Masterminds/semver v3.5.0, observed.
     #[test]
     fn hyphen_range_right_after_an_alternative_is_not_read() {
-        for text in ["<2||3 - 4", ">=v0.0.3||1.2.3 - 3.2", "~>v3.X.0||2 - v3-0"] {
+        for text in [
+            "<2||3 - 4",
+            ">=v0.0.3||1.2.3 - 3.2",
+            "~>v3.X.0||2 - v3-0",
+            "1.3.1 - 2.3.0||2.0.2",
+        ] {
             assert!(Constraint::parse(text).is_err(), "{text}");
         }
         check("<2 || 3 - 4", "3.5.0", true);
