@@ -11,7 +11,12 @@ use crate::Error;
 use crate::objects::Objects;
 use crate::signed::{Signed, Tag};
 
-const MODE_EXECUTABLE: i32 = 0o100_755;
+mod budget;
+mod walk;
+
+use budget::Budget;
+use walk::Walk;
+
 const MODE_SYMLINK: i32 = 0o120_000;
 /// How deep a tree may be nested. Git itself stops at 2048.
 const MAX_DEPTH: usize = 2048;
@@ -72,6 +77,23 @@ pub enum WalkError {
     /// Directories are nested too deep.
     #[error("directories are nested deeper than {MAX_DEPTH} levels")]
     TooDeep,
+    /// A name in a tree is that of no file: it could lead elsewhere, or be taken for a repository's own.
+    #[error("'{0}' cannot be the path of a file")]
+    Name(String),
+    /// There are more entries than are looked at.
+    #[error("the repository has more than {0} files and directories")]
+    TooMany(u64),
+    /// A file is larger than is read.
+    #[error("file '{path}' is larger than {max_bytes} bytes")]
+    TooLarge {
+        /// Its path.
+        path: String,
+        /// The limit.
+        max_bytes: u64,
+    },
+    /// All files together are larger than is read.
+    #[error("the files of the repository are larger than {0} bytes together")]
+    TooMuch(u64),
     /// A directory to check out is not there.
     #[error("sparse checkout dir '{0}' does not exist in repository")]
     NoSuchDirectory(String),
@@ -163,7 +185,9 @@ impl Snapshot {
     /// # Errors
     /// [`WalkError`].
     pub fn read_ignore_files(&self, rules: &mut IgnoreRules) -> Result<(), WalkError> {
-        self.find_ignore_files(&self.root()?, (0, &mut String::new()), 0, rules)
+        let mut budget = Budget::default();
+        let at = (0, &mut String::new());
+        self.find_ignore_files(&self.root()?, at, (0, &mut budget), rules)
     }
 
     pub(crate) fn root(&self) -> Result<Tree<'_>, WalkError> {
@@ -178,7 +202,7 @@ impl Snapshot {
         &self,
         tree: &Tree<'_>,
         (own, directory): (usize, &mut String),
-        depth: usize,
+        (depth, budget): (usize, &mut Budget),
         rules: &mut IgnoreRules,
     ) -> Result<(), WalkError> {
         if depth > MAX_DEPTH {
@@ -186,14 +210,12 @@ impl Snapshot {
         }
         for entry in tree {
             let name = String::from_utf8_lossy(entry.name_bytes()).into_owned();
+            budget.entry(entry.name_bytes(), directory.as_bytes())?;
             match entry.kind() {
                 Some(ObjectType::Blob)
                     if name == IGNORE_FILE && entry.filemode() != MODE_SYMLINK =>
                 {
-                    let blob = self
-                        .repository
-                        .find_blob(entry.id())
-                        .map_err(WalkError::Objects)?;
+                    let blob = budget.blob(&self.repository, entry.id(), directory.as_bytes())?;
                     let content = blob.content();
                     let content = &content[..content.len().min(MAX_IGNORE_BYTES)];
                     rules.add_file(directory, &String::from_utf8_lossy(content));
@@ -204,7 +226,8 @@ impl Snapshot {
                         .find_tree(entry.id())
                         .map_err(WalkError::Objects)?;
                     let length = enter(directory, &name);
-                    self.find_ignore_files(&tree, (own, directory), depth + 1, rules)?;
+                    let below = (depth + 1, &mut *budget);
+                    self.find_ignore_files(&tree, (own, directory), below, rules)?;
                     directory.truncate(length);
                 }
                 Some(ObjectType::Commit) => {
@@ -214,7 +237,7 @@ impl Snapshot {
                         module.find_ignore_files(
                             &module.root()?,
                             (within, directory),
-                            depth + 1,
+                            (depth + 1, budget),
                             rules,
                         )?;
                     }
@@ -259,6 +282,7 @@ impl Snapshot {
             only,
             sink,
             skipped: Skipped::default(),
+            budget: Budget::default(),
         };
         (walk.sink)(Entry::Directory(b"."))?;
         walk.tree((self, 0), &root, &mut Vec::new(), 0)?;
@@ -297,109 +321,4 @@ fn enter(directory: &mut String, name: &str) -> usize {
 fn clean(path: &str) -> String {
     let parts = path.split('/').filter(|part| !matches!(*part, "" | "."));
     parts.collect::<Vec<_>>().join("/")
-}
-
-struct Walk<'a> {
-    rules: &'a IgnoreRules,
-    only: Vec<String>,
-    sink: &'a mut dyn FnMut(Entry<'_>) -> io::Result<()>,
-    skipped: Skipped,
-}
-
-impl Walk<'_> {
-    /// Walks a tree of a snapshot, whose own paths start at `own`.
-    fn tree(
-        &mut self,
-        (snapshot, own): (&Snapshot, usize),
-        tree: &Tree<'_>,
-        path: &mut Vec<u8>,
-        depth: usize,
-    ) -> Result<(), WalkError> {
-        if depth > MAX_DEPTH {
-            return Err(WalkError::TooDeep);
-        }
-        // Git sorts a directory as if its name ended in a slash; archives do not.
-        let mut entries: Vec<_> = tree.iter().collect();
-        entries.sort_by(|a, b| a.name_bytes().cmp(b.name_bytes()));
-        for entry in entries {
-            let length = path.len();
-            if length > 0 {
-                path.push(b'/');
-            }
-            path.extend_from_slice(entry.name_bytes());
-            self.entry((snapshot, own), &entry, path, depth)?;
-            path.truncate(length);
-        }
-        Ok(())
-    }
-
-    fn entry(
-        &mut self,
-        (snapshot, own): (&Snapshot, usize),
-        entry: &git2::TreeEntry<'_>,
-        path: &mut Vec<u8>,
-        depth: usize,
-    ) -> Result<(), WalkError> {
-        let text = String::from_utf8_lossy(path).into_owned();
-        let repository = &snapshot.repository;
-        match entry.kind() {
-            Some(ObjectType::Tree) if self.leads_somewhere(&text) => {
-                if !self.rules.excludes(&text, true) {
-                    (self.sink)(Entry::Directory(path))?;
-                }
-                let tree = repository
-                    .find_tree(entry.id())
-                    .map_err(WalkError::Objects)?;
-                self.tree((snapshot, own), &tree, path, depth + 1)
-            }
-            Some(ObjectType::Commit) if self.leads_somewhere(&text) => {
-                if !self.rules.excludes(&text, true) {
-                    (self.sink)(Entry::Directory(path))?;
-                }
-                let own_path = String::from_utf8_lossy(&path[own..]);
-                match snapshot.modules.get(&*own_path) {
-                    Some(module) => {
-                        let within = path.len() + 1;
-                        self.tree((module, within), &module.root()?, path, depth + 1)
-                    }
-                    None => Ok(()),
-                }
-            }
-            Some(ObjectType::Blob) if self.is_inside(&text) => {
-                if self.rules.excludes(&text, false) {
-                    return Ok(());
-                }
-                if entry.filemode() == MODE_SYMLINK {
-                    self.skipped.links += 1;
-                    return Ok(());
-                }
-                let blob = repository
-                    .find_blob(entry.id())
-                    .map_err(WalkError::Objects)?;
-                let executable = entry.filemode() == MODE_EXECUTABLE;
-                (self.sink)(Entry::File {
-                    path,
-                    executable,
-                    content: blob.content(),
-                })?;
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Whether the path lies in a directory that is checked out.
-    fn is_inside(&self, path: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|only| is_below(path, only))
-    }
-
-    /// Whether the directory is checked out, lies in one that is, or leads to one.
-    fn leads_somewhere(&self, path: &str) -> bool {
-        self.is_inside(path) || self.only.iter().any(|only| is_below(only, path))
-    }
-}
-
-fn is_below(path: &str, directory: &str) -> bool {
-    path.strip_prefix(directory)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

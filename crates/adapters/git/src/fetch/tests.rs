@@ -7,6 +7,7 @@ use testkit::{Credentials, Fault, GitServer, Repository};
 use super::*;
 use crate::{Entry, Limits};
 
+mod hostile;
 mod kept;
 mod modules;
 mod secure_shell;
@@ -109,7 +110,8 @@ fn entries(
     only: &[&str],
 ) -> Result<Vec<String>, String> {
     let mut rules = IgnoreRules::new(ignore);
-    snapshot.read_ignore_files(&mut rules).unwrap();
+    let read = snapshot.read_ignore_files(&mut rules);
+    read.map_err(|error| error.to_string())?;
     let only: Vec<String> = only.iter().map(|each| (*each).to_owned()).collect();
     let mut seen = Vec::new();
     let walked = snapshot.walk(&rules, &only, &mut |entry| {
