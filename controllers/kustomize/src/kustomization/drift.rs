@@ -3,7 +3,7 @@
 mod follow;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -13,25 +13,18 @@ use api::{
     meta::Time,
 };
 use cluster::Drift;
+use cluster::drift::{DriftBook, MAX_FIELDS, Name, field_words};
 use jiff::Timestamp;
 use kube::{ResourceExt, runtime::reflector::ObjectRef};
-use manifest::{ObjectId, diff::FieldChange};
+use manifest::ObjectId;
 
 pub(super) use follow::watch;
 
-/// How often one manager may change the same field back before it is left alone until the interval.
-const FIGHTS: usize = 3;
-/// Within how long.
-const FIGHT_WINDOW: Duration = Duration::from_mins(5);
 /// How long a verified apply is trusted without another dry run, whatever the watches show.
 const TRUSTED: Duration = Duration::from_hours(1);
 /// The most objects of a status, and of an event.
 const MAX_OBJECTS: usize = 50;
 const MAX_TOLD: usize = 20;
-/// The most fields of one object.
-const MAX_FIELDS: usize = 20;
-/// The longest value in an event, in characters.
-const MAX_VALUE: usize = 100;
 
 /// Returns what is done about drift; nothing where the annotation cannot be read.
 pub(super) fn mode(object: &Kustomization) -> DriftDetectionMode {
@@ -39,8 +32,6 @@ pub(super) fn mode(object: &Kustomization) -> DriftDetectionMode {
     setting.and_then(|s| s.mode).unwrap_or_default()
 }
 
-/// A namespace and a name.
-type Name = (String, String);
 /// A group and a kind.
 type Kind = (String, String);
 
@@ -49,6 +40,7 @@ type Kind = (String, String);
 pub(crate) struct Book {
     units: Mutex<BTreeMap<Name, Unit>>,
     kinds: Mutex<Kinds>,
+    fights: DriftBook,
 }
 
 #[derive(Debug, Default)]
@@ -69,9 +61,6 @@ struct Unit {
     changed: bool,
     /// Something, were it a status, changed after the current run began to look at health.
     stirred: bool,
-    taken_back: Vec<(ObjectId, String, String, Instant)>,
-    /// Objects that are left alone, and until when.
-    muted: HashMap<ObjectId, Instant>,
 }
 
 fn key(object: &Kustomization) -> Name {
@@ -222,52 +211,20 @@ impl Book {
     }
 
     /// Something changed that this run did not do. Returns whether to look at it now.
-    fn changed(&self, unit: &Name, id: &ObjectId) -> bool {
+    fn changed(&self, name: &Name, id: &ObjectId) -> bool {
         let mut units = self.units();
-        let unit = units.entry(unit.clone()).or_default();
+        let unit = units.entry(name.clone()).or_default();
         unit.changed = true;
         unit.verified = None;
-        let now = Instant::now();
-        unit.muted.retain(|_, until| *until > now);
-        !unit.muted.contains_key(id)
+        drop(units);
+        self.fights.looks_at(name, id)
     }
 
     /// Notes what was taken back. Returns what to tell of those who change the same field again and
     /// again: their objects are left to the interval from here on.
     pub(super) fn taken_back(&self, object: &Kustomization, drifts: &[Drift]) -> Option<String> {
-        let mut units = self.units();
-        let unit = units.entry(key(object)).or_default();
-        let now = Instant::now();
-        let is_recent = |at: &Instant| now.duration_since(*at) < FIGHT_WINDOW;
-        unit.taken_back.retain(|(.., at)| is_recent(at));
-        let interval: Duration = object.spec.interval.into();
-        let mut told = Vec::new();
-        for drift in drifts {
-            let manager = manager(drift).unwrap_or_default();
-            for field in drift.fields.iter().take(MAX_FIELDS) {
-                let own = (drift.id.clone(), field.path.clone(), manager.clone(), now);
-                let is_same = |other: &&(ObjectId, String, String, Instant)| {
-                    other.0 == own.0 && other.1 == own.1 && other.2 == own.2
-                };
-                let before = unit.taken_back.iter().filter(is_same).count();
-                if before + 1 >= FIGHTS && !unit.muted.contains_key(&drift.id) {
-                    unit.muted.insert(drift.id.clone(), now + interval);
-                    told.push(format!(
-                        "{} keeps changing {} of {}: it is taken back at the interval only",
-                        if manager.is_empty() {
-                            "somebody"
-                        } else {
-                            &manager
-                        },
-                        field.path,
-                        drift.id
-                    ));
-                }
-                unit.taken_back.push(own);
-            }
-        }
-        (!told.is_empty())
-            .then(|| format!("Drift detected in {}\n{}", key(object).1, told.join("\n")))
+        let interval = object.spec.interval.into();
+        self.fights.taken_back(&key(object), interval, drifts)
     }
 
     /// Whether something changed after the last run that looked at everything began.
@@ -280,12 +237,10 @@ impl Book {
     /// Forgets a Kustomization that is gone.
     pub(super) fn forget(&self, object: &ObjectRef<Kustomization>) {
         let namespace = object.namespace.clone().unwrap_or_default();
-        self.units().remove(&(namespace, object.name.clone()));
+        let name = (namespace, object.name.clone());
+        self.units().remove(&name);
+        self.fights.forget(&name);
     }
-}
-
-fn manager(drift: &Drift) -> Option<String> {
-    drift.editors.first().map(|editor| editor.manager.clone())
 }
 
 /// What a run found changed: objects with fields, and objects that were gone.
@@ -347,7 +302,7 @@ impl Findings {
         let changed = self.drifts.iter().map(|drift| {
             let paths = drift.fields.iter().take(MAX_FIELDS);
             let paths = paths.map(|field| field.path.clone()).collect();
-            entry(&drift.id, paths, manager(drift))
+            entry(&drift.id, paths, drift.manager().map(str::to_owned))
         });
         let gone = self.gone.iter().map(|id| entry(id, Vec::new(), None));
         DriftStatus {
@@ -369,48 +324,9 @@ pub(super) fn is_told(object: &Kustomization, status: &DriftStatus) -> bool {
     told.map(facts).unwrap_or_default() == facts(status)
 }
 
-/// One field: where, what it was, what it is to be. Values of Secrets are masked already.
-fn field_words(field: &FieldChange) -> String {
-    let value = |value: &Option<serde_json::Value>| match value {
-        None => "nothing".to_owned(),
-        Some(_) if is_sensitive(&field.path) => "***".to_owned(),
-        Some(value) => {
-            let text = value.to_string();
-            match text.char_indices().nth(MAX_VALUE) {
-                Some((at, _)) => format!("{}…", &text[..at]),
-                None => text,
-            }
-        }
-    };
-    format!(
-        "{}: {} instead of {}",
-        field.path,
-        value(&field.old),
-        value(&field.new)
-    )
-}
-
-/// Whether a field's name says that its value is for few eyes.
-fn is_sensitive(path: &str) -> bool {
-    let name = path.to_ascii_lowercase();
-    [
-        "password",
-        "passwd",
-        "secret",
-        "token",
-        "apikey",
-        "api_key",
-        "api-key",
-        "credential",
-        "private",
-    ]
-    .iter()
-    .any(|word| name.contains(word))
-}
-
 #[cfg(test)]
 mod tests {
-    use manifest::managed_fields::Editor;
+    use manifest::{diff::FieldChange, managed_fields::Editor};
     use serde_json::json;
 
     use super::*;

@@ -35,7 +35,7 @@ impl DriftBook {
     }
 
     /// Whether to look at once at a change that others made to an object.
-    pub(super) fn looks_at(&self, owner: &Name, id: &ObjectId) -> bool {
+    pub fn looks_at(&self, owner: &Name, id: &ObjectId) -> bool {
         let mut units = self.units();
         let Some(unit) = units.get_mut(owner) else {
             return true;
