@@ -165,17 +165,19 @@ impl Run<'_> {
         let session = self.session(self.limit("correct cluster drift"));
         let mut work = diff.0;
         work.sort_by(|(a, _), (b, _)| order::compare(&a.id, &b.id));
+        // Noted before it is done: who is left alone is not to be looked at because of this very write.
+        let drift_of = |(_, difference): &(Target, Difference)| match difference {
+            Difference::Changed { drift, .. } => Some(drift.clone()),
+            Difference::Removed | Difference::Excluded => None,
+        };
+        let taken_back: Vec<_> = work.iter().filter_map(drift_of).collect();
+        let interval = self.object.spec.interval.into();
+        let fight = (self.controller.drift).taken_back(&key(self.object), interval, &taken_back);
         let (mut done, mut errors) = (Vec::new(), Vec::new());
-        let mut taken_back = Vec::new();
         for (target, difference) in work {
             match put_right(&session, &target, &difference).await {
                 Ok(None) => {}
-                Ok(Some(words)) => {
-                    done.push(words);
-                    if let Difference::Changed { drift, .. } = difference {
-                        taken_back.push(drift);
-                    }
-                }
+                Ok(Some(words)) => done.push(words),
                 Err(words) => errors.push(words),
             }
         }
@@ -188,9 +190,7 @@ impl Run<'_> {
             };
             self.tell_of(&plain, note);
         }
-        let interval = self.object.spec.interval.into();
-        let book = &self.controller.drift;
-        if let Some(words) = book.taken_back(&key(self.object), interval, &taken_back) {
+        if let Some(words) = fight {
             self.progress.emit(Note::error("DriftDetected", words));
         }
         Ok(())

@@ -22,7 +22,21 @@ use crate::Cluster;
 const TICK: Duration = Duration::from_secs(1);
 
 type Meta = PartialObjectMeta<DynamicObject>;
-type Sums = BTreeMap<String, u64>;
+
+/// What is kept of an object.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Sums {
+    state: [u64; 3],
+    /// By manager and operation.
+    writers: BTreeMap<(String, String), Write>,
+}
+
+/// What one writer owns, and when it last wrote.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Write {
+    fields: u64,
+    time: u64,
+}
 
 /// Those whose objects are watched: asked what to watch, told what was changed.
 pub trait Owners: Send + Sync + 'static {
@@ -200,34 +214,44 @@ fn sum(value: &impl Hash) -> u64 {
 
 /// Sums of what counts as desired state, and of who wrote it. Status does not count.
 fn sums(object: &Meta) -> Sums {
-    let mut sums = BTreeMap::from([
-        ("generation".to_owned(), sum(&object.metadata.generation)),
-        ("labels".to_owned(), sum(&object.metadata.labels)),
-        ("annotations".to_owned(), sum(&object.metadata.annotations)),
-    ]);
+    let mut sums = Sums {
+        state: [
+            sum(&object.metadata.generation),
+            sum(&object.metadata.labels),
+            sum(&object.metadata.annotations),
+        ],
+        writers: BTreeMap::new(),
+    };
     for entry in object.metadata.managed_fields.iter().flatten() {
         if entry.subresource.as_deref() == Some("status") {
             continue;
         }
-        let manager = entry.manager.as_deref().unwrap_or_default();
-        let operation = entry.operation.as_deref().unwrap_or_default();
-        let fields = entry.fields_v1.as_ref().map(|f| f.0.to_string());
-        let name = format!("manager {manager} {operation}");
-        sums.insert(name, sum(&(fields, entry.time.as_ref().map(|t| t.0))));
+        let manager = entry.manager.clone().unwrap_or_default();
+        let operation = entry.operation.clone().unwrap_or_default();
+        let write = Write {
+            fields: sum(&entry.fields_v1.as_ref().map(|f| f.0.to_string())),
+            time: sum(&entry.time.as_ref().map(|t| t.0)),
+        };
+        sums.writers.insert((manager, operation), write);
     }
     sums
 }
 
 /// Whether of all writers only this one has written, by whatever operation.
+///
+/// Who writes gets the time of it. Who loses fields to another keeps the time of what is left, or is gone: so a field
+/// that this one took back is no change by the other.
 fn is_own_write(manager: &str, before: &Sums, now: &Sums) -> bool {
-    let own = format!("manager {manager} ");
-    let of = |sums: &Sums, is_own: bool| -> Sums {
-        let kept = sums
-            .iter()
-            .filter(|(name, _)| name.starts_with("manager ") && name.starts_with(&own) == is_own);
-        kept.map(|(name, sum)| (name.clone(), *sum)).collect()
+    let has_written = |writer: &(String, String), write: &Write| match before.writers.get(writer) {
+        Some(old) => old.time != write.time,
+        None => true,
     };
-    of(before, true) != of(now, true) && of(before, false) == of(now, false)
+    let mut written = now
+        .writers
+        .iter()
+        .filter(|(w, write)| has_written(w, write));
+    let is_own = |(writer, _): (&(String, String), &Write)| writer.0 == manager;
+    written.next().is_some_and(is_own) && written.all(is_own)
 }
 
 #[cfg(test)]
@@ -238,11 +262,12 @@ mod tests {
 
     const OWN: &str = "helm-controller";
 
-    fn object(generation: i64, managers: &[(&str, &str, &str)]) -> Meta {
-        let entry = |(manager, field, subresource): &(&str, &str, &str)| {
+    /// An object with writers: the manager, its field, the subresource, and the second of the write.
+    fn object(generation: i64, managers: &[(&str, &str, &str, u8)]) -> Meta {
+        let entry = |(manager, field, subresource, second): &(&str, &str, &str, u8)| {
             let operation = if *manager == OWN { "Apply" } else { "Update" };
             json!({ "manager": manager, "operation": operation, "subresource": subresource,
-                "fieldsV1": { "f:spec": { *field: {} } } })
+                "time": format!("2026-01-01T00:00:0{second}Z"), "fieldsV1": { "f:spec": { *field: {} } } })
         };
         let managers: Vec<_> = managers.iter().map(entry).collect();
         serde_json::from_value(json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": {
@@ -252,17 +277,29 @@ mod tests {
 
     #[test]
     fn status_and_own_writes_are_no_changes() {
-        let first = sums(&object(1, &[(OWN, "f:a", "")]));
+        let first = sums(&object(1, &[(OWN, "f:a", "", 1)]));
         let status = sums(&object(
             1,
-            &[(OWN, "f:a", ""), ("kubelet", "f:s", "status")],
+            &[(OWN, "f:a", "", 1), ("kubelet", "f:s", "status", 2)],
         ));
         assert_eq!(first, status);
-        let own = sums(&object(2, &[(OWN, "f:b", "")]));
+        let own = sums(&object(2, &[(OWN, "f:b", "", 2)]));
         assert!(is_own_write(OWN, &first, &own));
-        let other = sums(&object(2, &[("kubectl-edit", "f:a", "")]));
+        let other = sums(&object(2, &[("kubectl-edit", "f:a", "", 2)]));
         assert!(!is_own_write(OWN, &first, &other));
-        let again = sums(&object(3, &[("kubectl-edit", "f:b", "")]));
+        let again = sums(&object(3, &[("kubectl-edit", "f:b", "", 3)]));
         assert!(!is_own_write(OWN, &other, &again));
+    }
+
+    #[test]
+    fn field_that_was_taken_back_is_no_change_by_who_lost_it() {
+        let edited = [(OWN, "f:b", "", 1), ("kubectl-edit", "f:a", "", 2)];
+        let edited = sums(&object(2, &edited));
+        let gone = sums(&object(3, &[(OWN, "f:a", "", 3)]));
+        assert!(is_own_write(OWN, &edited, &gone));
+        let less = [(OWN, "f:a", "", 3), ("kubectl-edit", "f:c", "", 2)];
+        assert!(is_own_write(OWN, &edited, &sums(&object(3, &less))));
+        let both = [(OWN, "f:a", "", 3), ("kubectl-edit", "f:c", "", 3)];
+        assert!(!is_own_write(OWN, &edited, &sums(&object(3, &both))));
     }
 }
