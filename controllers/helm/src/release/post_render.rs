@@ -148,7 +148,7 @@ fn read(mut files: Vec<Rendered>) -> Result<Vec<Document>, String> {
                 continue;
             };
             let object = yaml::to_json(&node).map_err(|error| failed(error.to_string()))?;
-            expand(path, text, object, &mut documents);
+            expand(path, text.to_owned(), object, &mut documents);
         }
     }
     Ok(documents)

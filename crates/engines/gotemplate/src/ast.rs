@@ -1,6 +1,7 @@
 //! The tree of a parsed template, and how its nodes print in error texts.
 
 use std::fmt;
+use std::ops::Range;
 use std::rc::Rc;
 
 /// A parsed template.
@@ -19,9 +20,17 @@ impl Tree {
     /// Whether the template holds nothing but white space and comments.
     pub(crate) fn is_blank(&self) -> bool {
         self.root.iter().all(|node| match node {
-            Node::Text(text) => text.trim_matches([' ', '\t', '\r', '\n']).is_empty(),
+            Node::Text(place) => self
+                .text(place)
+                .trim_matches([' ', '\t', '\r', '\n'])
+                .is_empty(),
             _ => false,
         })
+    }
+
+    /// What stands at a place of the source.
+    pub(crate) fn text(&self, place: &Range<usize>) -> &str {
+        self.source.get(place.clone()).unwrap_or_default()
     }
 
     /// `name:line:column` of a byte position, the column counted from 0.
@@ -35,7 +44,8 @@ impl Tree {
 
 #[derive(Debug)]
 pub(crate) enum Node {
-    Text(String),
+    /// Text that is printed: its place in the source.
+    Text(Range<usize>),
     Action(Pipe),
     If(Branch),
     With(Branch),

@@ -188,8 +188,14 @@ impl Templates {
 
     /// Parses a text and adds its templates; answers the text's own. A later definition replaces
     /// an earlier one, unless it is blank.
-    pub fn parse(&mut self, name: &str, source: &str, shared: &Shared) -> Result<Template, Fault> {
-        let trees = crate::parse::parse(name, source, &|f| shared.functions.get(f).is_some())?;
+    pub fn parse(
+        &mut self,
+        name: &str,
+        source: impl Into<Rc<str>>,
+        shared: &Shared,
+    ) -> Result<Template, Fault> {
+        let source = source.into();
+        let trees = crate::parse::parse(name, &source, &|f| shared.functions.get(f).is_some())?;
         let mut own = None;
         for tree in trees {
             let tree = Rc::new(tree);

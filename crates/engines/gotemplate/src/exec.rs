@@ -60,7 +60,10 @@ impl<'t> State<'t, '_> {
         for node in nodes {
             self.shared.spend_steps(1)?;
             match node {
-                Node::Text(text) => self.write(text.as_bytes())?,
+                Node::Text(place) => {
+                    let text = self.text(place);
+                    self.write(text.as_bytes())?;
+                }
                 Node::Action(pipe) => {
                     let value = self.pipeline(dot, pipe)?;
                     if pipe.declared.is_empty() {

@@ -17,14 +17,14 @@ const MAX_DEPTH: usize = 500;
 /// Parses a text into its own template and those it defines, the text's own first.
 pub(crate) fn parse(
     name: &str,
-    source: &str,
+    source: &Rc<str>,
     has_function: &dyn Fn(&str) -> bool,
 ) -> Result<Vec<Tree>> {
     let mut parser = Parser {
         lexer: Lexer::new(source),
         pushed: Vec::new(),
         name: Rc::from(name),
-        source: Rc::from(source),
+        source: Rc::clone(source),
         line: 1,
         action_line: 0,
         variables: vec!["$".to_owned()],
@@ -222,7 +222,10 @@ impl<'s> Parser<'s, '_> {
     fn element(&mut self) -> Result<Element> {
         let token = self.next_solid();
         match token.kind {
-            TokenKind::Text => Ok(Element::Node(Node::Text(token.text.to_owned()))),
+            TokenKind::Text => {
+                let end = token.at + token.text.len();
+                Ok(Element::Node(Node::Text(token.at..end)))
+            }
             TokenKind::LeftDelim => {
                 self.action_line = token.line;
                 let element = self.action()?;

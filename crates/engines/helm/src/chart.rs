@@ -7,14 +7,15 @@ mod load;
 mod metadata;
 mod package;
 
-pub use archive::read_archive;
-pub use directory::{Directory, Entry, EntryKind, read_directory};
+pub use archive::{archive_files, read_archive};
+pub use directory::{Directory, Entry, EntryKind, directory_files, read_directory};
 pub use ignore::{IgnoreError, Rules};
 pub use load::from_files;
 pub(crate) use metadata::fields;
 pub use metadata::{Dependency, ImportValue, Maintainer, Metadata};
 pub use package::{package, set_default_values};
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
@@ -22,7 +23,10 @@ use serde_json::{Map, Value as Json};
 /// The largest single file of a chart, in bytes.
 pub const MAX_FILE_BYTES: usize = 5 << 20;
 
-/// The largest decompressed archive, in bytes.
+/// The most files of a folder.
+pub const MAX_FILES: usize = 100_000;
+
+/// The largest decompressed archive or folder, in bytes.
 pub const MAX_CHART_BYTES: usize = 100 << 20;
 
 /// Why a chart was not loaded. The texts are upstream's.
@@ -115,6 +119,13 @@ pub struct Crd {
     pub data: Arc<[u8]>,
 }
 
+impl Crd {
+    /// The manifest as text; bytes that are no UTF-8 are replaced.
+    pub fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.data)
+    }
+}
+
 impl Chart {
     /// The name; an alias has replaced it where the parent gave one.
     pub fn name(&self) -> &str {
@@ -124,6 +135,16 @@ impl Chart {
     /// Whether only the chart's partials are rendered.
     pub fn is_library(&self) -> bool {
         self.metadata.kind.eq_ignore_ascii_case("library")
+    }
+
+    /// What Chart.yaml wants in `charts/` and is not there, by name.
+    pub fn missing_dependencies(&self) -> Vec<&str> {
+        let wanted = self.metadata.dependencies.iter().flatten();
+        let is_there = |name: &str| self.dependencies.iter().any(|chart| chart.name() == name);
+        wanted
+            .map(|dependency| dependency.name.as_str())
+            .filter(|name| !is_there(name))
+            .collect()
     }
 
     /// All definitions under `crds/`, the chart's own before its subcharts'.

@@ -1,15 +1,17 @@
 //! From rendered files to documents: splitting, hooks, order.
 
+mod head;
 mod hook;
 mod order;
+mod outline;
 
 pub use hook::{Event, Hook, hooks_for};
 pub use order::{INSTALL_ORDER, UNINSTALL_ORDER, compare_kinds};
 
-use go::regexp::Regexp;
-use yaml::{Kind, Node, Schema};
+use std::ops::Range;
 
 use crate::render::Rendered;
+pub(crate) use head::Head;
 
 /// A document that is no hook.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,66 +45,63 @@ pub struct Documents {
     pub hooks: Vec<Hook>,
 }
 
-/// Cuts a text at its document separators; blank documents are left out.
+/// Cuts a text at its document separators, each taking the white space around it along; blank
+/// documents are left out.
 ///
-/// Source: helm v4.2.3 and older, whose separator takes the white space around it along.
-pub fn split(text: &str) -> Vec<String> {
-    let text = text.trim_start();
-    let Ok(separator) = Regexp::new(r"(?:^|\s*\n)---\s*") else {
-        return vec![text.to_owned()];
-    };
-    separator
-        .split(text.as_bytes(), -1)
-        .into_iter()
-        .map(|doc| String::from_utf8_lossy(doc).trim_start().to_owned())
-        .filter(|doc| !doc.trim().is_empty())
-        .collect()
+/// Source: helm v4.2.3 and older.
+pub fn split(text: &str) -> Vec<&str> {
+    let ranges = ranges(text).into_iter();
+    ranges.filter_map(|range| text.get(range)).collect()
 }
 
-/// What of a document decides how it is treated.
-pub(crate) struct Head {
-    pub(crate) api_version: String,
-    pub(crate) kind: String,
-    pub(crate) name: String,
-    pub(crate) annotations: Vec<(String, String)>,
-}
+const SEPARATOR: &str = "---";
+const LINE_AND_SEPARATOR: &str = "\n---";
 
-impl Head {
-    pub(crate) fn annotation(&self, name: &str) -> Option<&str> {
-        self.annotations
-            .iter()
-            .find(|(n, _)| n == name)
-            .map(|(_, v)| v.as_str())
+/// Where the documents of a text are.
+fn ranges(text: &str) -> Vec<Range<usize>> {
+    let (mut found, mut at) = (Vec::new(), text.len() - text.trim_start().len());
+    let is_space = |c: char| matches!(c, '\t' | '\n' | '\x0c' | '\r' | ' ');
+    // Where what follows a separator begins.
+    let after = |at: usize| text.len() - text[at..].trim_start_matches(is_space).len();
+    if text[at..].starts_with(SEPARATOR) {
+        at = after(at + SEPARATOR.len());
     }
+    while let Some(length) = text[at..].find(LINE_AND_SEPARATOR) {
+        let end = at + length;
+        found.push(at..at + text[at..end].trim_end_matches(is_space).len());
+        at = after(end + LINE_AND_SEPARATOR.len());
+    }
+    found.push(at..text.len());
+    for range in &mut found {
+        range.start = range.end - text[range.clone()].trim_start().len();
+    }
+    found.retain(|range| !range.is_empty());
+    found
 }
 
 /// Sorts rendered files into hooks and manifests.
-pub fn sort(files: &[Rendered]) -> Result<Documents, ManifestError> {
-    let mut files: Vec<&Rendered> = files.iter().collect();
-    files.sort_by(|a, b| a.path.cmp(&b.path));
-    let mut documents = Documents::default();
-    for file in files {
-        if go::path::base(&file.path).starts_with('_') || file.text.trim().is_empty() {
+///
+/// # Errors
+/// A document that is no YAML, and the files as they were.
+pub fn sort(files: Vec<Rendered>) -> Result<Documents, (ManifestError, Vec<Rendered>)> {
+    let mut order: Vec<usize> = (0..files.len()).collect();
+    order.sort_by(|a, b| files[*a].path.cmp(&files[*b].path));
+    let mut heads = Vec::new();
+    for index in order {
+        let file = &files[index];
+        if go::path::base(&file.path).starts_with('_') {
             continue;
         }
-        for content in split(&file.text) {
-            let head = read_head(&content).map_err(|reason| ManifestError {
-                path: file.path.clone(),
-                reason,
-            })?;
-            match head.annotation(hook::ANNOTATION) {
-                Some(events) => {
-                    documents
-                        .hooks
-                        .extend(Hook::read(events, &head, &file.path, content));
-                }
-                None => documents.manifests.push(Manifest {
-                    path: file.path.clone(),
-                    content,
-                    kind: head.kind,
-                    api_version: head.api_version,
-                }),
-            }
+        match read_heads(file) {
+            Ok(read) => heads.push((index, read)),
+            Err(problem) => return Err((problem, files)),
+        }
+    }
+    let mut files: Vec<Option<Rendered>> = files.into_iter().map(Some).collect();
+    let mut documents = Documents::default();
+    for (index, heads) in heads {
+        if let Some(file) = files[index].take() {
+            documents.add(file, heads);
         }
     }
     documents
@@ -114,82 +113,41 @@ pub fn sort(files: &[Rendered]) -> Result<Documents, ManifestError> {
     Ok(documents)
 }
 
-fn read_head(content: &str) -> Result<Head, String> {
-    let node = yaml::Reader::new(Schema::Legacy)
-        .read_first(content.as_bytes(), "")
-        .map_err(|e| format!("error converting YAML to JSON: {}", e.go_text()))?
-        .unwrap_or_else(Node::null);
-    yaml::to_json(&node).map_err(|e| format!("error converting YAML to JSON: {e}"))?;
-    let mut head = Head {
-        api_version: String::new(),
-        kind: String::new(),
-        name: String::new(),
-        annotations: Vec::new(),
+fn read_heads(file: &Rendered) -> Result<Vec<(Range<usize>, Head)>, ManifestError> {
+    let read = |range: Range<usize>| match Head::read(&file.text[range.clone()]) {
+        Ok(head) => Ok((range, head)),
+        Err(reason) => Err(ManifestError {
+            path: file.path.clone(),
+            reason,
+        }),
     };
-    if node.is_null() {
-        return Ok(head);
-    }
-    if node.as_mapping().is_none() {
-        return Err(mismatch(&node, "util.SimpleHead", None));
-    }
-    head.api_version = field(&node, "apiVersion", "SimpleHead.apiVersion")?;
-    head.kind = field(&node, "kind", "SimpleHead.kind")?;
-    let Some(metadata) = node.get("metadata").filter(|m| !m.is_null()) else {
-        return Ok(head);
-    };
-    if metadata.as_mapping().is_none() {
-        return Err(mismatch(metadata, "struct", Some("SimpleHead.metadata")));
-    }
-    head.name = field(metadata, "name", "SimpleHead.metadata.name")?;
-    let Some(annotations) = metadata.get("annotations").filter(|a| !a.is_null()) else {
-        return Ok(head);
-    };
-    let place = "SimpleHead.metadata.annotations";
-    let Some(annotations) = annotations.as_mapping() else {
-        return Err(mismatch(annotations, "map[string]string", Some(place)));
-    };
-    for entry in annotations {
-        let value =
-            scalar(&entry.value).ok_or_else(|| mismatch(&entry.value, "string", Some(place)))?;
-        head.annotations.push((entry.name().to_owned(), value));
-    }
-    Ok(head)
+    ranges(&file.text).into_iter().map(read).collect()
 }
 
-fn field(node: &Node, name: &str, place: &str) -> Result<String, String> {
-    match node.get(name) {
-        None => Ok(String::new()),
-        Some(value) => scalar(value).ok_or_else(|| mismatch(value, "string", Some(place))),
+impl Documents {
+    /// Adds the documents of a file; one alone takes the file's text over.
+    fn add(&mut self, file: Rendered, heads: Vec<(Range<usize>, Head)>) {
+        let Rendered { path, mut text } = file;
+        let is_alone = heads.len() == 1;
+        for (range, head) in heads {
+            let content = if is_alone {
+                text.truncate(range.end);
+                text.drain(..range.start);
+                std::mem::take(&mut text)
+            } else {
+                text[range].to_owned()
+            };
+            match head.annotation(hook::ANNOTATION) {
+                Some(events) => self.hooks.extend(Hook::read(events, &head, &path, content)),
+                None => self.manifests.push(Manifest {
+                    path: path.clone(),
+                    content,
+                    kind: head.kind,
+                    api_version: head.api_version,
+                }),
+            }
+        }
     }
-}
-
-/// A scalar as Go's decoder puts it into a string.
-fn scalar(node: &Node) -> Option<String> {
-    Some(match node.kind()? {
-        Kind::Null => String::new(),
-        Kind::Bool(b) => b.to_string(),
-        Kind::Int(n) => n.to_string(),
-        Kind::Uint(n) => n.to_string(),
-        Kind::Float(f) => go::strconv::format_general(f),
-        Kind::Timestamp | Kind::String => node.text().to_owned(),
-    })
-}
-
-fn mismatch(node: &Node, want: &str, place: Option<&str>) -> String {
-    let found = match (node.as_mapping(), node.kind()) {
-        (Some(_), _) => "object",
-        (None, None) => "array",
-        (None, Some(Kind::Bool(_))) => "bool",
-        (None, Some(Kind::Int(_) | Kind::Uint(_) | Kind::Float(_))) => "number",
-        (None, Some(_)) => "string",
-    };
-    let target = place.map_or_else(
-        || format!("value of type {want}"),
-        |place| format!("struct field {place} of type {want}"),
-    );
-    format!(
-        "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {found} into Go {target}"
-    )
 }
 
 #[cfg(test)]
@@ -244,7 +202,7 @@ mod tests {
                 "kind: List\nitems: [{metadata: {annotations: {helm.sh/hook: test}}}]",
             ),
         ];
-        let documents = sort(&files).unwrap();
+        let documents = sort(files.to_vec()).unwrap();
         let kinds: Vec<_> = documents
             .manifests
             .iter()
@@ -272,9 +230,11 @@ mod tests {
 
     #[test]
     fn broken_yaml_names_its_file() {
-        let error = sort(&[file("c/templates/x.yaml", "a: b: c")]).unwrap_err();
+        let files = vec![file("c/templates/x.yaml", "a: b: c")];
+        let (problem, kept) = sort(files.clone()).unwrap_err();
+        assert_eq!(kept, files);
         assert_eq!(
-            error.to_string(),
+            problem.to_string(),
             "YAML parse error on c/templates/x.yaml: error converting YAML to JSON: yaml: mapping values are not allowed in this context"
         );
     }

@@ -175,7 +175,8 @@ fn add(files: &mut Files, path: String, text: &str) {
 
 /// Hooks and manifests, each by file.
 fn apart(files: &[Rendered]) -> Result<(Files, Files), PostRenderError> {
-    let sorted = manifest::sort(files).map_err(PostRenderError::Unsorted)?;
+    let sorted = manifest::sort(files.to_vec());
+    let sorted = sorted.map_err(|(problem, _)| PostRenderError::Unsorted(problem))?;
     let (mut hooks, mut manifests) = (Files::new(), Files::new());
     for hook in sorted.hooks {
         add(&mut hooks, hook.path, &hook.manifest);
@@ -214,7 +215,7 @@ fn merge(files: &Files) -> Result<String, (String, String)> {
         }
         for document in manifest::split(text) {
             let fail = |reason: String| (path.clone(), reason);
-            for mut node in read(&document, path).map_err(fail)? {
+            for mut node in read(document, path).map_err(fail)? {
                 annotate(&mut node, path).map_err(fail)?;
                 push(&mut out, &node).map_err(fail)?;
             }

@@ -46,10 +46,22 @@ pub struct Release {
     pub name: String,
     /// The namespace it is installed into.
     pub namespace: String,
-    /// The revision, 1 for an installation.
+    /// The revision, 1 for an installation; 0 where a chart is only looked at.
     pub revision: i64,
     /// Whether a release is upgraded.
     pub is_upgrade: bool,
+}
+
+impl Release {
+    /// The first revision of a release.
+    pub fn install(name: impl Into<String>, namespace: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            namespace: namespace.into(),
+            revision: 1,
+            is_upgrade: false,
+        }
+    }
 }
 
 /// How missing values are taken.
@@ -78,6 +90,19 @@ pub struct Settings {
     pub lookup: Option<Arc<dyn Lookup + Send + Sync>>,
 }
 
+impl Settings {
+    /// Settings of an ordinary rendering that asks no cluster.
+    pub fn new(now: Time, seed: [u8; 32]) -> Self {
+        Self {
+            mode: Mode::default(),
+            now,
+            seed,
+            limits: Limits::default(),
+            lookup: None,
+        }
+    }
+}
+
 impl std::fmt::Debug for Settings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Settings")
@@ -102,7 +127,7 @@ pub struct Rendered {
 
 /// One file to render: its text, and the scope of its chart.
 struct Source {
-    text: Str,
+    text: Rc<str>,
     scope: Table,
     base_path: String,
 }
@@ -141,7 +166,7 @@ fn run(
     names.sort_by(|a, b| depth(b).cmp(&depth(a)).then_with(|| b.cmp(a)));
     let mut set = Templates::new("gotpl");
     for name in &names {
-        set.parse(name, &sources[*name].text.text(), shared)
+        set.parse(name, Rc::clone(&sources[*name].text), shared)
             .map_err(|fault| RenderError(trace::parse_error(name, &fault)))?;
     }
     let set = Rc::new(set);
@@ -164,7 +189,12 @@ fn run(
         let out = set
             .execute(name, Value::Map(source.scope.clone()), shared)
             .map_err(|fault| RenderError(failure(name, &fault)))?;
-        let text = String::from_utf8_lossy(&out).replace(NO_VALUE, "");
+        let mut text = String::from_utf8(out)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+        if text.contains(NO_VALUE) {
+            text = text.replace(NO_VALUE, "");
+        }
+        text.shrink_to_fit();
         rendered.push(Rendered {
             path: name.clone(),
             text,

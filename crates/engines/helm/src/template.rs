@@ -69,6 +69,20 @@ pub struct Request {
     pub sub_notes: bool,
 }
 
+impl Request {
+    /// A request for a cluster that nothing is known of; schemas count.
+    pub fn new(values: Map<String, Json>, release: Release, settings: Settings) -> Self {
+        Self {
+            values,
+            release,
+            capabilities: Capabilities::default(),
+            settings,
+            skip_schema: false,
+            sub_notes: false,
+        }
+    }
+}
+
 /// A rendered chart.
 #[derive(Debug, Clone, Default)]
 pub struct Output {
@@ -76,8 +90,6 @@ pub struct Output {
     pub documents: Documents,
     /// The notes.
     pub notes: String,
-    /// The values that the templates saw.
-    pub values: Map<String, Json>,
     /// The chart after its dependencies were processed.
     pub chart: Chart,
 }
@@ -88,8 +100,7 @@ impl Output {
         let mut out = String::new();
         if include_crds {
             for crd in self.chart.crds() {
-                let text = String::from_utf8_lossy(&crd.data).into_owned();
-                push_document(&mut out, &crd.file_name, &text);
+                push_document(&mut out, &crd.file_name, &crd.text());
             }
         }
         for manifest in &self.documents.manifests {
@@ -131,19 +142,16 @@ pub fn template_with(
     on_large_stack(move || {
         values::process_dependencies(&mut chart, &request.values)
             .map_err(TemplateError::Dependencies)?;
-        let (rendered, joined) = execute(&chart, request)?;
+        let rendered = execute(&chart, request)?;
         let (notes, mut files) = take_notes(&chart, rendered, request.sub_notes);
         if let Some(post) = post {
             files = post.run(files).map_err(TemplateError::PostRender)?;
         }
-        let documents = manifest::sort(&files).map_err(|problem| TemplateError::Manifest {
-            problem,
-            rendered: files,
-        })?;
+        let documents = manifest::sort(files)
+            .map_err(|(problem, rendered)| TemplateError::Manifest { problem, rendered })?;
         Ok(Output {
             documents,
             notes,
-            values: joined,
             chart,
         })
     })?
@@ -154,7 +162,7 @@ pub fn render_files(mut chart: Chart, request: &Request) -> Result<Vec<Rendered>
     on_large_stack(move || {
         values::process_dependencies(&mut chart, &request.values)
             .map_err(TemplateError::Dependencies)?;
-        execute(&chart, request).map(|(rendered, _)| rendered)
+        execute(&chart, request)
     })?
 }
 
@@ -172,9 +180,7 @@ fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Templat
     })
 }
 
-type Executed = (Vec<Rendered>, Map<String, Json>);
-
-fn execute(chart: &Chart, request: &Request) -> Result<Executed, TemplateError> {
+fn execute(chart: &Chart, request: &Request) -> Result<Vec<Rendered>, TemplateError> {
     let joined = values::coalesce(chart, &request.values)?;
     if !request.skip_schema {
         schema::validate(chart, &joined)?;
@@ -187,16 +193,14 @@ fn execute(chart: &Chart, request: &Request) -> Result<Executed, TemplateError> 
         let (range, version) = (range.clone(), version.version.clone());
         return Err(TemplateError::KubeVersion { range, version });
     }
-    let seen = values::to_json_map(&joined);
-    let rendered = render::render(
+    Ok(render::render(
         chart,
         &joined,
         &request.release,
         &request.capabilities,
         &request.settings,
         None,
-    )?;
-    Ok((rendered, seen))
+    )?)
 }
 
 /// Takes the notes out of the files; of several only the root's count unless all are wanted.

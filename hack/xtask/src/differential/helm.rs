@@ -12,10 +12,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
-use helm::capabilities::Capabilities;
 use helm::chart::{File, from_files};
 use helm::release::{self, ApplyMethod, Record};
-use helm::render::{Mode, Release, Settings};
+use helm::render::{Release, Settings};
 use helm::template::{Output, Request, render_files};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -171,25 +170,10 @@ fn chart(case: &Case) -> Result<helm::chart::Chart, String> {
 
 fn request(case: &Case) -> Result<Request, String> {
     let values = helm::values::read(case.values.as_bytes(), "values");
-    Ok(Request {
-        values: values.map_err(|e| format!("values: {e}"))?,
-        release: Release {
-            name: "rel".to_owned(),
-            namespace: "ns".to_owned(),
-            revision: 1,
-            is_upgrade: false,
-        },
-        capabilities: Capabilities::default(),
-        settings: Settings {
-            mode: Mode::Normal,
-            now: go::time::Time::from_unix(1_700_000_000, 0),
-            seed: [1; 32],
-            limits: gotemplate::Limits::default(),
-            lookup: None,
-        },
-        skip_schema: false,
-        sub_notes: false,
-    })
+    let values = values.map_err(|e| format!("values: {e}"))?;
+    let now = go::time::Time::from_unix(1_700_000_000, 0);
+    let release = Release::install("rel", "ns");
+    Ok(Request::new(values, release, Settings::new(now, [1; 32])))
 }
 
 fn ours_file(case: &Case) -> Result<String, String> {

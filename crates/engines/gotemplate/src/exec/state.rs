@@ -1,5 +1,6 @@
 //! The state of one template's execution: variables, output, and where it stands.
 
+use std::ops::Range;
 use std::rc::Rc;
 
 use crate::ast::{Command, Invoke, Pipe, Term, Tree};
@@ -88,6 +89,11 @@ impl<'t, 'r> State<'t, 'r> {
 
     pub(super) fn at(&mut self, site: Site<'t>) {
         self.site = site;
+    }
+
+    /// What the template has at a place of its source.
+    pub(super) fn text(&self, place: &Range<usize>) -> &'t str {
+        self.tree.text(place)
     }
 
     pub(super) fn mark(&self) -> usize {

@@ -16,7 +16,7 @@ fn refuse<T>(text: impl Into<String>) -> Result<T, ChartError> {
 }
 
 /// The files of an archive in its order, the chart's own folder taken off their names.
-pub(super) fn archive_files(name: &str, bytes: &[u8]) -> Result<Vec<File>, ChartError> {
+pub fn archive_files(name: &str, bytes: &[u8]) -> Result<Vec<File>, ChartError> {
     if !bytes.starts_with(&[0x1f, 0x8b, 0x08]) {
         return refuse(format!(
             "file '{name}' does not appear to be a gzipped archive; got '{}'",

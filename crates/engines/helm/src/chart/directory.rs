@@ -1,6 +1,8 @@
 //! Charts in a folder.
 
-use super::{Chart, ChartError, File, MAX_FILE_BYTES, Rules, from_files};
+use super::{
+    Chart, ChartError, File, MAX_CHART_BYTES, MAX_FILE_BYTES, MAX_FILES, Rules, from_files,
+};
 
 /// What an entry of a folder is, links followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +47,11 @@ const MAX_DEPTH: usize = 64;
 
 /// Loads a chart from a folder; what its .helmignore names is left out.
 pub fn read_directory(directory: &dyn Directory) -> Result<Chart, ChartError> {
+    from_files(&directory_files(directory)?)
+}
+
+/// The files of a chart's folder without those that its .helmignore names.
+pub fn directory_files(directory: &dyn Directory) -> Result<Vec<File>, ChartError> {
     let root = directory.list("").map_err(ChartError::Directory)?;
     let rules = if root.iter().any(|e| e.name == ".helmignore") {
         let text = directory
@@ -54,54 +61,83 @@ pub fn read_directory(directory: &dyn Directory) -> Result<Chart, ChartError> {
     } else {
         Rules::parse("")?
     };
-    let mut files = Vec::new();
-    walk(directory, "", &rules, 0, &mut files)?;
-    from_files(&files)
+    let mut walk = Walk {
+        directory,
+        rules,
+        entries: 0,
+        bytes: 0,
+        files: Vec::new(),
+    };
+    walk.folder("", root, 0)?;
+    Ok(walk.files)
 }
 
-fn walk(
-    directory: &dyn Directory,
-    path: &str,
-    rules: &Rules,
-    depth: usize,
-    files: &mut Vec<File>,
-) -> Result<(), ChartError> {
-    if depth > MAX_DEPTH {
-        let text = format!("chart folder {path:?} is nested deeper than {MAX_DEPTH} levels");
-        return Err(ChartError::Directory(text));
+struct Walk<'d> {
+    directory: &'d dyn Directory,
+    rules: Rules,
+    entries: usize,
+    bytes: u64,
+    files: Vec<File>,
+}
+
+impl Walk<'_> {
+    fn folder(
+        &mut self,
+        path: &str,
+        mut entries: Vec<Entry>,
+        depth: usize,
+    ) -> Result<(), ChartError> {
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        for entry in entries {
+            let name = if path.is_empty() {
+                entry.name.clone()
+            } else {
+                format!("{path}/{}", entry.name)
+            };
+            if self
+                .rules
+                .ignores(&name, entry.kind == EntryKind::Directory)
+            {
+                continue;
+            }
+            self.entry(name, &entry, depth)?;
+        }
+        Ok(())
     }
-    let mut entries = directory.list(path).map_err(ChartError::Directory)?;
-    entries.sort_by(|a, b| a.name.cmp(&b.name));
-    for entry in entries {
-        let name = if path.is_empty() {
-            entry.name.clone()
-        } else {
-            format!("{path}/{}", entry.name)
-        };
+
+    fn entry(&mut self, name: String, entry: &Entry, depth: usize) -> Result<(), ChartError> {
+        let refuse = |text: String| Err(ChartError::Directory(text));
+        self.entries += 1;
+        if self.entries > MAX_FILES {
+            return refuse(format!("chart folder has more than {MAX_FILES} entries"));
+        }
         match entry.kind {
+            EntryKind::Directory if depth >= MAX_DEPTH => refuse(format!(
+                "chart folder {name:?} is nested deeper than {MAX_DEPTH} levels"
+            )),
             EntryKind::Directory => {
-                if !rules.ignores(&name, true) {
-                    walk(directory, &name, rules, depth + 1, files)?;
-                }
+                let inner = self.directory.list(&name).map_err(ChartError::Directory)?;
+                self.folder(&name, inner, depth + 1)
             }
-            _ if rules.ignores(&name, false) => {}
-            EntryKind::Irregular => {
-                let text =
-                    format!("cannot load irregular file {name} as it has file mode type bits set");
-                return Err(ChartError::Directory(text));
-            }
+            EntryKind::Irregular => refuse(format!(
+                "cannot load irregular file {name} as it has file mode type bits set"
+            )),
+            EntryKind::File if entry.bytes > MAX_FILE_BYTES as u64 => refuse(format!(
+                "chart file {:?} is larger than the maximum file size {MAX_FILE_BYTES}",
+                entry.name
+            )),
             EntryKind::File => {
-                if entry.bytes > MAX_FILE_BYTES as u64 {
-                    let text = format!(
-                        "chart file {:?} is larger than the maximum file size {MAX_FILE_BYTES}",
-                        entry.name
-                    );
-                    return Err(ChartError::Directory(text));
+                self.bytes += entry.bytes;
+                if self.bytes > MAX_CHART_BYTES as u64 {
+                    return refuse(format!(
+                        "chart folder is larger than the maximum size {MAX_CHART_BYTES}"
+                    ));
                 }
-                let data = directory.read(&name).map_err(ChartError::Directory)?;
-                files.push(File::new(name, super::load::without_mark(data)));
+                let data = self.directory.read(&name).map_err(ChartError::Directory)?;
+                self.files
+                    .push(File::new(name, super::load::without_mark(data)));
+                Ok(())
             }
         }
     }
-    Ok(())
 }

@@ -1,6 +1,6 @@
 //! Hooks.
 
-use super::Head;
+use super::head::Head;
 
 pub(super) const ANNOTATION: &str = "helm.sh/hook";
 

@@ -142,7 +142,7 @@ fn tpl(call: &Call<'_>, args: &[Value]) -> Result {
     let quoted = || go::strconv::quote(text.as_bytes(), go::strconv::Charset::Unicode);
     let mut set = Templates::on_top_of(call.templates);
     let name = set.name().to_owned();
-    let template = set.parse(&name, &text, call.shared).map_err(|fault| {
+    let template = set.parse(&name, &*text, call.shared).map_err(|fault| {
         let message = format!("cannot parse template {}: {fault}", quoted());
         fault.wrap(FaultKind::Plain, message)
     })?;

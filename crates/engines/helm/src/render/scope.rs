@@ -1,6 +1,7 @@
 //! What the templates of each chart see.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use gotemplate::funcs::Arguments as _;
 use gotemplate::value::{ANY, MapKind, Method, NamedType, Struct, StructType, Type, Value};
@@ -223,7 +224,7 @@ fn chart_scope(
             continue;
         }
         let source = Source {
-            text: Str::from(&*file.data),
+            text: Rc::from(String::from_utf8_lossy(&file.data)),
             scope: scope.clone(),
             base_path: go::path::join(&[path, "templates"]),
         };
@@ -243,7 +244,10 @@ fn release_table(release: &Release) -> Value {
             ("Name", Value::from(release.name.as_str())),
             ("Namespace", Value::from(release.namespace.as_str())),
             ("IsUpgrade", Value::Bool(release.is_upgrade)),
-            ("IsInstall", Value::Bool(!release.is_upgrade)),
+            (
+                "IsInstall",
+                Value::Bool(!release.is_upgrade && release.revision > 0),
+            ),
             ("Revision", Value::Int(release.revision)),
             ("Service", Value::from("Helm")),
         ]

@@ -79,6 +79,10 @@ fn enable(chart: &mut Chart, values: &Map<String, Json>, path: &str) -> Result<(
     } else {
         Some(wanted)
     };
+    let mut inner = chart.dependencies.iter();
+    if inner.all(|c| c.metadata.dependencies.is_none()) {
+        return Ok(());
+    }
     let joined = to_json_map(&joined);
     for dependency in &mut chart.dependencies {
         let inner = format!("{path}{}.", dependency.name());
@@ -151,6 +155,10 @@ fn import(chart: &mut Chart) -> Result<(), ValuesError> {
             };
             merge_tables(&imported, &placed(&import.parent, found));
         }
+    }
+    if imported.is_empty() {
+        chart.values = to_json_map(&defaults);
+        return Ok(());
     }
     let own = copy_table(&defaults);
     merge_tables(&own, &imported);

@@ -1,18 +1,12 @@
 //! Whatever bytes come in, there is an answer and no panic.
-#![expect(clippy::unwrap_used, reason = "a test that fails here says where")]
 
-use std::io::Write as _;
-
-use flate2::Compression;
-use flate2::write::GzEncoder;
-use helm::capabilities::Capabilities;
-use helm::chart::{File, from_files, read_archive};
+use helm::chart::read_archive;
 use helm::release::Record;
-use helm::render::{Mode, Release, Settings};
-use helm::template::Request;
 use helm::values::{SetKind, set};
 use proptest::prelude::*;
 use serde_json::Map;
+
+use super::fixture::{gzip, load, request};
 
 const WORDS: &str = "range if else end with block break continue tpl printf index slice dict list set merge until repeat toYaml fromYaml toToml toJson regexReplaceAll date dig semver substr trunc wrapWith round include template define";
 
@@ -63,48 +57,17 @@ fn template() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
 }
 
-fn render(template: &str, values: &[u8]) {
-    let Ok(values) = helm::values::read(values, "values") else {
+fn render(template: &str, values: &str) {
+    let Ok(mut request) = request(values) else {
         return;
     };
-    let files = [
-        File::new(
-            "Chart.yaml",
-            &b"apiVersion: v2\nname: c\nversion: 1.0.0\n"[..],
-        ),
-        File::new("templates/a.yaml", template.as_bytes()),
-    ];
-    let chart = from_files(&files).unwrap();
-    let request = Request {
-        values,
-        release: Release {
-            name: "rel".to_owned(),
-            namespace: "ns".to_owned(),
-            revision: 1,
-            is_upgrade: false,
-        },
-        capabilities: Capabilities::default(),
-        settings: Settings {
-            mode: Mode::Normal,
-            now: go::time::Time::from_unix(1_700_000_000, 0),
-            seed: [1; 32],
-            limits: gotemplate::Limits {
-                steps: 20_000,
-                output_bytes: 1 << 20,
-                depth: 100,
-            },
-            lookup: None,
-        },
-        skip_schema: false,
-        sub_notes: false,
+    request.settings.limits = gotemplate::Limits {
+        steps: 20_000,
+        output_bytes: 1 << 20,
+        depth: 100,
     };
+    let chart = load(&[("templates/a.yaml", template)]).unwrap();
     helm::template(chart, &request).ok();
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
 }
 
 proptest! {
@@ -112,7 +75,7 @@ proptest! {
 
     #[test]
     fn templates_render_or_fail(text in template(), values in "(a: |b: |\\[|\\{|x|1|\n| |-){0,12}") {
-        render(&text, values.as_bytes());
+        render(&text, &values);
     }
 
     #[test]

@@ -1,16 +1,14 @@
 //! What charts get wrong about Helm, and Helm about itself: each as Helm 4.2.1 does it.
-#![expect(clippy::unwrap_used, reason = "a test that fails here says where")]
 
 use std::sync::Arc;
 
-use helm::capabilities::Capabilities;
-use helm::chart::{Chart, File, from_files};
-use helm::render::{Lookup, Mode, Release, Settings};
+use helm::chart::Chart;
+use helm::render::Lookup;
 use helm::template::{Output, Request};
 use helm::values::{SetKind, set};
 use serde_json::{Value as Json, json};
 
-const CHART: &str = "apiVersion: v2\nname: c\nversion: 1.0.0\n";
+use super::fixture;
 
 struct Cluster;
 
@@ -21,36 +19,13 @@ impl Lookup for Cluster {
 }
 
 fn chart(files: &[(&str, &str)]) -> Chart {
-    let mut all = vec![("Chart.yaml", CHART)];
-    all.retain(|(name, _)| !files.iter().any(|(n, _)| n == name));
-    all.extend_from_slice(files);
-    let files: Vec<File> = all
-        .iter()
-        .map(|(n, t)| File::new(*n, t.as_bytes()))
-        .collect();
-    from_files(&files).unwrap()
+    fixture::load(files).unwrap()
 }
 
 fn request(values: &str) -> Request {
-    Request {
-        values: helm::values::read(values.as_bytes(), "values").unwrap(),
-        release: Release {
-            name: "rel".to_owned(),
-            namespace: "ns".to_owned(),
-            revision: 1,
-            is_upgrade: false,
-        },
-        capabilities: Capabilities::default(),
-        settings: Settings {
-            mode: Mode::Normal,
-            now: go::time::Time::from_unix(1_700_000_000, 0),
-            seed: [1; 32],
-            limits: gotemplate::Limits::default(),
-            lookup: Some(Arc::new(Cluster)),
-        },
-        skip_schema: false,
-        sub_notes: false,
-    }
+    let mut request = fixture::request(values).unwrap();
+    request.settings.lookup = Some(Arc::new(Cluster));
+    request
 }
 
 fn output(files: &[(&str, &str)], values: &str) -> Result<Output, String> {
@@ -165,6 +140,7 @@ fn dependencies_can_be_processed_twice() {
             "charts/sub/templates/a.yaml",
             "kind: A\nv: {{ .Chart.Name }}",
         ),
+        ("templates/b.yaml", "kind: B\nk: {{ .Values.k }}"),
     ];
     let original = chart(&files);
     let mut processed = original.clone();
@@ -172,9 +148,11 @@ fn dependencies_can_be_processed_twice() {
     let once = helm::template(original, &request("")).unwrap();
     let twice = helm::template(processed, &request("")).unwrap();
     assert_eq!(once.manifest(false), twice.manifest(false));
-    assert_eq!(once.values["k"], json!("v"));
-    assert_eq!(twice.values["k"], json!("v"));
-    assert_eq!(sources(&twice), ["c/charts/other/templates/a.yaml"]);
+    assert_eq!(once.documents.manifests[1].content, "kind: B\nk: v");
+    assert_eq!(
+        sources(&twice),
+        ["c/charts/other/templates/a.yaml", "c/templates/b.yaml"]
+    );
 }
 
 /// covers: HE-043, HE-046, HE-047, HE-048

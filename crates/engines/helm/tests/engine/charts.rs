@@ -1,44 +1,15 @@
 //! Charts in memory, rendered as Helm's engine renders them.
 
-use helm::capabilities::{Capabilities, KubeVersion};
+use helm::capabilities::KubeVersion;
 use helm::chart::{ChartError, File, from_files};
-use helm::render::{Mode, Release, Rendered, Settings};
-use helm::template::{Request, render_files};
+use helm::render::Rendered;
+use helm::template::render_files;
 
-const CHART: &str = "apiVersion: v2\nname: c\nversion: 1.0.0\nappVersion: 1.10\n";
-
-fn request(values: &str, mode: Mode) -> Result<Request, String> {
-    Ok(Request {
-        values: helm::values::read(values.as_bytes(), "values").map_err(|e| e.to_string())?,
-        release: Release {
-            name: "rel".to_owned(),
-            namespace: "ns".to_owned(),
-            revision: 1,
-            is_upgrade: false,
-        },
-        capabilities: Capabilities::default(),
-        settings: Settings {
-            mode,
-            now: go::time::Time::from_unix(1_700_000_000, 0),
-            seed: [1; 32],
-            limits: gotemplate::Limits::default(),
-            lookup: None,
-        },
-        skip_schema: false,
-        sub_notes: false,
-    })
-}
+use super::fixture::{METADATA, load, request};
 
 fn render_all(files: &[(&str, &str)], values: &str) -> Result<Vec<Rendered>, String> {
-    let mut all = vec![("Chart.yaml", CHART)];
-    all.retain(|(name, _)| !files.iter().any(|(n, _)| n == name));
-    all.extend_from_slice(files);
-    let files: Vec<File> = all
-        .iter()
-        .map(|(n, t)| File::new(*n, t.as_bytes()))
-        .collect();
-    let chart = from_files(&files).map_err(|e| e.to_string())?;
-    render_files(chart, &request(values, Mode::Normal)?).map_err(|e| e.to_string())
+    let chart = load(files).map_err(|e| e.to_string())?;
+    render_files(chart, &request(values)?).map_err(|e| e.to_string())
 }
 
 /// The output of `templates/a.yaml`, or the error.
@@ -383,12 +354,12 @@ fn broken_charts_are_refused() {
             Err("validation: chart.metadata.type must be application or library"),
         ),
         (
-            vec![("Chart.yaml", CHART), ("charts/README.md", "")],
+            vec![("Chart.yaml", METADATA), ("charts/README.md", "")],
             Err("sub: Chart.yaml file is missing"),
         ),
         (
             vec![
-                ("Chart.yaml", CHART),
+                ("Chart.yaml", METADATA),
                 ("charts/_x/a", ""),
                 ("charts/.h/b", ""),
             ],

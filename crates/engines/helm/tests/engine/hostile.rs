@@ -1,46 +1,18 @@
 //! Charts and values that mean harm, or are merely broken: a clear error, soon, and no panic.
-#![expect(clippy::unwrap_used, reason = "a test that fails here says where")]
 
-use std::io::Write as _;
-
-use flate2::Compression;
-use flate2::write::GzEncoder;
-use helm::capabilities::Capabilities;
-use helm::chart::{File, from_files, read_archive};
-use helm::render::{Mode, Release, Settings};
-use helm::template::Request;
+use helm::chart::read_archive;
 use serde_json::Map;
+
+use super::fixture::{self, gzip, request};
 
 const CHART: &str = "apiVersion: v2\nname: c\nversion: 1.0.0\n";
 
 fn render(files: &[(&str, &str)], values: &str) -> Result<String, String> {
-    let mut all = vec![File::new("Chart.yaml", CHART.as_bytes())];
-    all.extend(files.iter().map(|(n, t)| File::new(*n, t.as_bytes())));
-    let chart = from_files(&all).map_err(|e| e.to_string())?;
-    let request = Request {
-        values: helm::values::read(values.as_bytes(), "values").map_err(|e| e.to_string())?,
-        release: Release {
-            name: "rel".to_owned(),
-            namespace: "ns".to_owned(),
-            revision: 1,
-            is_upgrade: false,
-        },
-        capabilities: Capabilities::default(),
-        settings: Settings {
-            mode: Mode::Normal,
-            now: go::time::Time::from_unix(1_700_000_000, 0),
-            seed: [1; 32],
-            // A hundredth of what a controller allows, since tests run unoptimised.
-            limits: gotemplate::Limits {
-                steps: 500_000,
-                output_bytes: 4 << 20,
-                ..gotemplate::Limits::default()
-            },
-            lookup: None,
-        },
-        skip_schema: false,
-        sub_notes: false,
-    };
+    let chart = fixture::load(files).map_err(|e| e.to_string())?;
+    let mut request = request(values)?;
+    // A hundredth of what a controller allows, since tests run unoptimised.
+    request.settings.limits.steps = 500_000;
+    request.settings.limits.output_bytes = 4 << 20;
     let output = helm::template(chart, &request).map_err(|e| e.to_string())?;
     Ok(output.manifest(false))
 }
@@ -236,12 +208,6 @@ fn tar(entries: &[(&str, tar::EntryType, &[u8])]) -> Vec<u8> {
     }
     out.resize(out.len() + 1024, 0);
     out
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
 }
 
 fn load(entries: &[(&str, tar::EntryType, &[u8])]) -> Result<helm::chart::Chart, String> {
