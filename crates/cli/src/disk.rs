@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use helm::chart::{Chart, Directory, Entry, EntryKind, read_archive, read_directory};
+use helm::chart::{
+    Chart, Directory, Entry, EntryKind, File, archive_files, directory_files, from_files,
+};
 
 /// The largest archive that is read, in bytes.
 const MAX_ARCHIVE_BYTES: u64 = 100 << 20;
@@ -46,10 +48,15 @@ impl Directory for Folder {
 
 /// Loads a chart from a folder or an archive.
 pub(crate) fn chart(path: &Path) -> anyhow::Result<Chart> {
+    Ok(from_files(&chart_files(path)?)?)
+}
+
+/// The files of a chart in a folder or an archive.
+pub(crate) fn chart_files(path: &Path) -> anyhow::Result<Vec<File>> {
     let metadata = fs::metadata(path)
         .with_context(|| format!("path {:?} not found", path.display().to_string()))?;
     if metadata.is_dir() {
-        return Ok(read_directory(&Folder(path.to_owned()))?);
+        return Ok(directory_files(&Folder(path.to_owned()))?);
     }
     anyhow::ensure!(
         metadata.len() <= MAX_ARCHIVE_BYTES,
@@ -57,7 +64,22 @@ pub(crate) fn chart(path: &Path) -> anyhow::Result<Chart> {
         path.display()
     );
     let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(read_archive(&path.display().to_string(), &bytes)?)
+    Ok(archive_files(&path.display().to_string(), &bytes)?)
+}
+
+/// Where the subcharts below a chart's folder are: folders with a Chart.yaml, and archives.
+pub(crate) fn subcharts(chart: &Path) -> Vec<String> {
+    let Ok(files) = chart_files(chart) else {
+        return Vec::new();
+    };
+    let inner = files.iter().filter_map(|file| {
+        let name = file.name.strip_prefix("charts/")?;
+        let is_archive = name.ends_with(".tgz") || name.ends_with(".tar.gz");
+        let folder = name.strip_suffix("/Chart.yaml");
+        let found = folder.or_else(|| is_archive.then_some(name))?;
+        Some(chart.join("charts").join(found).display().to_string())
+    });
+    inner.collect()
 }
 
 /// Reads a text file, `-` being the standard input.

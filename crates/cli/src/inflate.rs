@@ -1,7 +1,7 @@
 //! Charts of `helmCharts`, rendered by our own engine.
 
 use helm::capabilities::{Capabilities, KubeVersion};
-use helm::chart::{self, Chart, Directory, Entry, EntryKind, read_directory};
+use helm::chart::{Chart, Directory, Entry, EntryKind, read_directory};
 use helm::manifest::Event;
 use helm::render::{Mode, Release};
 use helm::template::{Request, push_document};
@@ -101,24 +101,17 @@ impl HelmInflator for Charts {
         let path = chart_path(tree, chart, &fields)?;
         let folder = Folder { tree, path };
         let loaded = read_directory(&folder).map_err(|error| error.to_string())?;
+        let or = |text: &'_ str, default: &'static str| match text {
+            "" => default.to_owned(),
+            text => text.to_owned(),
+        };
+        let name = or(fields.text("releaseName"), RELEASE_NAME);
+        let release = Release::install(name, or(fields.text("namespace"), "default"));
+        let values = self.values(tree, chart, &fields, &folder)?;
+        let settings = settings(Mode::Normal).map_err(|error| error.to_string())?;
         let request = Request {
-            values: self.values(tree, chart, &fields, &folder)?,
-            release: Release {
-                name: match fields.text("releaseName") {
-                    "" => RELEASE_NAME.to_owned(),
-                    name => name.to_owned(),
-                },
-                namespace: match fields.text("namespace") {
-                    "" => "default".to_owned(),
-                    namespace => namespace.to_owned(),
-                },
-                revision: 1,
-                is_upgrade: false,
-            },
             capabilities: capabilities(&fields)?,
-            settings: settings(Mode::Normal).map_err(|error| error.to_string())?,
-            skip_schema: false,
-            sub_notes: false,
+            ..Request::new(values, release, settings)
         };
         render(loaded, &request, &fields)
     }
@@ -242,7 +235,13 @@ fn parsed(bytes: &[u8], file: &str) -> Result<Map<String, Json>, String> {
 
 /// Renders, and prints what `helm template` prints with the entry's flags.
 fn render(loaded: Chart, request: &Request, fields: &Fields<'_>) -> Result<String, String> {
-    check_dependencies(&loaded)?;
+    let missing = loaded.missing_dependencies();
+    if !missing.is_empty() {
+        let missing = missing.join(", ");
+        return Err(format!(
+            "found in Chart.yaml, but missing in charts/ directory: {missing}"
+        ));
+    }
     let output = helm::template(loaded, request).map_err(|error| error.to_string())?;
     let mut out = output.manifest(fields.flag("includeCRDs"));
     if fields.flag("skipHooks") {
@@ -254,26 +253,6 @@ fn render(loaded: Chart, request: &Request, fields: &Fields<'_>) -> Result<Strin
         }
     }
     Ok(out)
-}
-
-fn check_dependencies(loaded: &chart::Chart) -> Result<(), String> {
-    let wanted = loaded.metadata.dependencies.iter().flatten();
-    let missing: Vec<&str> = wanted
-        .map(|dependency| dependency.name.as_str())
-        .filter(|name| {
-            !loaded
-                .dependencies
-                .iter()
-                .any(|chart| chart.name() == *name)
-        })
-        .collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    Err(format!(
-        "found in Chart.yaml, but missing in charts/ directory: {}",
-        missing.join(", ")
-    ))
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ mod reconcile;
 mod suspend;
 mod template;
 
-use std::io::Write as _;
+use std::io::{BufWriter, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -79,8 +79,8 @@ impl Command {
     fn run(&self) -> anyhow::Result<Outcome> {
         let done = match self {
             Self::Build(args) => build::run(args)?,
-            Self::Template(args) => template::run(args)?,
-            Self::Lint(args) => lint::run(args)?,
+            Self::Template(args) => return write(|out| template::run(args, out)),
+            Self::Lint(args) => return write(|out| lint::run(args, out)),
             Self::Completion(args) => completion::run::<Self>(args)?,
             other => {
                 let runtime = tokio::runtime::Builder::new_current_thread()
@@ -118,6 +118,18 @@ impl Command {
             _ => 1,
         }
     }
+}
+
+/// How much is written at once.
+const OUT_BYTES: usize = 64 << 10;
+
+/// Runs a command that writes as it goes; what it has written shows even where it fails.
+fn write(run: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>) -> anyhow::Result<Outcome> {
+    let mut out = BufWriter::with_capacity(OUT_BYTES, std::io::stdout().lock());
+    let done = run(&mut out);
+    out.flush()?;
+    done?;
+    Ok(String::new().into())
 }
 
 fn main() -> ExitCode {

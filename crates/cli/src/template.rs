@@ -1,5 +1,7 @@
 //! `lockgate template`: what `helm template` prints.
 
+use std::borrow::Cow;
+use std::io::Write;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -131,8 +133,8 @@ impl ValueArgs {
     }
 }
 
-/// Runs the command; what it prints.
-pub(crate) fn run(args: &Args) -> anyhow::Result<String> {
+/// Runs the command and writes what it prints.
+pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
     let (name, path) = match args.name_and_chart.as_slice() {
         [name, chart] => (name.clone(), PathBuf::from(chart)),
         [chart] => ("release-name".to_owned(), PathBuf::from(chart)),
@@ -169,7 +171,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<String> {
         sub_notes: false,
     };
     match helm::template(chart, &request) {
-        Ok(output) => print(args, &output),
+        Ok(output) => {
+            print(args, &output, out)?;
+            // The process ends: nobody needs the memory back, and giving it back takes time.
+            std::mem::forget((output, request));
+            Ok(())
+        }
         Err(TemplateError::Manifest { problem, rendered }) => {
             if args.debug {
                 let mut out = String::new();
@@ -195,25 +202,16 @@ pub(crate) fn settings(mode: Mode) -> anyhow::Result<Settings> {
     let mut seed = [0; 32];
     std::io::Read::read_exact(&mut std::fs::File::open("/dev/urandom")?, &mut seed)
         .context("cannot read randomness")?;
+    let now = go::time::Time::from_unix(i64::try_from(now.as_secs())?, now.subsec_nanos());
     Ok(Settings {
         mode,
-        now: go::time::Time::from_unix(i64::try_from(now.as_secs())?, now.subsec_nanos()),
-        seed,
-        limits: gotemplate::Limits::default(),
-        lookup: None,
+        ..Settings::new(now, seed)
     })
 }
 
 /// Every dependency that Chart.yaml names must be in `charts/`.
 fn check_dependencies(chart: &helm::chart::Chart) -> anyhow::Result<()> {
-    let missing: Vec<&str> = chart
-        .metadata
-        .dependencies
-        .iter()
-        .flatten()
-        .map(|d| d.name.as_str())
-        .filter(|name| !chart.dependencies.iter().any(|c| c.name() == *name))
-        .collect();
+    let missing = chart.missing_dependencies();
     if missing.is_empty() {
         return Ok(());
     }
@@ -223,21 +221,15 @@ fn check_dependencies(chart: &helm::chart::Chart) -> anyhow::Result<()> {
     )
 }
 
-fn print(args: &Args, output: &Output) -> anyhow::Result<String> {
-    let mut out = output.manifest(args.include_crds).trim().to_owned();
-    out.push('\n');
-    if !args.no_hooks {
-        for hook in &output.documents.hooks {
-            if args.skip_tests && hook.events.contains(&Event::Test) {
-                continue;
-            }
-            push_document(&mut out, &hook.path, &hook.manifest);
-        }
-    }
+/// Writes what was rendered, or the documents of the templates that were asked for.
+fn print(args: &Args, output: &Output, out: &mut dyn Write) -> anyhow::Result<()> {
     if args.show_only.is_empty() {
-        return Ok(out);
+        return Ok(write(args, output, out)?);
     }
-    let documents = split(&out);
+    let mut text = Vec::new();
+    write(args, output, &mut text)?;
+    let text = String::from_utf8(text)?;
+    let documents = split(&text);
     let mut shown = String::new();
     for pattern in &args.show_only {
         let mut missing = true;
@@ -246,9 +238,7 @@ fn print(args: &Args, output: &Output) -> anyhow::Result<String> {
                 continue;
             };
             if go::path::match_path(pattern, path).unwrap_or(false) {
-                shown.push_str("---\n");
-                shown.push_str(document);
-                shown.push('\n');
+                shown.extend(["---\n", document, "\n"]);
                 missing = false;
             }
         }
@@ -256,7 +246,38 @@ fn print(args: &Args, output: &Output) -> anyhow::Result<String> {
             bail!("could not find template {pattern} in chart");
         }
     }
-    Ok(shown)
+    Ok(out.write_all(shown.as_bytes())?)
+}
+
+/// Writes definitions, manifests without the space at their end, and hooks.
+fn write(args: &Args, output: &Output, out: &mut dyn Write) -> std::io::Result<()> {
+    let crds = if args.include_crds {
+        output.chart.crds()
+    } else {
+        Vec::new()
+    };
+    let crds = crds.iter().map(|crd| (crd.file_name.as_str(), crd.text()));
+    let manifests = output.documents.manifests.iter();
+    let manifests = manifests.map(|m| (m.path.as_str(), Cow::from(m.content.as_str())));
+    let mut documents = crds.chain(manifests).peekable();
+    if documents.peek().is_none() {
+        writeln!(out)?;
+    }
+    while let Some((path, text)) = documents.next() {
+        let is_last = documents.peek().is_none();
+        let text = if is_last { text.trim_end() } else { &text };
+        writeln!(out, "---\n# Source: {path}\n{text}")?;
+    }
+    if args.no_hooks {
+        return Ok(());
+    }
+    for hook in &output.documents.hooks {
+        if args.skip_tests && hook.events.contains(&Event::Test) {
+            continue;
+        }
+        writeln!(out, "---\n# Source: {}\n{}", hook.path, hook.manifest)?;
+    }
+    Ok(())
 }
 
 /// The path inside the chart that a document's source comment names.

@@ -30,7 +30,7 @@ pub fn validate(chart: &Chart, values: &Table) -> Result<(), SchemaError> {
 
 fn check(chart: &Chart, values: &Table, report: &mut String) {
     if let Some(schema) = &chart.schema
-        && let Err(problems) = check_one(schema, &Json::Object(to_json_map(values)))
+        && let Err(problems) = check_one(schema, values)
     {
         report.push_str(chart.name());
         report.push_str(":\n");
@@ -67,7 +67,9 @@ impl jsonschema::Retrieve for Refuse {
     }
 }
 
-fn check_one(schema: &[u8], values: &Json) -> Result<(), String> {
+/// Checks a table by one schema; what does not fit, a line each.
+pub(crate) fn check_one(schema: &[u8], values: &Table) -> Result<(), String> {
+    let values = &Json::Object(to_json_map(values));
     let schema: Json = serde_json::from_slice(schema).map_err(|e| e.to_string())?;
     let newer = schema
         .get("$schema")

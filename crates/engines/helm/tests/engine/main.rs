@@ -4,5 +4,6 @@
 mod charts;
 mod fixture;
 mod hostile;
+mod lint;
 mod peculiarities;
 mod robustness;
