@@ -124,11 +124,17 @@ impl Command {
 const OUT_BYTES: usize = 64 << 10;
 
 /// Runs a command that writes as it goes; what it has written shows even where it fails.
-fn write(run: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>) -> anyhow::Result<Outcome> {
-    let mut out = BufWriter::with_capacity(OUT_BYTES, std::io::stdout().lock());
-    let done = run(&mut out);
-    out.flush()?;
-    done?;
+///
+/// All of it runs on one stack: memory that one thread gave back does not help another.
+fn write(
+    run: impl FnOnce(&mut dyn Write) -> anyhow::Result<()> + Send,
+) -> anyhow::Result<Outcome> {
+    helm::template::on_large_stack(move || {
+        let mut out = BufWriter::with_capacity(OUT_BYTES, std::io::stdout().lock());
+        let done = run(&mut out);
+        out.flush()?;
+        done
+    })??;
     Ok(String::new().into())
 }
 

@@ -227,6 +227,11 @@ impl Map {
         self.entries.borrow().is_empty()
     }
 
+    /// Reads the entries in place; the map must not be changed meanwhile.
+    pub fn with<T>(&self, read: impl FnOnce(&BTreeMap<Str, Value>) -> T) -> T {
+        read(&self.entries.borrow())
+    }
+
     /// Keys and values now, in order.
     pub fn entries(&self) -> Vec<(Str, Value)> {
         self.entries

@@ -1,5 +1,7 @@
 //! What `helm template` does: a chart and values in, manifests out.
 
+use std::cell::Cell;
+
 use serde_json::{Map, Value as Json};
 
 use crate::capabilities::Capabilities;
@@ -166,7 +168,22 @@ pub fn render_files(mut chart: Chart, request: &Request) -> Result<Vec<Rendered>
     })?
 }
 
-fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, TemplateError> {
+thread_local! {
+    static IS_LARGE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Does work on a stack as large as rendering needs; on such a stack it is done in place.
+///
+/// # Errors
+/// [`TemplateError::Thread`].
+pub fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, TemplateError> {
+    if IS_LARGE.get() {
+        return Ok(work());
+    }
+    let work = || {
+        IS_LARGE.set(true);
+        work()
+    };
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new()
             .name("render".to_owned())

@@ -70,15 +70,20 @@ fn as_map(node: &Node) -> Result<Map<String, Json>, ValuesError> {
 }
 
 /// Turns all numbers into floats, as Go's decoder reads JSON.
-pub fn floats(json: Json) -> Json {
+pub fn floats(mut json: Json) -> Json {
+    to_floats(&mut json);
+    json
+}
+
+fn to_floats(json: &mut Json) {
     match json {
-        Json::Number(n) => n
-            .as_f64()
-            .and_then(serde_json::Number::from_f64)
-            .map_or(Json::Null, Json::Number),
-        Json::Array(items) => Json::Array(items.into_iter().map(floats).collect()),
-        Json::Object(map) => Json::Object(map.into_iter().map(|(k, v)| (k, floats(v))).collect()),
-        other => other,
+        Json::Number(n) => {
+            let float = n.as_f64().and_then(serde_json::Number::from_f64);
+            *json = float.map_or(Json::Null, Json::Number);
+        }
+        Json::Array(items) => items.iter_mut().for_each(to_floats),
+        Json::Object(map) => map.values_mut().for_each(to_floats),
+        Json::Null | Json::Bool(_) | Json::String(_) => {}
     }
 }
 

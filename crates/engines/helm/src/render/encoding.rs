@@ -54,11 +54,13 @@ fn tree(value: &Value, depth: usize) -> Result<Json, String> {
             Json::Array(items?)
         }
         Value::Map(map) => {
-            let mut out = Map::new();
-            for (key, item) in map.entries() {
-                out.insert(key.text().into_owned(), tree(&item, depth + 1)?);
-            }
-            Json::Object(out)
+            let entries: Result<Map<_, _>, String> = map.with(|entries| {
+                let entry = |(key, item): (&Str, &Value)| {
+                    Ok((key.text().into_owned(), tree(item, depth + 1)?))
+                };
+                entries.iter().map(entry).collect()
+            });
+            Json::Object(entries?)
         }
         Value::Struct(s) => structure(s, value, depth)?,
     })

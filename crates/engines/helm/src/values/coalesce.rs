@@ -49,11 +49,12 @@ pub(crate) fn to_table(values: &Map<String, Json>) -> Table {
 
 /// A table as JSON; integers stay integers, floats floats.
 pub(crate) fn to_json_map(table: &Table) -> Map<String, Json> {
-    table
-        .entries()
-        .into_iter()
-        .map(|(k, v)| (k.text().into_owned(), to_json(&v)))
-        .collect()
+    table.with(|entries| {
+        let entries = entries.iter();
+        entries
+            .map(|(k, v)| (k.text().into_owned(), to_json(v)))
+            .collect()
+    })
 }
 
 fn to_json(value: &Value) -> Json {

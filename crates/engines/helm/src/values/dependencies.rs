@@ -62,6 +62,10 @@ fn enable(chart: &mut Chart, values: &Map<String, Json>, path: &str) -> Result<(
         dependency.enabled = true;
     }
     chart.dependencies = kept;
+    if is_settled(chart, &wanted, values) {
+        chart.metadata.dependencies = Some(wanted).filter(|all| !all.is_empty());
+        return Ok(());
+    }
     let joined = coalesce(chart, values)?;
     apply_tags(&mut wanted, &joined);
     apply_conditions(&mut wanted, &joined, path);
@@ -74,11 +78,7 @@ fn enable(chart: &mut Chart, values: &Map<String, Json>, path: &str) -> Result<(
         .dependencies
         .retain(|c| !removed.iter().any(|r| r == c.name()));
     wanted.retain(|w| !removed.contains(&w.name));
-    chart.metadata.dependencies = if wanted.is_empty() {
-        None
-    } else {
-        Some(wanted)
-    };
+    chart.metadata.dependencies = Some(wanted).filter(|all| !all.is_empty());
     let mut inner = chart.dependencies.iter();
     if inner.all(|c| c.metadata.dependencies.is_none()) {
         return Ok(());
@@ -89,6 +89,20 @@ fn enable(chart: &mut Chart, values: &Map<String, Json>, path: &str) -> Result<(
         enable(dependency, &joined, &inner)?;
     }
     Ok(())
+}
+
+/// Whether no value can disable a subchart, and none is wrong: then nothing needs to be joined.
+fn is_settled(chart: &Chart, wanted: &[Dependency], values: &Map<String, Json>) -> bool {
+    let mut wanted = wanted.iter();
+    let is_leaf = |inner: &Chart| {
+        let is_table = |value: Option<&Json>| value.is_none_or(Json::is_object);
+        inner.dependencies.is_empty()
+            && inner.metadata.dependencies.is_none()
+            && is_table(values.get(inner.name()))
+            && is_table(chart.values.get(inner.name()))
+    };
+    wanted.all(|w| w.condition.is_empty() && w.tags.is_empty())
+        && chart.dependencies.iter().all(is_leaf)
 }
 
 fn apply_tags(wanted: &mut [Dependency], values: &Table) {
@@ -145,6 +159,12 @@ fn import(chart: &mut Chart) -> Result<(), ValuesError> {
     let Some(wanted) = &chart.metadata.dependencies else {
         return Ok(());
     };
+    if wanted.iter().all(|w| w.import_values.is_empty())
+        && let Some(merged) = merged(chart)
+    {
+        chart.values = merged;
+        return Ok(());
+    }
     let defaults = merge_all(chart)?;
     let imported = to_table(&Map::new());
     for dependency in wanted {
@@ -156,14 +176,53 @@ fn import(chart: &mut Chart) -> Result<(), ValuesError> {
             merge_tables(&imported, &placed(&import.parent, found));
         }
     }
-    if imported.is_empty() {
-        chart.values = to_json_map(&defaults);
-        return Ok(());
-    }
     let own = copy_table(&defaults);
     merge_tables(&own, &imported);
     chart.values = to_json_map(&own);
     Ok(())
+}
+
+/// What [`merge_all`] gives, where no globals are shared and nothing is wrong.
+fn merged(chart: &Chart) -> Option<Map<String, Json>> {
+    let mut merged = chart.values.clone();
+    merge_into(&mut merged, chart)?;
+    Some(merged)
+}
+
+fn merge_into(target: &mut Map<String, Json>, chart: &Chart) -> Option<()> {
+    if target.contains_key(GLOBAL) && !chart.dependencies.is_empty() {
+        return None;
+    }
+    for dependency in &chart.dependencies {
+        let inner = target.entry(dependency.name()).or_insert_with(empty);
+        let inner = inner.as_object_mut()?;
+        if inner.contains_key(GLOBAL) || dependency.values.contains_key(GLOBAL) {
+            return None;
+        }
+        fill(inner, &dependency.values);
+        merge_into(inner, dependency)?;
+        inner.insert(GLOBAL.to_owned(), empty());
+    }
+    Some(())
+}
+
+const GLOBAL: &str = "global";
+
+fn empty() -> Json {
+    Json::Object(Map::new())
+}
+
+/// Fills `target` with what it lacks from `source`.
+fn fill(target: &mut Map<String, Json>, source: &Map<String, Json>) {
+    for (key, value) in source {
+        match (target.get_mut(key), value) {
+            (Some(Json::Object(inner)), Json::Object(more)) => fill(inner, more),
+            (Some(_), _) => {}
+            (None, value) => {
+                target.insert(key.clone(), value.clone());
+            }
+        }
+    }
 }
 
 /// A table below a path.

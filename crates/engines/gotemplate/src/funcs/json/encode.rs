@@ -69,17 +69,16 @@ impl Encoder {
             }
             Value::List(list) if list.is_nil() => self.raw("null"),
             Value::List(list) => {
-                let items = list.items();
-                self.sequence(b'[', b']', items.len(), depth, |encoder, i| {
-                    encoder.value(&items[i], depth + 1)
+                self.sequence(b"[]", list.items().iter(), depth, |encoder, item| {
+                    encoder.value(item, depth + 1)
                 })?;
             }
             Value::Map(map) => {
-                let entries = map.entries();
-                self.sequence(b'{', b'}', entries.len(), depth, |encoder, i| {
-                    let (key, item) = &entries[i];
-                    encoder.key(key.as_bytes());
-                    encoder.value(item, depth + 1)
+                map.with(|entries| {
+                    self.sequence(b"{}", entries.iter(), depth, |encoder, (key, item)| {
+                        encoder.key(key.as_bytes());
+                        encoder.value(item, depth + 1)
+                    })
                 })?;
             }
             Value::Struct(s) => self.structure(s, depth)?,
@@ -98,28 +97,28 @@ impl Encoder {
             self.string(text(s).as_bytes());
             return Ok(());
         }
-        self.sequence(b'{', b'}', shown.len(), depth, |encoder, i| {
-            let (name, value) = shown[i];
+        self.sequence(b"{}", shown.iter(), depth, |encoder, (name, value)| {
             encoder.key(name.as_bytes());
             encoder.value(value, depth + 1)
         })
     }
 
-    fn sequence(
+    fn sequence<T>(
         &mut self,
-        open: u8,
-        close: u8,
-        count: usize,
+        brackets: &[u8; 2],
+        items: impl ExactSizeIterator<Item = T>,
         depth: usize,
-        mut each: impl FnMut(&mut Self, usize) -> Result<(), String>,
+        mut each: impl FnMut(&mut Self, T) -> Result<(), String>,
     ) -> Result<(), String> {
+        let [open, close] = *brackets;
+        let count = items.len();
         self.out.push(open);
-        for i in 0..count {
+        for (i, item) in items.enumerate() {
             if i > 0 {
                 self.out.push(b',');
             }
             self.line(depth + 1);
-            each(self, i)?;
+            each(self, item)?;
         }
         if count > 0 {
             self.line(depth);
@@ -150,8 +149,16 @@ impl Encoder {
 
     fn string(&mut self, text: &[u8]) {
         self.out.push(b'"');
+        let is_plain =
+            |b: &u8| matches!(b, b' '..=b'~') && !matches!(b, b'"' | b'\\' | b'<' | b'>' | b'&');
         let mut rest = text;
-        while let Some((rune, width)) = decode_rune(rest) {
+        loop {
+            let plain = rest.iter().take_while(|b| is_plain(b)).count();
+            self.out.extend_from_slice(&rest[..plain]);
+            rest = &rest[plain..];
+            let Some((rune, width)) = decode_rune(rest) else {
+                break;
+            };
             let raw = &rest[..width];
             rest = &rest[width..];
             match rune {
