@@ -23,7 +23,7 @@ use super::random::Random;
 use super::{Args, build_oracle, say};
 
 /// A chart with values, as the oracle reads it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 struct Case {
     files: BTreeMap<String, String>,
     values: String,
@@ -103,6 +103,7 @@ fn compare(args: &Args, oracle: &Path, what: &str, cases: &[Case]) -> anyhow::Re
                 }
             }
             _ if ours == theirs => *same += 1,
+            _ if case.release && agrees_at_times(oracle, case)? => *same += 1,
             (_, Err(error)) if error.starts_with("panic: ") => *crashed += 1,
             _ => {
                 *different += 1;
@@ -130,6 +131,16 @@ fn compare(args: &Args, oracle: &Path, what: &str, cases: &[Case]) -> anyhow::Re
         cases.len()
     ));
     Ok(*different)
+}
+
+/// How often a case is asked again.
+const TRIES: usize = 16;
+
+/// Whether upstream itself sometimes gives what we give: it takes subcharts in a random order.
+fn agrees_at_times(oracle: &Path, case: &Case) -> anyhow::Result<bool> {
+    let answers = ask(oracle, &vec![case.clone(); TRIES])?;
+    let mut answers = answers.iter().flatten();
+    Ok(answers.any(|answer| ours_release(case, answer) == theirs_release(answer)))
 }
 
 /// The answers; none where the oracle died of a case, as it does of maps that hold themselves.

@@ -173,6 +173,12 @@ fn import(chart: &mut Chart) -> Result<(), ValuesError> {
             let Some(Value::Map(found)) = lookup(&defaults, &path) else {
                 continue;
             };
+            // Later imports show in a table that was imported, but not in an empty one.
+            let found = if found.is_empty() {
+                to_table(&Map::new())
+            } else {
+                found
+            };
             merge_tables(&imported, &placed(&import.parent, found));
         }
     }

@@ -155,6 +155,34 @@ fn dependencies_can_be_processed_twice() {
     );
 }
 
+/// What is imported second to where an import is already shows in the first subchart's own table,
+/// unless that was empty.
+#[test]
+fn imports_share_tables_that_hold_something() {
+    const METADATA: &str = "apiVersion: v2\nname: c\nversion: 1.0.0\ndependencies:\n- {name: one, version: 1.x, import-values: [{child: a, parent: x}]}\n- {name: two, version: 1.x, import-values: [{child: a, parent: x}]}\n";
+    for (first, expect) in [("a: {}", "{}|two"), ("a: {k: one}", "k: one\nl: two|two")] {
+        let files = [
+            ("Chart.yaml", METADATA),
+            (
+                "templates/a.txt",
+                "{{ toYaml .Values.one.a }}|{{ .Values.x.l }}",
+            ),
+            (
+                "charts/one/Chart.yaml",
+                "apiVersion: v2\nname: one\nversion: 1.0.0\n",
+            ),
+            ("charts/one/values.yaml", first),
+            (
+                "charts/two/Chart.yaml",
+                "apiVersion: v2\nname: two\nversion: 1.0.0\n",
+            ),
+            ("charts/two/values.yaml", "a: {l: two}"),
+        ];
+        let rendered = helm::template::render_files(chart(&files), &request("")).unwrap();
+        assert_eq!(rendered[0].text, expect, "{first}");
+    }
+}
+
 /// covers: HE-043, HE-046, HE-047, HE-048
 #[test]
 fn subcharts_want_tables_that_fit_their_schema() {
