@@ -74,7 +74,7 @@ pub(crate) fn subcharts(chart: &Path) -> Vec<String> {
     };
     let inner = files.iter().filter_map(|file| {
         let name = file.name.strip_prefix("charts/")?;
-        let is_archive = name.ends_with(".tgz") || name.ends_with(".tar.gz");
+        let is_archive = [".tgz", ".tar.gz"].iter().any(|end| name.ends_with(end));
         let folder = name.strip_suffix("/Chart.yaml");
         let found = folder.or_else(|| is_archive.then_some(name))?;
         Some(chart.join("charts").join(found).display().to_string())

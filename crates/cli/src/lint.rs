@@ -14,6 +14,10 @@ use crate::template::{ValueArgs, settings};
 
 /// Flags of `lockgate lint`.
 #[derive(Debug, clap::Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are the flags of helm lint"
+)]
 pub(crate) struct Args {
     /// The charts' folders or archives.
     #[arg(required = true, value_name = "PATH")]

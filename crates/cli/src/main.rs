@@ -126,9 +126,7 @@ const OUT_BYTES: usize = 64 << 10;
 /// Runs a command that writes as it goes; what it has written shows even where it fails.
 ///
 /// All of it runs on one stack: memory that one thread gave back does not help another.
-fn write(
-    run: impl FnOnce(&mut dyn Write) -> anyhow::Result<()> + Send,
-) -> anyhow::Result<Outcome> {
+fn write(run: impl FnOnce(&mut dyn Write) -> anyhow::Result<()> + Send) -> anyhow::Result<Outcome> {
     helm::template::on_large_stack(move || {
         let mut out = BufWriter::with_capacity(OUT_BYTES, std::io::stdout().lock());
         let done = run(&mut out);

@@ -34,7 +34,10 @@ use crate::error::Fault;
 use crate::value::{Type, Value};
 
 pub use args::{Arguments, string_of};
-pub use json::{Style as JsonStyle, encode as encode_json, parse as parse_json};
+pub use json::{
+    Invalid as InvalidJson, Style as JsonStyle, encode as encode_json, parse as parse_json,
+    parse_first as parse_first_json,
+};
 
 /// What a function does.
 #[derive(Debug, Clone, Copy)]

@@ -4,6 +4,7 @@
 
 mod definitions;
 mod deprecation;
+mod documents;
 mod metadata;
 mod names;
 mod templates;

@@ -11,7 +11,7 @@ pub use order::{INSTALL_ORDER, UNINSTALL_ORDER, compare_kinds};
 use std::ops::Range;
 
 use crate::render::Rendered;
-pub(crate) use head::Head;
+pub(crate) use head::{Head, Shape};
 
 /// A document that is no hook.
 #[derive(Debug, Clone, PartialEq, Eq)]

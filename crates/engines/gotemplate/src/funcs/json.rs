@@ -3,7 +3,7 @@
 mod decode;
 mod encode;
 
-pub use decode::parse;
+pub use decode::{Invalid, parse, parse_first};
 pub use encode::{Style, encode};
 
 use super::Function;

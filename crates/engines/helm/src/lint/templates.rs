@@ -2,19 +2,13 @@
 
 use serde_json::Value as Json;
 
-use super::{Report, Severity, deprecation, names};
+use super::{Report, Severity, deprecation, documents, names};
 use crate::chart::{Chart, File};
-use crate::manifest::{Head, split};
+use crate::manifest::Head;
 use crate::render::Rendered;
 use crate::template::{Request, TemplateError, render_files};
 
 const FOLDER: &str = "templates/";
-
-/// Whether the only text of a document is comments.
-pub(super) fn is_empty(document: &str) -> bool {
-    let mut lines = document.lines().map(str::trim_start);
-    lines.all(|line| line.is_empty() || line.starts_with('#'))
-}
 
 pub(super) fn check(
     files: &[File],
@@ -73,15 +67,14 @@ fn check_file(
         );
         report.add(Severity::Warning, name, text);
     }
-    for document in split(&file.text) {
-        match Head::read(document) {
+    for head in documents::read(&file.text) {
+        match head {
+            Ok(head) => check_object(&head, name, &file.text, request, report),
             Err(reason) => {
                 let text = format!("unable to parse YAML: {reason}");
                 report.add(Severity::Error, name, text);
                 return false;
             }
-            Ok(_) if is_empty(document) => {}
-            Ok(head) => check_object(&head, name, &file.text, request, report),
         }
     }
     true

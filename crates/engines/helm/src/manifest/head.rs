@@ -13,6 +13,29 @@ pub(crate) struct Head {
     pub(crate) annotations: Vec<(String, String)>,
 }
 
+/// The Go type that a head is read into, whose names stand in errors.
+#[derive(Debug)]
+pub(crate) struct Shape {
+    pub(crate) whole: &'static str,
+    pub(crate) name: &'static str,
+    /// apiVersion, kind and metadata.
+    pub(crate) fields: [&'static str; 3],
+    pub(crate) metadata: &'static str,
+    /// What stands before the names of metadata's fields.
+    pub(crate) metadata_fields: &'static str,
+    /// A field of metadata that must be a text too; where there is one, annotations may be anything.
+    pub(crate) more: Option<&'static str>,
+}
+
+const SIMPLE: Shape = Shape {
+    whole: "util.SimpleHead",
+    name: "SimpleHead",
+    fields: ["apiVersion", "kind", "metadata"],
+    metadata: "struct",
+    metadata_fields: "SimpleHead.metadata.",
+    more: None,
+};
+
 impl Head {
     /// Reads the head of a document, which must be YAML that JSON can hold.
     ///
@@ -25,6 +48,58 @@ impl Head {
         }
     }
 
+    /// Reads the head of a document into a type; none where the document is null.
+    ///
+    /// # Errors
+    /// As [`Head::read`].
+    pub(crate) fn read_as(content: &str, shape: &Shape) -> Result<Option<Self>, String> {
+        let node = yaml::Reader::new(Schema::Legacy)
+            .read_first(content.as_bytes(), "")
+            .map_err(|e| format!("error converting YAML to JSON: {}", e.go_text()))?
+            .unwrap_or_else(Node::null);
+        yaml::to_json(&node).map_err(|e| format!("error converting YAML to JSON: {e}"))?;
+        if node.is_null() {
+            return Ok(None);
+        }
+        if node.as_mapping().is_none() {
+            return Err(mismatch(&node, shape.whole, None));
+        }
+        let mut head = Self::default();
+        let [api_version, kind, metadata] = shape.fields.map(|f| format!("{}.{f}", shape.name));
+        head.api_version = field(&node, "apiVersion", &api_version)?;
+        head.kind = field(&node, "kind", &kind)?;
+        if let Some(found) = member(&node, "metadata").filter(|m| !m.is_null()) {
+            if found.as_mapping().is_none() {
+                return Err(mismatch(found, shape.metadata, Some(&metadata)));
+            }
+            head.read_metadata(found, shape)?;
+        }
+        Ok(Some(head))
+    }
+
+    fn read_metadata(&mut self, metadata: &Node, shape: &Shape) -> Result<(), String> {
+        let place = |field: &str| format!("{}{field}", shape.metadata_fields);
+        if let Some(more) = shape.more {
+            field(metadata, more, &place(more))?;
+            self.name = field(metadata, "name", &place("Name"))?;
+            return Ok(());
+        }
+        self.name = field(metadata, "name", &place("name"))?;
+        let Some(annotations) = member(metadata, "annotations").filter(|a| !a.is_null()) else {
+            return Ok(());
+        };
+        let place = place("annotations");
+        let Some(annotations) = annotations.as_mapping() else {
+            return Err(mismatch(annotations, "map[string]string", Some(&place)));
+        };
+        for entry in annotations {
+            let value = scalar(&entry.value)
+                .ok_or_else(|| mismatch(&entry.value, "string", Some(&place)))?;
+            self.annotations.push((entry.name().to_owned(), value));
+        }
+        Ok(())
+    }
+
     pub(super) fn annotation(&self, name: &str) -> Option<&str> {
         self.annotations
             .iter()
@@ -34,40 +109,7 @@ impl Head {
 }
 
 fn read_tree(content: &str) -> Result<Head, String> {
-    let node = yaml::Reader::new(Schema::Legacy)
-        .read_first(content.as_bytes(), "")
-        .map_err(|e| format!("error converting YAML to JSON: {}", e.go_text()))?
-        .unwrap_or_else(Node::null);
-    yaml::to_json(&node).map_err(|e| format!("error converting YAML to JSON: {e}"))?;
-    let mut head = Head::default();
-    if node.is_null() {
-        return Ok(head);
-    }
-    if node.as_mapping().is_none() {
-        return Err(mismatch(&node, "util.SimpleHead", None));
-    }
-    head.api_version = field(&node, "apiVersion", "SimpleHead.apiVersion")?;
-    head.kind = field(&node, "kind", "SimpleHead.kind")?;
-    let Some(metadata) = member(&node, "metadata").filter(|m| !m.is_null()) else {
-        return Ok(head);
-    };
-    if metadata.as_mapping().is_none() {
-        return Err(mismatch(metadata, "struct", Some("SimpleHead.metadata")));
-    }
-    head.name = field(metadata, "name", "SimpleHead.metadata.name")?;
-    let Some(annotations) = member(metadata, "annotations").filter(|a| !a.is_null()) else {
-        return Ok(head);
-    };
-    let place = "SimpleHead.metadata.annotations";
-    let Some(annotations) = annotations.as_mapping() else {
-        return Err(mismatch(annotations, "map[string]string", Some(place)));
-    };
-    for entry in annotations {
-        let value =
-            scalar(&entry.value).ok_or_else(|| mismatch(&entry.value, "string", Some(place)))?;
-        head.annotations.push((entry.name().to_owned(), value));
-    }
-    Ok(head)
+    Ok(Head::read_as(content, &SIMPLE)?.unwrap_or_default())
 }
 
 /// A field as Go's decoder finds it: in any case; of several the last in the order of their bytes.

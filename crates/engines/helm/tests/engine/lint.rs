@@ -6,8 +6,7 @@ use helm::render::{Mode, Release};
 
 use super::fixture::request;
 
-const WHOLE: &str =
-    "apiVersion: v2\nname: c\nversion: 1.0.0\nicon: https://example.com/i.png\n";
+const WHOLE: &str = "apiVersion: v2\nname: c\nversion: 1.0.0\nicon: https://example.com/i.png\n";
 
 fn findings(files: &[(&str, &str)], values: &str) -> Vec<String> {
     let files = files.iter();
@@ -37,7 +36,10 @@ fn template(text: &str, values: &str) -> Vec<String> {
     let files = [
         ("Chart.yaml", WHOLE),
         ("values.yaml", "a: 1\n"),
-        ("values.schema.json", r#"{"properties":{"a":{"type":"integer"}}}"#),
+        (
+            "values.schema.json",
+            r#"{"properties":{"a":{"type":"integer"}}}"#,
+        ),
         ("templates/a.yaml", text),
     ];
     findings(&files, values)
@@ -53,18 +55,46 @@ fn whole_charts_need_nothing() {
 #[test]
 fn metadata_is_checked_field_by_field() {
     for (more, expect) in [
-        ("colour: red", "[WARNING] Chart.yaml: failed to strictly parse chart metadata file\n\terror unmarshaling JSON: while decoding JSON: json: unknown field \"colour\""),
-        ("maintainers: [{name: a, mail: b}]", "[WARNING] Chart.yaml: failed to strictly parse chart metadata file\n\terror unmarshaling JSON: while decoding JSON: json: unknown field \"mail\""),
-        ("appVersion: 1.10", "[ERROR] Chart.yaml: appVersion should be of type string but it's of type float64"),
-        ("maintainers: [{email: a@b.io}]", "[ERROR] Chart.yaml: each maintainer requires a name"),
-        ("maintainers: [{name: a, email: here}]", "[ERROR] Chart.yaml: invalid email 'here' for maintainer 'a'"),
-        ("maintainers: [{name: a, url: 'no where'}]", "[ERROR] Chart.yaml: invalid url 'no where' for maintainer 'a'"),
-        ("sources: [example.com/x]", "[ERROR] Chart.yaml: invalid source URL 'example.com/x'"),
+        (
+            "colour: red",
+            "[WARNING] Chart.yaml: failed to strictly parse chart metadata file\n\terror unmarshaling JSON: while decoding JSON: json: unknown field \"colour\"",
+        ),
+        (
+            "maintainers: [{name: a, mail: b}]",
+            "[WARNING] Chart.yaml: failed to strictly parse chart metadata file\n\terror unmarshaling JSON: while decoding JSON: json: unknown field \"mail\"",
+        ),
+        (
+            "appVersion: 1.10",
+            "[ERROR] Chart.yaml: appVersion should be of type string but it's of type float64",
+        ),
+        (
+            "maintainers: [{email: a@b.io}]",
+            "[ERROR] Chart.yaml: each maintainer requires a name",
+        ),
+        (
+            "maintainers: [{name: a, email: here}]",
+            "[ERROR] Chart.yaml: invalid email 'here' for maintainer 'a'",
+        ),
+        (
+            "maintainers: [{name: a, url: 'no where'}]",
+            "[ERROR] Chart.yaml: invalid url 'no where' for maintainer 'a'",
+        ),
+        (
+            "sources: [example.com/x]",
+            "[ERROR] Chart.yaml: invalid source URL 'example.com/x'",
+        ),
     ] {
         assert_eq!(metadata(&format!("{WHOLE}{more}\n")), [expect], "{more}");
     }
+}
+
+#[test]
+fn metadata_is_checked_as_a_whole() {
     for (text, expect) in [
-        ("apiVersion: v2\nname: c\nversion: 1.0.0\n", &["[INFO] Chart.yaml: icon is recommended"][..]),
+        (
+            "apiVersion: v2\nname: c\nversion: 1.0.0\n",
+            &["[INFO] Chart.yaml: icon is recommended"][..],
+        ),
         (
             "apiVersion: v2\nname: c\nversion: '1.0'\nicon: i.png\n",
             &[
@@ -74,11 +104,15 @@ fn metadata_is_checked_field_by_field() {
         ),
         (
             "apiVersion: v1\nname: c\nversion: 1.0.0\nicon: https://e.io\ntype: application\n",
-            &["[ERROR] Chart.yaml: chart type is not valid in apiVersion 'v1'. It is valid in apiVersion 'v2'"],
+            &[
+                "[ERROR] Chart.yaml: chart type is not valid in apiVersion 'v1'. It is valid in apiVersion 'v2'",
+            ],
         ),
         (
             "name: c\nversion: 1.0.0\nicon: https://e.io\n",
-            &["[ERROR] Chart.yaml: apiVersion is required. The value must be either \"v1\" or \"v2\""],
+            &[
+                "[ERROR] Chart.yaml: apiVersion is required. The value must be either \"v1\" or \"v2\"",
+            ],
         ),
         (
             "apiVersion: v2\nversion: 0.0.0-0\nicon: https://e.io\n",
@@ -105,19 +139,52 @@ fn metadata_is_checked_field_by_field() {
 #[test]
 fn templates_are_rendered_and_their_objects_checked() {
     for (text, expect) in [
-        ("x: {{ .Values.a.b }}", "[ERROR] templates/: c/templates/a.yaml:1:13"),
-        ("a: b: c", "[ERROR] templates/a.yaml: unable to parse YAML: error converting YAML to JSON: yaml: mapping values are not allowed in this context"),
-        (" kind: A\n metadata: {name: a}\n", "[WARNING] templates/a.yaml: document starts with an illegal indent: \" kind: A\", which may cause parsing problems"),
-        ("kind: Service\nmetadata: {name: 1a}\n", "[WARNING] templates/a.yaml: object name does not conform to Kubernetes naming requirements: \"1a\": metadata.name: Invalid value: \"1a\": a DNS-1035 label"),
-        ("kind: Role\nmetadata: {name: 'a/b'}\n", "metadata.name: Invalid value: \"a/b\": may not contain '/'"),
-        ("kind: Pod\n", "\"\": metadata.name: Invalid value: \"\": a lowercase RFC 1123 subdomain"),
-        ("apiVersion: batch/v1beta1\nkind: CronJob\nmetadata: {name: a}\n", "[WARNING] templates/a.yaml: batch/v1beta1 CronJob is deprecated in v1.21+, unavailable in v1.25+; use batch/v1 CronJob"),
-        ("apiVersion: v1\nkind: ComponentStatus\nmetadata: {name: a}\n", "v1 ComponentStatus is deprecated in v1.19+"),
-        ("kind: Deployment\nmetadata: {name: a}\n", "[ERROR] templates/a.yaml: a Deployment must contain matchLabels or matchExpressions, and \"a\" does not"),
-        ("kind: List\nmetadata: {name: a}\nitems: [{metadata: {annotations: {helm.sh/resource-policy: keep}}}]\n", "[ERROR] templates/a.yaml: annotation 'helm.sh/resource-policy' within List objects are ignored"),
+        (
+            "x: {{ .Values.a.b }}",
+            "[ERROR] templates/: c/templates/a.yaml:1:13",
+        ),
+        (
+            "a: b: c",
+            "[ERROR] templates/a.yaml: unable to parse YAML: error converting YAML to JSON: yaml: mapping values are not allowed in this context",
+        ),
+        (
+            " kind: A\n metadata: {name: a}\n",
+            "[WARNING] templates/a.yaml: document starts with an illegal indent: \" kind: A\", which may cause parsing problems",
+        ),
+        (
+            "kind: Service\nmetadata: {name: 1a}\n",
+            "[WARNING] templates/a.yaml: object name does not conform to Kubernetes naming requirements: \"1a\": metadata.name: Invalid value: \"1a\": a DNS-1035 label",
+        ),
+        (
+            "kind: Role\nmetadata: {name: 'a/b'}\n",
+            "metadata.name: Invalid value: \"a/b\": may not contain '/'",
+        ),
+        (
+            "kind: Pod\n",
+            "\"\": metadata.name: Invalid value: \"\": a lowercase RFC 1123 subdomain",
+        ),
+        (
+            "apiVersion: batch/v1beta1\nkind: CronJob\nmetadata: {name: a}\n",
+            "[WARNING] templates/a.yaml: batch/v1beta1 CronJob is deprecated in v1.21+, unavailable in v1.25+; use batch/v1 CronJob",
+        ),
+        (
+            "apiVersion: v1\nkind: ComponentStatus\nmetadata: {name: a}\n",
+            "v1 ComponentStatus is deprecated in v1.19+",
+        ),
+        (
+            "kind: Deployment\nmetadata: {name: a}\n",
+            "[ERROR] templates/a.yaml: a Deployment must contain matchLabels or matchExpressions, and \"a\" does not",
+        ),
+        (
+            "kind: List\nmetadata: {name: a}\nitems: [{metadata: {annotations: {helm.sh/resource-policy: keep}}}]\n",
+            "[ERROR] templates/a.yaml: annotation 'helm.sh/resource-policy' within List objects are ignored",
+        ),
     ] {
         let found = template(text, "");
-        assert!(found.len() == 1 && found[0].contains(expect), "{text}: {found:?}");
+        assert!(
+            found.len() == 1 && found[0].contains(expect),
+            "{text}: {found:?}"
+        );
     }
     // What stops an installation does not stop linting.
     let lenient = "kind: A\nmetadata: {name: a}\nb: {{ required \"set b\" .Values.b | quote }}{{ fail \"no\" }}\n";
@@ -137,7 +204,10 @@ fn values_and_folders_are_checked() {
     let wants = format!("{WHOLE}dependencies:\n- {{name: gone, version: 1.x}}\n");
     let files = [
         ("Chart.yaml", wants.as_str()),
-        ("charts/there/Chart.yaml", "apiVersion: v2\nname: there\nversion: 1.0.0\n"),
+        (
+            "charts/there/Chart.yaml",
+            "apiVersion: v2\nname: there\nversion: 1.0.0\n",
+        ),
         ("crds/a.yaml", "kind: A\n"),
         ("templates/a.json", "{}"),
     ];
@@ -153,6 +223,9 @@ fn values_and_folders_are_checked() {
         ]
     );
     let found = findings(&[("Chart.yaml", WHOLE), ("values.yaml", "a: [")], "");
-    assert!(found[0].starts_with("[ERROR] values.yaml: unable to parse YAML: "), "{found:?}");
+    assert!(
+        found[0].starts_with("[ERROR] values.yaml: unable to parse YAML: "),
+        "{found:?}"
+    );
     assert!(found.contains(&"[WARNING] templates/: directory does not exist".to_owned()));
 }

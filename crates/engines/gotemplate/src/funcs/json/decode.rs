@@ -15,11 +15,7 @@ type Result<T> = std::result::Result<T, String>;
 /// # Errors
 /// Go's text, such as `unexpected end of JSON input`.
 pub fn parse(text: &[u8]) -> Result<Value> {
-    let mut parser = Parser {
-        text,
-        at: 0,
-        range: None,
-    };
+    let mut parser = Parser::new(text);
     let value = parser.value(0)?;
     parser.space();
     match parser.peek() {
@@ -29,6 +25,28 @@ pub fn parse(text: &[u8]) -> Result<Value> {
     }
 }
 
+/// What is wrong with a JSON text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invalid {
+    /// Go's text.
+    pub text: String,
+    /// The byte that cannot be; none where the text ends too early.
+    pub at: Option<usize>,
+}
+
+/// How long the first value of a text is, white space before it included.
+///
+/// # Errors
+/// The text does not begin with a value.
+pub fn parse_first(text: &[u8]) -> std::result::Result<usize, Invalid> {
+    let mut parser = Parser::new(text);
+    let read = parser.value(0);
+    read.map(|_| parser.at).map_err(|error| Invalid {
+        text: error,
+        at: (parser.at < text.len()).then_some(parser.at),
+    })
+}
+
 struct Parser<'a> {
     text: &'a [u8],
     at: usize,
@@ -36,7 +54,15 @@ struct Parser<'a> {
     range: Option<String>,
 }
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
+    fn new(text: &'a [u8]) -> Self {
+        Self {
+            text,
+            at: 0,
+            range: None,
+        }
+    }
+
     fn peek(&self) -> Option<u8> {
         self.text.get(self.at).copied()
     }

@@ -69,13 +69,13 @@ impl Encoder {
             }
             Value::List(list) if list.is_nil() => self.raw("null"),
             Value::List(list) => {
-                self.sequence(b"[]", list.items().iter(), depth, |encoder, item| {
+                self.sequence(*b"[]", list.items().iter(), depth, |encoder, item| {
                     encoder.value(item, depth + 1)
                 })?;
             }
             Value::Map(map) => {
                 map.with(|entries| {
-                    self.sequence(b"{}", entries.iter(), depth, |encoder, (key, item)| {
+                    self.sequence(*b"{}", entries.iter(), depth, |encoder, (key, item)| {
                         encoder.key(key.as_bytes());
                         encoder.value(item, depth + 1)
                     })
@@ -97,7 +97,7 @@ impl Encoder {
             self.string(text(s).as_bytes());
             return Ok(());
         }
-        self.sequence(b"{}", shown.iter(), depth, |encoder, (name, value)| {
+        self.sequence(*b"{}", shown.iter(), depth, |encoder, (name, value)| {
             encoder.key(name.as_bytes());
             encoder.value(value, depth + 1)
         })
@@ -105,12 +105,11 @@ impl Encoder {
 
     fn sequence<T>(
         &mut self,
-        brackets: &[u8; 2],
+        [open, close]: [u8; 2],
         items: impl ExactSizeIterator<Item = T>,
         depth: usize,
         mut each: impl FnMut(&mut Self, T) -> Result<(), String>,
     ) -> Result<(), String> {
-        let [open, close] = *brackets;
         let count = items.len();
         self.out.push(open);
         for (i, item) in items.enumerate() {
