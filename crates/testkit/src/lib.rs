@@ -43,6 +43,7 @@ pub use git_server::{Commit, Credentials, Fault, GitServer, Repository, ServedRe
 pub use http_client::http_get;
 pub use http_sink::{Answer, HttpSink, ReceivedRequest};
 pub use object_store::ObjectStore;
+pub use peers::server_program;
 pub use ports::free_ports;
 pub use program::Program;
 pub use registry::{PushedArtifact, Registry, RegistryOptions};

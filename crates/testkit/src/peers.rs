@@ -32,6 +32,16 @@ pub(crate) fn folder_of(name: &str) -> Result<PathBuf> {
     Ok(PathBuf::from(folder))
 }
 
+/// Returns the path of one of the servers that `hack/servers/build` builds, such as `nats-server`.
+///
+/// # Errors
+/// When they cannot be built, with what was said, or there is none of this name.
+pub fn server_program(name: &str) -> Result<PathBuf> {
+    let path = folder_of("servers/build")?.join(name);
+    ensure!(path.is_file(), "hack/servers/build makes no {name}");
+    Ok(path)
+}
+
 /// Waits until something listens at `address`.
 ///
 /// # Errors

@@ -1,6 +1,10 @@
-//! Real servers: NATS and Alertmanager, as Debian ships them.
+//! Real servers: NATS and Alertmanager.
 
-use std::{path::PathBuf, process::Command, time::Duration};
+use std::{
+    process::Command,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use serde_json::json;
 use testkit::Supervised;
@@ -9,29 +13,14 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::world::World;
-
-/// Returns where the servers are; none where there is no Debian archive to have them from.
-fn servers() -> Option<PathBuf> {
-    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../hack/peers/fetch");
-    let made = Command::new(script).output().unwrap();
-    if made.status.code() == Some(3) {
-        return None;
-    }
-    let said = String::from_utf8_lossy(&made.stderr).into_owned();
-    assert!(made.status.success(), "{said}");
-    Some(String::from_utf8(made.stdout).unwrap().trim().into())
-}
+use crate::world::{PATIENCE, World};
 
 #[tokio::test]
 async fn nats_server_gets_the_event_at_its_subject() {
-    let Some(servers) = servers() else {
-        return;
-    };
     let world = World::new().await;
     let folder = tempfile::tempdir().unwrap();
     let [port] = testkit::free_ports().unwrap();
-    let mut command = Command::new(servers.join("nats-server"));
+    let mut command = Command::new(testkit::server_program("nats-server").unwrap());
     command.args([
         "-a",
         "127.0.0.1",
@@ -42,12 +31,15 @@ async fn nats_server_gets_the_event_at_its_subject() {
         "--pass",
         "p",
     ]);
-    let _server = Supervised::start(&command, &folder.path().join("nats.log")).unwrap();
+    let server = Supervised::start(&command, &folder.path().join("nats.log")).unwrap();
     let address = format!("127.0.0.1:{port}");
+    let began = std::time::Instant::now();
     let mut stream = loop {
         if let Ok(stream) = TcpStream::connect(&address).await {
             break BufReader::new(stream);
         }
+        server.still_runs().unwrap();
+        assert!(began.elapsed() < PATIENCE, "the server does not listen");
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
     let connect = json!({ "user": "u", "pass": "p", "verbose": false, "pedantic": false });
@@ -60,27 +52,35 @@ async fn nats_server_gets_the_event_at_its_subject() {
         "channel": "flux.events", "secretRef": { "name": "login" } });
     world.provider("nats", spec).await;
     world.alert("all", "nats", json!({})).await;
-    let mut line = String::new();
-    while !line.contains("\"message\":\"over nats\"") {
-        world.post(json!({ "message": "over nats" })).await;
-        line.clear();
-        let limit = Duration::from_secs(5);
-        while let Ok(Ok(read)) = tokio::time::timeout(limit, stream.read_line(&mut line)).await {
-            assert!(read > 0, "the server closed the connection");
-            if line.contains("over nats") {
-                break;
-            }
-            line.clear();
+    let came = Arc::new(Mutex::new(Vec::new()));
+    let lines = Arc::clone(&came);
+    drop(tokio::spawn(async move {
+        let mut stream = stream.lines();
+        while let Ok(Some(line)) = stream.next_line().await {
+            lines.lock().unwrap().push(line);
         }
-    }
-    assert!(line.contains("\"kind\":\"Kustomization\""), "{line}");
+    }));
+    let told = || {
+        let lines = came.lock().unwrap();
+        let mut pairs = lines
+            .windows(2)
+            .map(|pair| (pair[0].clone(), pair[1].clone()));
+        pairs.find(|(_, payload)| payload.contains(r#""message":"over nats""#))
+    };
+    world
+        .until("the subscriber has it", || async {
+            world.post(json!({ "message": "over nats" })).await;
+            told().is_some()
+        })
+        .await;
+    let (head, payload) = told().unwrap();
+    let expect = format!("MSG flux.events 1 {}", payload.len());
+    assert_eq!(head, expect, "{payload}");
+    assert!(payload.contains(r#""kind":"Kustomization""#), "{payload}");
 }
 
 #[tokio::test]
 async fn alertmanager_takes_the_alert() {
-    let Some(servers) = servers() else {
-        return;
-    };
     let world = World::new().await;
     let folder = tempfile::tempdir().unwrap();
     let [port] = testkit::free_ports().unwrap();
@@ -90,9 +90,8 @@ async fn alertmanager_takes_the_alert() {
         "route:\n  receiver: none\nreceivers:\n- name: none\n",
     )
     .unwrap();
-    let mut command = Command::new(servers.join("prometheus-alertmanager"));
+    let mut command = Command::new(testkit::server_program("alertmanager").unwrap());
     command
-        .current_dir(&servers)
         .arg(format!("--config.file={}", config.display()))
         .arg(format!("--storage.path={}", folder.path().display()))
         .arg(format!("--web.listen-address=127.0.0.1:{port}"))
