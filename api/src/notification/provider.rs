@@ -151,6 +151,10 @@ pub enum ProviderKind {
     /// Alerts in incident.io.
     #[serde(rename = "incident.io")]
     IncidentIo,
+    /// A service that these types do not know; definitions newer than they are may let it in.
+    #[serde(other, skip_serializing)]
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    Unknown,
 }
 
 /// Says how sending went. It has no default and no condition is written, so that nothing waits for it.

@@ -154,6 +154,7 @@ pub(crate) fn build(settings: &Arc<Settings>) -> Result<Boxed, BuildError> {
         Kind::Opsgenie => opsgenie::build,
         Kind::Otel => otel::build,
         Kind::Pagerduty => pagerduty::build,
+        Kind::Unknown => return Err(BuildError::unsupported("of this type")),
         Kind::Rocket => rocket::build,
         Kind::Sentry => sentry::build,
         Kind::Slack => slack::build,

@@ -19,6 +19,11 @@ impl BuildError {
         }
     }
 
+    /// A type that there is no notifier for.
+    pub(crate) fn unsupported(kind: &str) -> Self {
+        Self::new(format!("provider {kind} not supported"))
+    }
+
     /// Something that may be over by itself.
     pub(crate) fn transient(message: impl Into<String>) -> Self {
         Self {

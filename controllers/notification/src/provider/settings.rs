@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use api::notification::{Provider, ProviderKind};
 use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, Client as Kube, ResourceExt};
+use kube::{
+    Api, Client as Kube, ResourceExt,
+    api::{ApiResource, DynamicObject},
+};
 use net_http::{Client, ClientConfig, Clients, Destinations, Identity, Proxy, Redactor, Redirects};
 
 use super::{BuildError, is_commit_status};
@@ -84,6 +87,9 @@ impl Loader {
     pub(crate) async fn load(&self, provider: &Provider) -> Result<Settings, BuildError> {
         let spec = &provider.spec;
         let namespace = provider.namespace().unwrap_or_default();
+        if spec.kind == ProviderKind::Unknown {
+            return Err(self.unsupported(&namespace, &provider.name_any()).await);
+        }
         let named = spec.service_account_name.clone().filter(|n| !n.is_empty());
         if named.is_some() && !self.gates.enabled(features::WORKLOAD_IDENTITY) {
             return Err(BuildError::new(
@@ -161,6 +167,22 @@ impl Loader {
             tokens: Arc::clone(&self.tokens),
         };
         Ok(settings)
+    }
+
+    /// The words for a type that is not known, which only the object as it is stored names.
+    async fn unsupported(&self, namespace: &str, name: &str) -> BuildError {
+        let kind = ApiResource::erase::<Provider>(&());
+        let api = Api::<DynamicObject>::namespaced_with(self.kube.clone(), namespace, &kind);
+        match api.get(name).await {
+            Ok(found) => {
+                let kind = found.data["spec"]["type"].as_str().unwrap_or_default();
+                BuildError::unsupported(kind)
+            }
+            Err(error) => BuildError::transient(format!(
+                "failed to read provider: {}",
+                runtime::failure::chain(&error)
+            )),
+        }
     }
 
     async fn secret(&self, namespace: &str, name: &str, what: &str) -> Result<Data, BuildError> {

@@ -144,3 +144,32 @@ fn nothing_secret_is_told() {
         "https://hooks.slack.com/***** ***** ***** ***** bob"
     );
 }
+
+/// A Provider as definitions newer than ours may let it in.
+///
+/// covers: NC-059
+#[tokio::test]
+async fn type_that_is_not_known_is_named_and_not_supported() {
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let stored = json!({ "apiVersion": "notification.toolkit.fluxcd.io/v1beta3", "kind": "Provider",
+        "metadata": { "name": "p", "namespace": "ns" },
+        "spec": { "type": "carrier-pigeon", "address": "https://loft.example" } });
+    let decoded: Provider = serde_json::from_value(stored.clone()).unwrap();
+    assert_eq!(decoded.spec.kind, ProviderKind::Unknown);
+    let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+        let path = "/apis/notification.toolkit.fluxcd.io/v1beta3/namespaces/ns/providers/p";
+        assert_eq!(request.uri().path(), path);
+        let body = kube::client::Body::from(stored.to_string().into_bytes());
+        std::future::ready(Ok::<_, std::convert::Infallible>(http::Response::new(body)))
+    });
+    let loader = Loader {
+        kube: Kube::new(service, "ns"),
+        clients: Arc::new(Clients::new("test", net_http::Environment::default())),
+        tokens: Tokens::new(&runtime::metrics::Metrics::new(), 0, DEFAULT_TIMEOUT),
+        gates: runtime::features::Features::default(),
+        default_service_account: String::new(),
+    };
+    let error = loader.load(&decoded).await.unwrap_err();
+    assert_eq!(error.to_string(), "provider carrier-pigeon not supported");
+    assert!(!error.is_transient());
+}
