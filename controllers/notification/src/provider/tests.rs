@@ -436,15 +436,22 @@ async fn alertmanager_gets_a_list_of_one() {
     assert_eq!(labels["test"], "metadata");
 }
 
-/// covers: NC-084
+/// covers: NC-084, NC-086
 #[tokio::test]
 async fn opsgenie_and_matrix_get_what_their_apis_ask_for() {
     let token = |s: &mut Settings| s.token = "t".into();
     let (request, body) = one(token, ProviderKind::Opsgenie, "error").await;
     assert_eq!(request.header("authorization"), Some("GenieKey t"));
+    let alias = body["alias"].as_str().unwrap();
     let expect = json!({ "message": "GitRepository/webapp", "description": "message",
-        "details": { "test": "metadata", "severity": "error" } });
+        "alias": alias, "details": { "test": "metadata", "severity": "error" } });
     assert_eq!(body, expect);
+    let mut bare = notice("error");
+    bare.event.metadata.clear();
+    let requests = sent_with(token, ProviderKind::Opsgenie, &bare).await;
+    let body: Value = requests[0].json().unwrap();
+    assert_eq!(body["alias"], alias, "facts are no part of it");
+    assert_eq!(body["details"], json!({ "severity": "error" }));
     let room = |s: &mut Settings| {
         s.token = "t".into();
         s.channel = "!room:h".into();
