@@ -328,3 +328,40 @@ async fn api_server_refuses_receivers_that_break_the_rules() {
         assert!(error.to_string().contains(words), "{error}");
     }
 }
+
+/// covers: NC-111
+#[tokio::test]
+async fn objects_of_other_namespaces_are_out_of_reach_where_that_is_forbidden() {
+    let (world, _program) = World::alone(|p| p.flag("--no-cross-namespace-refs", "true")).await;
+    world.secret("token", json!({ "token": "s3cret" })).await;
+    world.source("app", json!({})).await;
+    let of = |namespace: &str| json!({ "resources": [{ "kind": "GitRepository", "name": "app", "namespace": namespace }] });
+    let near = world.hook("near", of(world.ns())).await;
+    world.call(&near, &[], "{}", 200).await;
+    assert!(world.requested("app").await.is_some());
+    let far = world.hook("far", of("elsewhere")).await;
+    world.call(&far, &[], "{}", 500).await;
+}
+
+/// covers: NC-111
+#[tokio::test]
+async fn body_that_is_too_large_is_refused_before_anything_is_looked_at() {
+    let world = World::new().await;
+    world.source("app", json!({})).await;
+    world.secret("token", json!({ "token": "s3cret" })).await;
+    let url = world.hook("push", json!({})).await;
+    let limit = 3 * 1024 * 1024;
+    world.call(&url, &[], &"x".repeat(limit), 200).await;
+    // The second path is nobody's, and the third one's Secret is gone.
+    for url in [&url, &format!("{}/hook/none", world.hooks)] {
+        world.call(url, &[], &"x".repeat(limit + 1), 413).await;
+    }
+    let secrets =
+        Api::<k8s_openapi::api::core::v1::Secret>::namespaced(world.client.clone(), world.ns());
+    secrets
+        .delete("token", &DeleteParams::default())
+        .await
+        .unwrap();
+    world.call(&url, &[], "{}", 400).await;
+    world.call(&url, &[], &"x".repeat(limit + 1), 413).await;
+}

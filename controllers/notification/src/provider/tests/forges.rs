@@ -425,3 +425,106 @@ async fn dispatch_carries_the_whole_event() {
     let event: Value = serde_json::from_str(&notice.event.to_json()).unwrap();
     assert_eq!(sent["client_payload"], event);
 }
+
+const APP_KEY: &str = include_str!("../../../tests/data/rsa.pem");
+
+/// The Secret of a GitHub App with all that it needs, but for one key.
+fn app_without(absent: &str) -> BTreeMap<String, Vec<u8>> {
+    let all = [
+        ("githubAppID", "17"),
+        ("githubAppInstallationID", "4711"),
+        ("githubAppPrivateKey", APP_KEY),
+    ];
+    let kept = all.into_iter().filter(|(key, _)| *key != absent);
+    kept.map(|(key, value)| (key.to_owned(), value.as_bytes().to_vec()))
+        .collect()
+}
+
+/// covers: NC-096
+#[test]
+fn github_app_says_what_it_lacks() {
+    for (absent, words) in [
+        (
+            "githubAppID",
+            "github token or github app details must be specified",
+        ),
+        (
+            "githubAppInstallationID",
+            "app installation owner or ID must be provided to use github app authentication",
+        ),
+        (
+            "githubAppPrivateKey",
+            "private key must be provided to use github app authentication",
+        ),
+    ] {
+        for kind in [
+            ProviderKind::Github,
+            ProviderKind::GithubDispatch,
+            ProviderKind::GithubPullRequestComment,
+        ] {
+            let mut settings = settings(kind, "https://github.com/org/repo");
+            settings.secret = app_without(absent);
+            let error = build(&Arc::new(settings)).err().unwrap().to_string();
+            assert_eq!(error, words, "{kind:?} without {absent}");
+        }
+    }
+    let mut broken = settings(ProviderKind::Github, "https://github.com/org/repo");
+    broken.secret = app_without("");
+    let key = broken.secret.get_mut("githubAppPrivateKey").unwrap();
+    key.truncate(100);
+    let error = build(&Arc::new(broken)).err().unwrap().to_string();
+    assert_eq!(error, "failed to parse private key");
+}
+
+/// Checks the token by which an app asks for one.
+fn signed_by_app(authorization: &str) {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+    let token = authorization.strip_prefix("Bearer ").unwrap();
+    let (signed, tag) = token.rsplit_once('.').unwrap();
+    let public = include_bytes!("../../../tests/data/rsa.pub.der");
+    let algorithm = &ring::signature::RSA_PKCS1_2048_8192_SHA256;
+    let key = ring::signature::UnparsedPublicKey::new(algorithm, public);
+    let tag = URL_SAFE_NO_PAD.decode(tag).unwrap();
+    key.verify(signed.as_bytes(), &tag).unwrap();
+    let (_, claims) = signed.split_once('.').unwrap();
+    let claims = URL_SAFE_NO_PAD.decode(claims).unwrap();
+    let claims: Value = serde_json::from_slice(&claims).unwrap();
+    let (from, to) = (
+        claims["iat"].as_i64().unwrap(),
+        claims["exp"].as_i64().unwrap(),
+    );
+    assert_eq!(claims["iss"], "17");
+    assert!(
+        to - from <= 600,
+        "GitHub takes none that counts longer than ten minutes"
+    );
+}
+
+/// covers: NC-096
+#[tokio::test]
+async fn github_app_asks_for_a_token_once_and_sets_statuses_with_it() {
+    let sink = HttpSink::start().unwrap();
+    sink.answer_once(
+        Answer::body(r#"{"token":"ghs_x","expires_at":"2099-01-01T00:00:00Z"}"#)
+            .header("content-type", "application/json"),
+    );
+    sink.answer(Answer::body("[]"));
+    let mut settings = settings(ProviderKind::Github, &format!("{}/org/repo", sink.url()));
+    settings.secret = app_without("");
+    let settings = Arc::new(settings);
+    for severity in ["error", "info"] {
+        // Built anew, as after a change: the token stays.
+        let notifier = build(&settings).unwrap_or_else(|e| panic!("{e}"));
+        notifier.send(&about_commit(severity)).await.unwrap();
+    }
+    let requests = sink.requests();
+    let list = format!("GET /api/v3/repos/org/repo/commits/{COMMIT}/statuses?per_page=50");
+    let set = format!("POST /api/v3/repos/org/repo/statuses/{COMMIT}");
+    let asked = "POST /api/v3/app/installations/4711/access_tokens".to_owned();
+    let expect = [asked, list.clone(), set.clone(), list, set];
+    assert_eq!(lines(&requests), expect);
+    signed_by_app(requests[0].header("authorization").unwrap());
+    for request in &requests[1..] {
+        assert_eq!(request.header("authorization"), Some("Bearer ghs_x"));
+    }
+}
