@@ -78,6 +78,9 @@ impl Reconciler {
         }
         let namespace = spec::storage_namespace(object);
         run.journal.status.storage_namespace = Some(namespace);
+        if let Some(failure) = run.put_off() {
+            return Err(failure);
+        }
         let mut rounds = Rounds::default();
         loop {
             let state = run.state().await.map_err(|cause| run.no_state(&cause))?;

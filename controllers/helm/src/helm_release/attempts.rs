@@ -1,12 +1,18 @@
-//! Which revision of its source each run is about, so that news of the same one end no wait.
+//! Which revision of its source each run is about, so that news of the same one end no wait; and when the next try with
+//! the same inputs is due, so that no event that brings nothing new hastens it.
 
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use api::{helm::HelmRelease, meta::Artifact};
 use kube::runtime::reflector::ObjectRef;
+use tokio::time::Instant;
+
+/// Of a wait, the part that is held even against events: the wait itself is shortened by its jitter.
+const HELD: f64 = 0.9;
 
 /// What runs were begun with.
 #[derive(Debug, Default)]
@@ -20,6 +26,15 @@ struct Attempt {
     active: bool,
     /// A run is reading, and the source had news since it began to.
     news: bool,
+    /// Until when another try with these inputs is put off.
+    retry: Option<(String, Instant)>,
+}
+
+impl Attempt {
+    fn stamp(&self, inputs: &str) -> String {
+        let artifact = self.begun.as_ref().map(|(name, _)| name.as_str());
+        format!("{} {inputs}", artifact.unwrap_or_default())
+    }
 }
 
 fn name_of(artifact: &Artifact) -> String {
@@ -78,6 +93,34 @@ impl Attempts {
         begun.is_some_and(|(name, _)| *name != name_of(artifact))
     }
 
+    /// Puts off another try with the same artifact and these inputs.
+    pub(super) fn put_off(
+        &self,
+        object: &HelmRelease,
+        inputs: &str,
+        delay: Duration,
+        now: Instant,
+    ) {
+        if let Some(attempt) = self.all().get_mut(&ObjectRef::from_obj(object)) {
+            let until = now + delay.mul_f64(HELD);
+            attempt.retry = Some((attempt.stamp(inputs), until));
+        }
+    }
+
+    /// How long another try with the same artifact and these inputs is put off still.
+    pub(super) fn left(
+        &self,
+        object: &HelmRelease,
+        inputs: &str,
+        now: Instant,
+    ) -> Option<Duration> {
+        let all = self.all();
+        let attempt = all.get(&ObjectRef::from_obj(object))?;
+        let (stamp, until) = attempt.retry.as_ref()?;
+        let left = until.saturating_duration_since(now);
+        (*stamp == attempt.stamp(inputs) && !left.is_zero()).then_some(left)
+    }
+
     /// Forgets an object that is gone.
     pub(super) fn forget(&self, object: &ObjectRef<HelmRelease>) {
         self.all().remove(object);
@@ -122,5 +165,26 @@ mod tests {
         assert!(!attempts.differ(&id, &artifact("2")) && attempts.differ(&id, &artifact("3")));
         attempts.forget(&id);
         assert!(!attempts.knows(&object, &artifact("2")));
+    }
+
+    #[test]
+    fn try_is_put_off_while_nothing_is_new() {
+        let mut object = HelmRelease::new("app", api::helm::HelmReleaseSpec::default());
+        object.metadata.namespace = Some("ns".into());
+        let attempts = Attempts::default();
+        let now = Instant::now();
+        let later = |seconds| now + Duration::from_secs(seconds);
+        let left = |inputs: &str, now| attempts.left(&object, inputs, now);
+        attempts.reading(&object);
+        attempts.begin(&object, &artifact("1"));
+        assert_eq!(left("values", now), None);
+        attempts.put_off(&object, "values", Duration::from_secs(100), now);
+        assert_eq!(left("values", now), Some(Duration::from_secs(90)));
+        assert_eq!(left("other values", now), None);
+        attempts.begin(&object, &artifact("2"));
+        assert_eq!(left("values", now), None);
+        attempts.begin(&object, &artifact("1"));
+        assert_eq!(left("values", later(89)), Some(Duration::from_secs(1)));
+        assert_eq!(left("values", later(91)), None);
     }
 }

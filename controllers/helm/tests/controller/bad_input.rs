@@ -8,7 +8,7 @@ use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 use testkit::{Answer, HttpSink};
 
-use crate::world::{World, condition, is, message};
+use crate::world::{PATIENCE, PAUSE, World, condition, is, message};
 
 const MAP: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: one}\ndata:\n  colour: {{ .Values.colour | default \"none\" }}\n";
 
@@ -253,6 +253,23 @@ async fn field_that_cannot_change_is_told_and_the_rest_goes_on() {
     world.deployed(3).await;
 }
 
+/// Waits until the API server, which needs a moment to know its webhooks, allows what is red or refuses it.
+async fn until_red_is(world: &World, allowed: bool) {
+    let red = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "probe" },
+        "data": { "colour": "red" } });
+    let params = PatchParams::apply("test").dry_run();
+    let began = std::time::Instant::now();
+    loop {
+        let sent = world.config_maps();
+        let sent = sent.patch("probe", &params, &Patch::Apply(&red)).await;
+        if sent.is_ok() == allowed {
+            return;
+        }
+        assert!(began.elapsed() < PATIENCE, "red stays as it was: {sent:?}");
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
 /// A webhook refuses one object: the upgrade is rolled back, and succeeds once the webhook lets it.
 #[tokio::test]
 async fn webhook_that_refuses_is_told_and_what_it_refused_undone() {
@@ -280,15 +297,14 @@ async fn webhook_that_refuses_is_told_and_what_it_refused_undone() {
     api.patch(ns, &params, &Patch::Apply(hook)).await.unwrap();
     let remediation = json!({ "retries": 0, "remediateLastFailure": true });
     let with = |colour: &str| json!({ "values": { "colour": colour }, "upgrade": { "remediation": remediation } });
-    // The API server needs a moment to know the webhook.
-    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    until_red_is(&world, false).await;
     world.apply(with("red")).await;
     let object = world.failed("RollbackSucceeded").await;
     let released = message(&object, "Released");
     assert!(released.contains("no.red.test"), "{released}");
     assert_eq!(world.entry("one", "colour").await.as_deref(), Some("blue"));
     api.delete(ns, &DeleteParams::default()).await.unwrap();
-    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    until_red_is(&world, true).await;
     world.request(&["resetAt"]).await;
     world.until("deployed", |o| is(o, "Ready", "True")).await;
     world.until_entry("one", "colour", Some("red")).await;

@@ -98,8 +98,9 @@ async fn existing_release_that_is_as_wanted_is_taken_over_as_it_is() {
 async fn revision_that_others_made_is_upgraded() {
     let world = deployed().await;
     let record = world.record(1).await;
-    world.store(&named(&record, 1, "superseded")).await;
+    // The newer first: a run between the two must not find the older alone.
     world.store(&named(&record, 2, "deployed")).await;
+    world.store(&named(&record, 1, "superseded")).await;
     world.request(&[]).await;
     let object = world.deployed(3).await;
     assert_eq!(history(&object)[0], (3, "deployed", "upgrade"));
@@ -117,8 +118,9 @@ async fn release_that_others_deleted_is_installed_again() {
     let world = deployed().await;
     let name = "sh.helm.release.v1.app.v1";
     let params = DeleteParams::default();
-    world.secrets().delete(name, &params).await.unwrap();
+    // The record last: it alone makes a run install.
     world.config_maps().delete("one", &params).await.unwrap();
+    world.secrets().delete(name, &params).await.unwrap();
     world.request(&[]).await;
     let object = world.deployed(1).await;
     assert_eq!(history(&object), [(1, "deployed", "install")]);

@@ -1,13 +1,16 @@
 //! Where chart, values and rights come from.
 
+use std::time::Instant;
+
 use api::source::OCIRepository;
+use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
-use kube::api::{Api, DeleteParams, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use testkit::PublishedArtifact;
 
-use crate::world::{World, condition, history, is, message};
+use crate::world::{PATIENCE, PAUSE, World, condition, history, is, message};
 
 const MAP: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: one}\ndata:\n  colour: {{ .Values.colour | default \"none\" }}\n";
 
@@ -115,6 +118,7 @@ async fn allow(world: &World, account: &str) {
         "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "admin" },
         "subjects": [{ "kind": "ServiceAccount", "name": account, "namespace": world.ns() }] });
     world.make::<RoleBinding>(account, binding).await;
+    until_it_may(world, account, ("create", "secrets"), true).await;
 }
 
 async fn account(world: &World, name: &str) {
@@ -341,13 +345,47 @@ async fn values_come_from_config_maps_and_secrets_in_order() {
 /// Lets a service account do these things in the namespace, and nothing else.
 async fn allow_only(world: &World, account: &str, rules: Value) {
     let role = json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
-        "metadata": { "name": account }, "rules": rules });
+        "metadata": { "name": account }, "rules": &rules });
     world.make::<Role>(account, role).await;
     let binding = json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
         "metadata": { "name": account },
         "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": account },
         "subjects": [{ "kind": "ServiceAccount", "name": account, "namespace": world.ns() }] });
     world.make::<RoleBinding>(account, binding).await;
+    for rule in rules.as_array().unwrap() {
+        let resource = rule["resources"][0].as_str().unwrap();
+        for verb in ALL_VERBS.split(' ') {
+            let verbs = rule["verbs"].as_array().unwrap();
+            until_it_may(
+                world,
+                account,
+                (verb, resource),
+                verbs.contains(&verb.into()),
+            )
+            .await;
+        }
+    }
+}
+
+const ALL_VERBS: &str = "get list watch create update patch delete";
+
+/// Waits until the API server, which learns of roles after they are written, lets an account do something or not.
+async fn until_it_may(world: &World, account: &str, (verb, resource): (&str, &str), may: bool) {
+    let ns = world.ns();
+    let review = json!({ "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
+        "spec": { "user": format!("system:serviceaccount:{ns}:{account}"),
+            "resourceAttributes": { "namespace": ns, "verb": verb, "resource": resource } } });
+    let review: SubjectAccessReview = serde_json::from_value(review).unwrap();
+    let api = Api::<SubjectAccessReview>::all(world.client.clone());
+    let began = Instant::now();
+    loop {
+        let answer = api.create(&PostParams::default(), &review).await.unwrap();
+        if answer.status.unwrap().allowed == may {
+            return;
+        }
+        assert!(began.elapsed() < PATIENCE, "{verb} {resource}: not {may}");
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 fn rule(resource: &str, verbs: &str) -> Value {
@@ -358,12 +396,11 @@ fn rule(resource: &str, verbs: &str) -> Value {
 /// covers: HC-109, HC-127
 #[tokio::test]
 async fn records_that_cannot_be_read_or_written_are_told_and_nothing_is_counted() {
-    const ALL: &str = "get list watch create update patch delete";
     let world = World::new().await;
     world.publish("1.0.0", &[("one.yaml", MAP)]).await;
     account(&world, "limited").await;
-    let rules = |secrets: &str| json!([rule("configmaps", ALL), rule("secrets", secrets)]);
-    allow_only(&world, "limited", rules(ALL)).await;
+    let rules = |secrets: &str| json!([rule("configmaps", ALL_VERBS), rule("secrets", secrets)]);
+    allow_only(&world, "limited", rules(ALL_VERBS)).await;
     let with =
         |colour: &str| json!({ "serviceAccountName": "limited", "values": { "colour": colour } });
     world.apply(with("blue")).await;
@@ -391,7 +428,7 @@ async fn records_that_cannot_be_read_or_written_are_told_and_nothing_is_counted(
     let words = "Could not determine release state: query: failed to query with labels: ";
     assert!(message(&object, "Ready").starts_with(words), "{object:#?}");
     // It goes on as soon as it may.
-    allow_only(&world, "limited", rules(ALL)).await;
+    allow_only(&world, "limited", rules(ALL_VERBS)).await;
     world.poke().await;
     world.deployed(2).await;
 }
@@ -405,8 +442,7 @@ async fn test_that_could_not_be_run_is_not_one_that_failed() {
         .publish("1.0.0", &[("one.yaml", MAP), ("check.yaml", check)])
         .await;
     account(&world, "limited").await;
-    let all = "get list watch create update patch delete";
-    let rules = |maps: &str| json!([rule("configmaps", maps), rule("secrets", all)]);
+    let rules = |maps: &str| json!([rule("configmaps", maps), rule("secrets", ALL_VERBS)]);
     allow_only(
         &world,
         "limited",
@@ -426,7 +462,7 @@ async fn test_that_could_not_be_run_is_not_one_that_failed() {
     let hooks = status.history[0].test_hooks.iter().flatten();
     let failed = hooks.filter(|(_, h)| h.phase.as_deref() == Some("Failed"));
     assert_eq!(failed.count(), 0);
-    allow_only(&world, "limited", rules(all)).await;
+    allow_only(&world, "limited", rules(ALL_VERBS)).await;
     world.poke().await;
     let object = world.deployed(2).await;
     assert!(is(&object, "TestSuccess", "True"));

@@ -1,10 +1,12 @@
 //! What is done about failures.
 
+use api::helm::HelmRelease;
 use futures::future::join_all;
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::DeleteParams;
 use serde_json::{Value, json};
 
-use crate::world::{World, condition, history, is, message};
+use crate::world::{World, answers, condition, history, is, message};
 
 /// Bad where the values say so: `bad` always, `badUpgrade` in upgrades.
 const MAP: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: one}\ndata:\n  colour: {{ .Values.colour | default \"none\" }}\n{{- if or .Values.bad (and .Values.badUpgrade .Release.IsUpgrade) }}\n  a bad key: x\n{{- end }}\n";
@@ -98,6 +100,40 @@ async fn failed_install_is_tried_again_and_kept_by_the_retry_strategy() {
     assert_eq!(world.revisions().await, [(1, "failed".to_owned())]);
 }
 
+/// An event that brings nothing new wakes it, and does not hasten the next try.
+#[tokio::test]
+async fn waiting_for_its_retry_it_spends_no_try_on_what_changes_nothing() {
+    let world = World::new().await;
+    world
+        .publish("1.0.0", &[("one.yaml", MAP), ("check.yaml", TEST)])
+        .await;
+    let settings = |note: &str| {
+        json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "settings",
+            "labels": { "reconcile.fluxcd.io/watch": "Enabled" }, "annotations": { "note": note } },
+            "data": { "values.yaml": "bad: true" } })
+    };
+    world.make::<ConfigMap>("settings", settings("a")).await;
+    let strategy = json!({ "name": "RetryOnFailure", "retryInterval": "1h" });
+    let from = json!([{ "kind": "ConfigMap", "name": "settings" }]);
+    world
+        .apply(json!({ "valuesFrom": from, "install": { "strategy": strategy }, "upgrade": { "strategy": strategy } }))
+        .await;
+    let waits = |o: &HelmRelease| message(o, "Reconciling") == "retrying after 1h0m0s";
+    let before = world.until("waiting", waits).await;
+    world.make::<ConfigMap>("settings", settings("b")).await;
+    let has_run = |o: &HelmRelease| o.metadata.resource_version != before.metadata.resource_version;
+    world
+        .until("woken and waiting again", |o| has_run(o) && waits(o))
+        .await;
+    assert_eq!(world.revisions().await, [(1, "failed".to_owned())]);
+    // Who asks gets one.
+    let token = world.poke().await;
+    world
+        .until("answered", |o| answers(o, &token) && waits(o))
+        .await;
+    assert_eq!(world.revisions().await.len(), 2);
+}
+
 /// covers: HC-025, HC-102
 #[tokio::test]
 async fn install_is_tried_as_often_as_told() {
@@ -118,7 +154,10 @@ async fn install_is_tried_as_often_as_told() {
         .publish("1.0.1", &[("one.yaml", "{{ fail \"no\" }}")])
         .await;
     let object = world
-        .until("not rendered", |o| message(o, "Ready").contains("no"))
+        .until("not rendered", |o| {
+            let ready = message(o, "Ready");
+            ready.contains("chart app@1.0.1: ") && ready.contains("one.yaml")
+        })
         .await;
     assert_eq!(object.status.as_ref().unwrap().install_failures, None);
 }
@@ -292,6 +331,7 @@ async fn without_anything_to_go_back_to_it_says_so() {
     let world = with_chart(json!({ "upgrade": upgrade })).await;
     world.deployed(1).await;
     // Somebody else's failure makes it forget its own release.
+    world.pause(json!({ "upgrade": upgrade })).await;
     let mut record = world.record(1).await;
     record.status = "failed".to_owned();
     record.description = "by hand".to_owned();
@@ -311,6 +351,9 @@ async fn forgotten_release_is_found_in_the_storage() {
     let upgrade = json!({ "remediation": { "retries": 0, "remediateLastFailure": true } });
     let world = with_chart(json!({ "upgrade": upgrade, "values": { "colour": "blue" } })).await;
     world.deployed(1).await;
+    world
+        .pause(json!({ "upgrade": upgrade, "values": { "colour": "blue" } }))
+        .await;
     let mut record = world.record(1).await;
     record.status = "superseded".to_owned();
     world.store(&record).await;
@@ -377,7 +420,7 @@ async fn exhausted_retries_start_again_when_any_input_changes() {
                 "labels": { "reconcile.fluxcd.io/watch": "Enabled" } }, "data": { "values.yaml": text } })
         };
         world
-            .make::<k8s_openapi::api::core::v1::ConfigMap>("settings", settings("bad: true"))
+            .make::<ConfigMap>("settings", settings("bad: true"))
             .await;
         let from = json!([{ "kind": "ConfigMap", "name": "settings" }]);
         let install = json!({ "replace": true });
@@ -386,7 +429,7 @@ async fn exhausted_retries_start_again_when_any_input_changes() {
             .await;
         world.stalled().await;
         world
-            .make::<k8s_openapi::api::core::v1::ConfigMap>("settings", settings("bad: false"))
+            .make::<ConfigMap>("settings", settings("bad: false"))
             .await;
         world.deployed(2).await;
     };

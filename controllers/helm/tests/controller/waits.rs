@@ -9,6 +9,9 @@ const MAP: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: one}\ndata:
 /// Of no parallelism: it never even begins.
 const ENDLESS: &str = "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: endless\n  annotations: {helm.sh/hook: pre-upgrade}\nspec:\n  parallelism: {{ .Values.parallelism | default 0 }}\n  template:\n    spec:\n      restartPolicy: Never\n      containers: [{name: c, image: example.org/none}]\n";
 
+/// A timeout that runs out in a test, and not before what comes ahead of the wait is done.
+const SOON: &str = "10s";
+
 fn rule() -> serde_json::Value {
     json!([{ "apiVersion": "v1", "kind": "ConfigMap", "current": "data.done == 'yes'",
         "inProgress": "data.done == 'later'", "failed": "data.done == 'no'" }])
@@ -50,7 +53,7 @@ async fn objects_that_do_not_become_ready_fail_the_release() {
         let world = World::new().await;
         world.publish("1.0.0", &[("one.yaml", MAP)]).await;
         let spec =
-            json!({ "timeout": "2s", "healthCheckExprs": rule(), "values": { "done": "later" } });
+            json!({ "timeout": SOON, "healthCheckExprs": rule(), "values": { "done": "later" } });
         world.apply(spec).await;
         let object = world.stalled().await;
         let ns = world.ns();
@@ -90,7 +93,7 @@ async fn hook_that_never_ends_fails_at_its_deadline_and_gives_way() {
         world.publish("1.0.0", &chart).await;
         world.apply(json!({})).await;
         world.deployed(1).await;
-        let upgrade = json!({ "timeout": "2s", "remediation": remediation });
+        let upgrade = json!({ "timeout": SOON, "remediation": remediation });
         world
             .apply(json!({ "upgrade": upgrade, "values": { "done": "never" } }))
             .await;
@@ -134,7 +137,7 @@ async fn uninstallation_waits_for_objects_to_be_gone() {
     );
     world.publish("1.0.0", &[("one.yaml", &held)]).await;
     world
-        .apply(json!({ "uninstall": { "timeout": "2s" } }))
+        .apply(json!({ "uninstall": { "timeout": SOON } }))
         .await;
     world.deployed(1).await;
     let params = DeleteParams::default();

@@ -14,7 +14,7 @@ use testkit::{ArtifactServer, ControlPlane, Namespace, Program, PublishedArtifac
 use tokio::sync::OnceCell;
 
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
-const PAUSE: Duration = Duration::from_millis(50);
+pub(crate) const PAUSE: Duration = Duration::from_millis(50);
 /// Objects with this label are not the shared controller's, but one's of the test's own.
 const OWN: &str = "lockgate.test/own";
 
@@ -177,8 +177,33 @@ impl World {
             .unwrap();
     }
 
+    /// Suspends HelmRelease `app`, with these fields, and waits until its controller knows: from here on no run that was
+    /// queued before looks at what the test is about to change.
+    pub(crate) async fn pause(&self, mut spec: Value) {
+        spec["suspend"] = true.into();
+        self.apply(spec).await;
+        self.until("suspended", |o| {
+            let seen = o.status.as_ref().and_then(|s| s.observed_generation);
+            seen == o.metadata.generation
+        })
+        .await;
+    }
+
     /// Asks for a run, and for what other annotations ask for with it, and waits until it was answered.
     pub(crate) async fn request(&self, with: &[&str]) -> HelmRelease {
+        let token = self.ask(with).await;
+        self.until("the request is answered", |o| {
+            answers(o, &token) && !is(o, "Reconciling", "True")
+        })
+        .await
+    }
+
+    /// Asks for a run. Returns what its answer will be known by.
+    pub(crate) async fn poke(&self) -> String {
+        self.ask(&[]).await
+    }
+
+    async fn ask(&self, with: &[&str]) -> String {
         let token = format!("{:?}", Instant::now());
         let mut annotations = json!({ "reconcile.fluxcd.io/requestedAt": token });
         for name in with {
@@ -189,23 +214,7 @@ impl World {
             .patch("app", &PatchParams::default(), &Patch::Merge(patch))
             .await
             .unwrap();
-        self.until("the request is answered", |o| {
-            let status = o.status.as_ref();
-            status.and_then(|s| s.last_handled_reconcile_at.as_deref()) == Some(&token)
-                && !is(o, "Reconciling", "True")
-        })
-        .await
-    }
-
-    /// Asks for a run.
-    pub(crate) async fn poke(&self) {
-        let token = format!("{:?}", Instant::now());
-        let patch =
-            json!({ "metadata": { "annotations": { "reconcile.fluxcd.io/requestedAt": token } } });
-        self.releases()
-            .patch("app", &PatchParams::default(), &Patch::Merge(patch))
-            .await
-            .unwrap();
+        token
     }
 
     /// Waits until HelmRelease `app` is as wanted.
@@ -413,6 +422,12 @@ pub(crate) fn condition<'a>(
 ) -> Option<&'a api::meta::Condition> {
     let mut conditions = api::Reconciled::conditions(object).iter();
     conditions.find(|c| c.type_ == type_)
+}
+
+/// Whether a request has been answered.
+pub(crate) fn answers(object: &HelmRelease, token: &str) -> bool {
+    let status = object.status.as_ref();
+    status.and_then(|s| s.last_handled_reconcile_at.as_deref()) == Some(token)
 }
 
 /// Whether a condition has this status.

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use kube::ResourceExt;
 use runtime::{
     Change, Class, Failure, Note,
     conditions::{READY, STALLED},
 };
+use tokio::time::Instant;
 
 use super::{
     super::{decide::Next, journal::REMEDIATED, spec},
@@ -44,10 +46,37 @@ impl Run<'_> {
     }
 
     fn retry_after(&mut self, delay: Duration) -> Failure {
+        let inputs = self.inputs();
+        self.controller
+            .attempts
+            .put_off(self.object, &inputs, delay, Instant::now());
+        self.wait_for_retry(delay, delay)
+    }
+
+    /// Goes on waiting where something woke this object that brings nothing new: no try is spent on it.
+    pub(super) fn put_off(&mut self) -> Option<Failure> {
+        let delay = self.retry()?;
+        let inputs = self.inputs();
+        let left = self
+            .controller
+            .attempts
+            .left(self.object, &inputs, Instant::now())?;
+        tracing::debug!("nothing new since the last try: the next one keeps its time");
+        Some(self.wait_for_retry(delay, left))
+    }
+
+    fn wait_for_retry(&mut self, delay: Duration, left: Duration) -> Failure {
         let words = format!("retrying after {}", api::meta::Duration::from(delay));
         self.journal.retrying(words.clone());
-        let failure = Failure::wait(delay, "ProgressingWithRetry", words).observed(true);
+        let failure = Failure::wait(left, "ProgressingWithRetry", words).observed(true);
         self.journal.end(failure)
+    }
+
+    /// What a try depends on beside the chart: the specification, a user's request, the values.
+    fn inputs(&self) -> String {
+        let generation = self.object.metadata.generation;
+        let requested = self.object.annotations().get(api::meta::RECONCILE_REQUEST);
+        format!("{generation:?} {requested:?} {}", self.config_digest)
     }
 
     /// Ends a run that undid something.
