@@ -10,8 +10,12 @@ mod charts;
 mod crash;
 #[path = "controller/drift.rs"]
 mod drift;
+#[path = "controller/faults.rs"]
+mod faults;
 #[path = "controller/lifecycle.rs"]
 mod lifecycle;
+#[path = "controller/operation.rs"]
+mod operation;
 #[path = "controller/others.rs"]
 mod others;
 #[path = "controller/prerequisites.rs"]
