@@ -1,12 +1,19 @@
 //! Releases shared with the real helm command, versions 3 and 4: what it sees, changes and takes away.
 //!
-//! Run by `make interop`: the commands are built from Go modules (`hack/interop/helms`).
+//! Run by `make interop`: the commands are built from Go modules (`hack/interop/helms`), the chart of podinfo is fetched
+//! (`hack/interop/podinfo`).
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use kube::api::{Api, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use world::{World, condition, history, is};
@@ -71,11 +78,18 @@ impl Helm {
     }
 }
 
-fn commands() -> PathBuf {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../hack/interop/helms");
+/// Runs a script of `hack/interop` that prints a folder.
+fn folder_of(script: &str) -> PathBuf {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../hack/interop")
+        .join(script);
     let output = Command::new(script).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
+}
+
+fn commands() -> PathBuf {
+    folder_of("helms")
 }
 
 fn colour(text: &str) -> Value {
@@ -182,5 +196,140 @@ async fn release_of_the_command_is_adopted() {
             assert!(is(&object, "Released", "True"));
             world.delete().await;
         }
+    }
+}
+
+/// The files of a folder, by their paths in it.
+fn files_of(folder: &Path) -> Vec<(String, String)> {
+    let mut files = Vec::new();
+    let mut left = vec![folder.to_owned()];
+    while let Some(next) = left.pop() {
+        for entry in std::fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                left.push(path);
+            } else {
+                let name = path.strip_prefix(folder).unwrap();
+                let text = std::fs::read_to_string(&path).unwrap();
+                files.push((name.to_str().unwrap().to_owned(), text));
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+/// Ends the pods of podinfo's tests as they would end, as long as it is polled: nothing runs on the control plane's nodes.
+async fn end_tests(world: &World) {
+    let api = Api::<Pod>::namespaced(world.client.clone(), world.ns());
+    let params = PatchParams::default();
+    loop {
+        for pod in api.list(&ListParams::default()).await.unwrap().items {
+            let name = pod.name_any();
+            if name.contains("-test-") {
+                let fails = name.contains("-fault-test-");
+                let phase = if fails { "Failed" } else { "Succeeded" };
+                let done = json!({ "status": { "phase": phase } });
+                // It may be gone meanwhile.
+                let _sent = api.patch_status(&name, &params, &Patch::Merge(&done)).await;
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// podinfo's own chart, with most of what it can do: installed, tested, upgraded, shown by the command, rolled back after an upgrade
+/// whose tests fail, uninstalled.
+#[tokio::test]
+#[ignore = "builds the helm commands and fetches the chart; run by make interop"]
+async fn podinfo_is_released() {
+    let chart = files_of(&folder_of("podinfo"));
+    let chart: Vec<_> = chart
+        .iter()
+        .map(|(p, t)| (p.as_str(), t.as_str()))
+        .collect();
+    let folder = commands();
+    let world = World::new().await;
+    let plane = testkit::control_plane().await;
+    let helm = Helm::of(&world, &folder, "helm4", plane.kubeconfig_path());
+    let artifact = world.pack("podinfo", "6.14.1", &chart);
+    world.announce("6.14.1", &artifact).await;
+    let with = |values: Value| {
+        let mut all = json!({ "redis": { "enabled": true }, "hpa": { "enabled": true }, "ingress": { "enabled": true },
+            "podDisruptionBudget": { "minAvailable": 1 }, "serviceAccount": { "enabled": true } });
+        all.as_object_mut()
+            .unwrap()
+            .extend(values.as_object().unwrap().clone());
+        json!({ "releaseName": "podinfo", "test": { "enable": true }, "driftDetection": { "mode": "enabled", "ignore": [{ "paths": ["/spec/replicas"] }] },
+            "upgrade": { "remediation": { "retries": 0, "remediateLastFailure": true } }, "values": all })
+    };
+    let story = async {
+        world.apply(with(json!({ "replicaCount": 2 }))).await;
+        let object = world.deployed(1).await;
+        assert!(is(&object, "TestSuccess", "True"));
+        let entries = object.status.unwrap().inventory.unwrap().entries;
+        let kinds: BTreeSet<_> = entries
+            .iter()
+            .map(|e| e.id.rsplit('_').next().unwrap())
+            .collect();
+        let expected = [
+            "ConfigMap",
+            "Deployment",
+            "HorizontalPodAutoscaler",
+            "Ingress",
+            "PodDisruptionBudget",
+            "Service",
+            "ServiceAccount",
+        ];
+        assert_eq!(kinds, expected.into());
+        let object = world.request(&[]).await;
+        assert_eq!(
+            condition(&object, "Drifted").unwrap().reason,
+            "NoDriftDetected"
+        );
+        assert_eq!(history(&object), [(1, "deployed", "install")]);
+        let list = helm.json(&["ls"]);
+        assert_eq!(
+            [&list[0]["chart"], &list[0]["app_version"]],
+            ["podinfo-6.14.1", "6.14.1"]
+        );
+        world
+            .apply(with(json!({ "ui": { "message": "hello" } })))
+            .await;
+        world.deployed(2).await;
+        let web = Api::<Deployment>::namespaced(world.client.clone(), world.ns());
+        let message = async || {
+            let web = serde_json::to_value(web.get("podinfo").await.unwrap()).unwrap();
+            let env = web["spec"]["template"]["spec"]["containers"][0]["env"].clone();
+            env.as_array()
+                .unwrap()
+                .iter()
+                .find(|e| e["name"] == "PODINFO_UI_MESSAGE")
+                .map(|e| e["value"].clone())
+        };
+        assert_eq!(message().await.unwrap(), "hello");
+        let bad = json!({ "ui": { "message": "never" }, "faults": { "testFail": true } });
+        world.apply(with(bad)).await;
+        let object = world.failed("RollbackSucceeded").await;
+        assert_eq!(history(&object)[0], (4, "deployed", "rollback"));
+        assert_eq!(message().await.unwrap(), "hello");
+        let past = helm.json(&["history", "podinfo"]);
+        let statuses: Vec<_> = past
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|r| r["status"].clone())
+            .collect();
+        assert_eq!(
+            statuses,
+            ["superseded", "superseded", "superseded", "deployed"]
+        );
+        world.delete().await;
+        assert_eq!(helm.json(&["ls"]).as_array().unwrap().len(), 0);
+        assert!(web.get_opt("podinfo").await.unwrap().is_none());
+    };
+    tokio::select! {
+        () = story => {}
+        () = end_tests(&world) => {}
     }
 }
