@@ -137,12 +137,58 @@ fn entry<'a>(map: &'a ConfigMap, key: &str) -> Option<&'a str> {
     map.data.as_ref()?.get(key).map(String::as_str)
 }
 
+const VERSIONS: [(&str, &str); 2] = [("v2beta1", "oldest"), ("v2beta2", "older")];
+
+fn chart(version: &str) -> String {
+    format!("apiVersion: v2\nname: myapp\nversion: {version}\n")
+}
+
+/// A HelmRelease's fields as people wrote them then.
+fn as_written(name: &str) -> Value {
+    let renderers = json!([{ "kustomize": {
+        "patchesStrategicMerge": [{ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name },
+            "data": { "merged": "yes" } }],
+        "patchesJson6902": [{ "target": { "kind": "ConfigMap", "name": name },
+            "patch": [{ "op": "add", "path": "/data/patched", "value": "yes" }] }] } }]);
+    json!({ "interval": "5m",
+        "chart": { "spec": { "chart": "./charts/myapp", "version": ">=0.1.0", "valuesFile": "./charts/myapp/small.yaml",
+            "valuesFiles": ["./charts/myapp/large.yaml"],
+            "sourceRef": { "kind": "GitRepository", "name": "app" } } },
+        "install": { "remediation": { "retries": 3 } }, "upgrade": { "remediation": { "retries": 3 } },
+        "postRenderers": renderers, "values": { "colour": "blue" } })
+}
+
+/// Checks what became of a HelmRelease of an older version, and that its manifest changes nothing when it is applied again.
+async fn is_as_written(world: &World, version: &str, name: &str) {
+    let object = world.deployed(name, 1).await;
+    // Packed anew with its values files, which the version says.
+    assert_eq!(object["status"]["history"][0]["chartVersion"], "0.1.0+1");
+    let map = world.config_map(name).await.unwrap();
+    let entries = ["colour", "size", "merged", "patched"].map(|key| entry(&map, key));
+    let expected = [Some("blue"), Some("9"), Some("yes"), Some("yes")];
+    assert_eq!(entries, expected, "{version}");
+    let made = object["status"]["helmChart"].as_str().unwrap();
+    let (_, made) = made.split_once('/').unwrap();
+    let charts = world.api("source.toolkit.fluxcd.io/v1", "HelmChart", "helmcharts");
+    let made = charts.get(made).await.unwrap();
+    assert_eq!(made.data["spec"]["chart"], "./charts/myapp");
+    // Its own interval is that of the release, where it has none.
+    assert_eq!(made.data["spec"]["interval"], "5m0s");
+    let labels = made.metadata.labels.unwrap();
+    assert_eq!(labels["helm.toolkit.fluxcd.io/name"], name);
+    let before = world.releases("v2").get(name).await.unwrap();
+    world.apply(version, name, &as_written(name)).await;
+    let after = world.releases("v2").get(name).await.unwrap();
+    assert_eq!(before.metadata.generation, after.metadata.generation);
+    let history = |object: &DynamicObject| object.data["status"]["history"].clone();
+    assert_eq!(history(&before), history(&after));
+}
+
 /// Manifests from the time of `v2beta1` and `v2beta2`, with the fields that only they have, over a chart in a folder of a
 /// repository: they are released, follow the repository, and go.
 #[tokio::test]
 async fn objects_as_written_for_older_versions_are_released() {
     let world = World::new().await;
-    let chart = |version: &str| format!("apiVersion: v2\nname: myapp\nversion: {version}\n");
     world
         .repository
         .commit("main", "first")
@@ -154,46 +200,9 @@ async fn objects_as_written_for_older_versions_are_released() {
         .push()
         .unwrap();
     world.follow("v1beta2").await;
-    for (version, name) in [("v2beta1", "oldest"), ("v2beta2", "older")] {
-        let renderers = json!([{ "kustomize": {
-            "patchesStrategicMerge": [{ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name },
-                "data": { "merged": "yes" } }],
-            "patchesJson6902": [{ "target": { "kind": "ConfigMap", "name": name },
-                "patch": [{ "op": "add", "path": "/data/patched", "value": "yes" }] }] } }]);
-        let spec = json!({ "interval": "5m",
-            "chart": { "spec": { "chart": "./charts/myapp", "version": ">=0.1.0", "valuesFile": "./charts/myapp/small.yaml",
-                "valuesFiles": ["./charts/myapp/large.yaml"],
-                "sourceRef": { "kind": "GitRepository", "name": "app" } } },
-            "install": { "remediation": { "retries": 3 } }, "upgrade": { "remediation": { "retries": 3 } },
-            "postRenderers": renderers, "values": { "colour": "blue" } });
-        world.apply(version, name, &spec).await;
-        let object = world.deployed(name, 1).await;
-        // Packed anew with its values files, which the version says.
-        assert_eq!(object["status"]["history"][0]["chartVersion"], "0.1.0+1");
-        let map = world.config_map(name).await.unwrap();
-        let entries = ["colour", "size", "merged", "patched"].map(|key| entry(&map, key));
-        let expected = [Some("blue"), Some("9"), Some("yes"), Some("yes")];
-        assert_eq!(entries, expected, "{version}");
-        let made = object["status"]["helmChart"].as_str().unwrap();
-        let (_, made) = made.split_once('/').unwrap();
-        let charts = world.api("source.toolkit.fluxcd.io/v1", "HelmChart", "helmcharts");
-        let made = charts.get(made).await.unwrap();
-        assert_eq!(made.data["spec"]["chart"], "./charts/myapp");
-        // Its own interval is that of the release, where it has none.
-        assert_eq!(made.data["spec"]["interval"], "5m0s");
-        assert_eq!(
-            made.metadata.labels.unwrap()["helm.toolkit.fluxcd.io/name"],
-            name
-        );
-        // The same manifest again, over the object with its status, changes nothing.
-        let before = world.releases("v2").get(name).await.unwrap();
-        world.apply(version, name, &spec).await;
-        let after = world.releases("v2").get(name).await.unwrap();
-        assert_eq!(before.metadata.generation, after.metadata.generation);
-        assert_eq!(
-            before.data["status"]["history"],
-            after.data["status"]["history"]
-        );
+    for (version, name) in VERSIONS {
+        world.apply(version, name, &as_written(name)).await;
+        is_as_written(&world, version, name).await;
     }
     world
         .repository
@@ -212,7 +221,7 @@ async fn objects_as_written_for_older_versions_are_released() {
         .patch("app", &PatchParams::default(), &Patch::Merge(asked))
         .await
         .unwrap();
-    for (version, name) in [("v2beta1", "oldest"), ("v2beta2", "older")] {
+    for (version, name) in VERSIONS {
         let object = world.deployed(name, 2).await;
         assert_eq!(object["status"]["history"][0]["chartVersion"], "0.2.0+1");
         world.delete(version, name).await;

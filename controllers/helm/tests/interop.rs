@@ -238,8 +238,85 @@ async fn end_tests(world: &World) {
     }
 }
 
-/// podinfo's own chart, with most of what it can do: installed, tested, upgraded, shown by the command, rolled back after an upgrade
-/// whose tests fail, uninstalled.
+/// podinfo, with these values over most of what it can do.
+fn podinfo(values: &Value) -> Value {
+    let mut all = json!({ "redis": { "enabled": true }, "hpa": { "enabled": true }, "ingress": { "enabled": true },
+        "podDisruptionBudget": { "minAvailable": 1 }, "serviceAccount": { "enabled": true } });
+    let fields = all.as_object_mut().unwrap();
+    fields.extend(values.as_object().unwrap().clone());
+    json!({ "releaseName": "podinfo", "test": { "enable": true },
+        "driftDetection": { "mode": "enabled", "ignore": [{ "paths": ["/spec/replicas"] }] },
+        "upgrade": { "remediation": { "retries": 0, "remediateLastFailure": true } }, "values": all })
+}
+
+/// The message that podinfo's Deployment has it show; none where there is no Deployment.
+async fn shown(world: &World) -> Option<Value> {
+    let api = Api::<Deployment>::namespaced(world.client.clone(), world.ns());
+    let web = serde_json::to_value(api.get_opt("podinfo").await.unwrap()?).unwrap();
+    let env = web["spec"]["template"]["spec"]["containers"][0]["env"].clone();
+    let mut env = env.as_array().unwrap().iter();
+    env.find(|e| e["name"] == "PODINFO_UI_MESSAGE")
+        .map(|e| e["value"].clone())
+}
+
+/// podinfo is installed, tested, upgraded, shown by the command, rolled back after an upgrade whose tests fail, uninstalled.
+async fn story_of_podinfo(world: &World, helm: &Helm) {
+    world.apply(podinfo(&json!({ "replicaCount": 2 }))).await;
+    let object = world.deployed(1).await;
+    assert!(is(&object, "TestSuccess", "True"));
+    let entries = object.status.unwrap().inventory.unwrap().entries;
+    let kinds: BTreeSet<_> = entries
+        .iter()
+        .map(|e| e.id.rsplit('_').next().unwrap())
+        .collect();
+    let expected = [
+        "ConfigMap",
+        "Deployment",
+        "HorizontalPodAutoscaler",
+        "Ingress",
+        "PodDisruptionBudget",
+        "Service",
+        "ServiceAccount",
+    ];
+    assert_eq!(kinds, expected.into());
+    let object = world.request(&[]).await;
+    assert_eq!(
+        condition(&object, "Drifted").unwrap().reason,
+        "NoDriftDetected"
+    );
+    assert_eq!(history(&object), [(1, "deployed", "install")]);
+    let list = helm.json(&["ls"]);
+    assert_eq!(
+        [&list[0]["chart"], &list[0]["app_version"]],
+        ["podinfo-6.14.1", "6.14.1"]
+    );
+    world
+        .apply(podinfo(&json!({ "ui": { "message": "hello" } })))
+        .await;
+    world.deployed(2).await;
+    assert_eq!(shown(world).await.unwrap(), "hello");
+    let bad = json!({ "ui": { "message": "never" }, "faults": { "testFail": true } });
+    world.apply(podinfo(&bad)).await;
+    let object = world.failed("RollbackSucceeded").await;
+    assert_eq!(history(&object)[0], (4, "deployed", "rollback"));
+    assert_eq!(shown(world).await.unwrap(), "hello");
+    let past = helm.json(&["history", "podinfo"]);
+    let statuses: Vec<_> = past
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| r["status"].clone())
+        .collect();
+    assert_eq!(
+        statuses,
+        ["superseded", "superseded", "superseded", "deployed"]
+    );
+    world.delete().await;
+    assert_eq!(helm.json(&["ls"]).as_array().unwrap().len(), 0);
+    assert_eq!(shown(world).await, None);
+}
+
+/// podinfo's own chart goes through all that a release can.
 #[tokio::test]
 #[ignore = "builds the helm commands and fetches the chart; run by make interop"]
 async fn podinfo_is_released() {
@@ -254,82 +331,8 @@ async fn podinfo_is_released() {
     let helm = Helm::of(&world, &folder, "helm4", plane.kubeconfig_path());
     let artifact = world.pack("podinfo", "6.14.1", &chart);
     world.announce("6.14.1", &artifact).await;
-    let with = |values: Value| {
-        let mut all = json!({ "redis": { "enabled": true }, "hpa": { "enabled": true }, "ingress": { "enabled": true },
-            "podDisruptionBudget": { "minAvailable": 1 }, "serviceAccount": { "enabled": true } });
-        all.as_object_mut()
-            .unwrap()
-            .extend(values.as_object().unwrap().clone());
-        json!({ "releaseName": "podinfo", "test": { "enable": true }, "driftDetection": { "mode": "enabled", "ignore": [{ "paths": ["/spec/replicas"] }] },
-            "upgrade": { "remediation": { "retries": 0, "remediateLastFailure": true } }, "values": all })
-    };
-    let story = async {
-        world.apply(with(json!({ "replicaCount": 2 }))).await;
-        let object = world.deployed(1).await;
-        assert!(is(&object, "TestSuccess", "True"));
-        let entries = object.status.unwrap().inventory.unwrap().entries;
-        let kinds: BTreeSet<_> = entries
-            .iter()
-            .map(|e| e.id.rsplit('_').next().unwrap())
-            .collect();
-        let expected = [
-            "ConfigMap",
-            "Deployment",
-            "HorizontalPodAutoscaler",
-            "Ingress",
-            "PodDisruptionBudget",
-            "Service",
-            "ServiceAccount",
-        ];
-        assert_eq!(kinds, expected.into());
-        let object = world.request(&[]).await;
-        assert_eq!(
-            condition(&object, "Drifted").unwrap().reason,
-            "NoDriftDetected"
-        );
-        assert_eq!(history(&object), [(1, "deployed", "install")]);
-        let list = helm.json(&["ls"]);
-        assert_eq!(
-            [&list[0]["chart"], &list[0]["app_version"]],
-            ["podinfo-6.14.1", "6.14.1"]
-        );
-        world
-            .apply(with(json!({ "ui": { "message": "hello" } })))
-            .await;
-        world.deployed(2).await;
-        let web = Api::<Deployment>::namespaced(world.client.clone(), world.ns());
-        let message = async || {
-            let web = serde_json::to_value(web.get("podinfo").await.unwrap()).unwrap();
-            let env = web["spec"]["template"]["spec"]["containers"][0]["env"].clone();
-            env.as_array()
-                .unwrap()
-                .iter()
-                .find(|e| e["name"] == "PODINFO_UI_MESSAGE")
-                .map(|e| e["value"].clone())
-        };
-        assert_eq!(message().await.unwrap(), "hello");
-        let bad = json!({ "ui": { "message": "never" }, "faults": { "testFail": true } });
-        world.apply(with(bad)).await;
-        let object = world.failed("RollbackSucceeded").await;
-        assert_eq!(history(&object)[0], (4, "deployed", "rollback"));
-        assert_eq!(message().await.unwrap(), "hello");
-        let past = helm.json(&["history", "podinfo"]);
-        let statuses: Vec<_> = past
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|r| r["status"].clone())
-            .collect();
-        assert_eq!(
-            statuses,
-            ["superseded", "superseded", "superseded", "deployed"]
-        );
-        world.delete().await;
-        assert_eq!(helm.json(&["ls"]).as_array().unwrap().len(), 0);
-        assert!(web.get_opt("podinfo").await.unwrap().is_none());
-    };
     tokio::select! {
-        () = story => {}
+        () = story_of_podinfo(&world, &helm) => {}
         () = end_tests(&world) => {}
     }
 }

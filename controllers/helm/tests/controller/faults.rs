@@ -70,7 +70,7 @@ async fn until_it_is(world: &World, operation: &str, version: i64, allowed: bool
     }
 }
 
-fn spec(values: Value) -> Value {
+fn spec(values: &Value) -> Value {
     let remediation = json!({ "retries": 0, "remediateLastFailure": true });
     json!({ "upgrade": { "remediation": remediation }, "values": values })
 }
@@ -84,11 +84,11 @@ async fn rollback_that_cannot_be_recorded_is_told_and_done_once_it_can() {
     let released = async || {
         let world = World::new().await;
         world.publish("1.0.0", &[("one.yaml", MAP)]).await;
-        world.apply(spec(json!({ "colour": "blue" }))).await;
+        world.apply(spec(&json!({ "colour": "blue" }))).await;
         world.deployed(1).await;
         world
     };
-    let worse = spec(json!({ "colour": "red", "bad": true }));
+    let worse = spec(&json!({ "colour": "red", "bad": true }));
     let uncreated = async {
         let world = released().await;
         refuse(&world, "CREATE", 3).await;
@@ -122,7 +122,7 @@ async fn rollback_that_cannot_be_recorded_is_told_and_done_once_it_can() {
             .await;
         assert!(object.status.as_ref().unwrap().failures > Some(1));
         allow(&world, "UPDATE", 3).await;
-        world.apply(spec(json!({ "colour": "green" }))).await;
+        world.apply(spec(&json!({ "colour": "green" }))).await;
         let object = world.until("released", |o| is(o, "Ready", "True")).await;
         assert!(history(&object)[0].0 > 3);
         world.until_entry("one", "colour", Some("green")).await;
