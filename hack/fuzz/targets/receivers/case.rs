@@ -20,7 +20,8 @@ use ring::hmac;
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde_json::{Value, json};
 
-const TYPES: &[&str] = &[
+/// The types of receivers, and the event decoder.
+pub const TYPES: &[&str] = &[
     "generic",
     "generic-hmac",
     "generic-oidc",
