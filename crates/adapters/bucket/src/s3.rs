@@ -2,15 +2,15 @@
 
 use cloud::aws::{Keys, Unsigned, encoded_path, encoded_query, sign};
 use jiff::Timestamp;
-use net_http::{Client, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use net_http::{Client, HeaderName, HeaderValue, Method, Request, Response};
 use tokio::time::Instant;
 
+use crate::error::MAX_OBJECTS;
+use crate::store::unquoted;
 use crate::xml::leaves;
+use crate::{Error, Found, Object};
 
 const MAX_PAGE_BYTES: u64 = 16 << 20;
-/// How many objects of a bucket are looked at.
-const MAX_OBJECTS: usize = 500_000;
-const MAX_PROBLEM_BYTES: usize = 16 << 10;
 /// The region of a request where none is known.
 const DEFAULT_REGION: &str = "us-east-1";
 
@@ -27,80 +27,6 @@ pub struct Settings {
     pub region: Option<String>,
     /// The keys; without them requests are not signed.
     pub keys: Option<Keys>,
-}
-
-/// One object of a listing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Object {
-    /// Its name.
-    pub key: String,
-    /// What changes with its content, without quotes.
-    pub etag: String,
-    /// Its size in bytes.
-    pub size: u64,
-}
-
-/// An object's content.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// The content.
-    pub content: Vec<u8>,
-    /// What changes with it, without quotes.
-    pub etag: String,
-}
-
-/// Why a bucket was of no use.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// The store answered, and not with what was asked for.
-    #[error("{}", refused(code, message, *status))]
-    Refused {
-        /// The status.
-        status: StatusCode,
-        /// The store's word for it, such as `NoSuchKey`; may be empty.
-        code: String,
-        /// The store's sentence; may be empty.
-        message: String,
-    },
-    /// There was no answer, or its end did not come.
-    #[error(transparent)]
-    Exchange(#[from] net_http::Error),
-    /// The answer is not what the protocol says.
-    #[error("the listing of the bucket cannot be read")]
-    Malformed,
-    /// There are more objects than are looked at.
-    #[error("the bucket has more than {MAX_OBJECTS} objects")]
-    TooMany,
-    /// The object is larger than allowed.
-    #[error("object '{key}' is larger than {max_bytes} bytes")]
-    TooLarge {
-        /// The object.
-        key: String,
-        /// The limit.
-        max_bytes: u64,
-    },
-}
-
-fn refused(code: &str, message: &str, status: StatusCode) -> String {
-    match (message, code) {
-        ("", "") => format!("unexpected status code {status}"),
-        ("", code) => code.to_owned(),
-        (message, _) => message.to_owned(),
-    }
-}
-
-impl Error {
-    /// Returns whether the store has no such object or bucket.
-    pub fn is_not_found(&self) -> bool {
-        match self {
-            Self::Refused { status, code, .. } => {
-                *status == StatusCode::NOT_FOUND
-                    || matches!(code.as_str(), "NoSuchKey" | "NoSuchBucket")
-            }
-            _ => false,
-        }
-    }
 }
 
 /// One bucket, as one object may see it.
@@ -146,23 +72,11 @@ impl S3 {
         }
     }
 
-    /// Says whether the bucket is there.
-    ///
-    /// # Errors
-    /// [`Error`].
-    pub async fn exists(&self) -> Result<bool, Error> {
-        match self.ask(Method::HEAD, "/", &[]).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.is_not_found() => Ok(false),
-            Err(error) => Err(error),
-        }
+    pub(crate) async fn find(&self) -> Result<(), Error> {
+        self.ask(Method::HEAD, "/", &[]).await.map(drop)
     }
 
-    /// Lists the objects whose names begin with `prefix`, in the store's order.
-    ///
-    /// # Errors
-    /// [`Error`].
-    pub async fn list(&self, prefix: &str) -> Result<Vec<Object>, Error> {
+    pub(crate) async fn list(&self, prefix: &str) -> Result<Vec<Object>, Error> {
         let mut objects = Vec::new();
         let mut token: Option<String> = None;
         loop {
@@ -195,28 +109,14 @@ impl S3 {
         }
     }
 
-    /// Reads an object.
-    ///
-    /// # Errors
-    /// [`Error`]; one that is not there answers [`Error::is_not_found`].
-    pub async fn get(&self, key: &str, max_bytes: u64) -> Result<Found, Error> {
+    pub(crate) async fn get(&self, key: &str, max_bytes: u64) -> Result<Found, Error> {
         let response = self.ask(Method::GET, &format!("/{key}"), &[]).await?;
         let etag = response.headers().get("etag");
-        let etag = etag
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default();
-        let etag = unquoted(etag);
-        match response.bytes(max_bytes).await {
-            Ok(content) => Ok(Found {
-                content: content.to_vec(),
-                etag,
-            }),
-            Err(net_http::Error::TooLarge { .. }) => Err(Error::TooLarge {
-                key: key.to_owned(),
-                max_bytes,
-            }),
-            Err(error) => Err(error.into()),
-        }
+        let etag = etag.and_then(|value| value.to_str().ok()).map(unquoted);
+        Ok(Found {
+            content: response.bytes(max_bytes).await?.to_vec(),
+            etag: etag.unwrap_or_default(),
+        })
     }
 
     async fn ask(
@@ -254,24 +154,19 @@ impl S3 {
         if response.status().is_success() {
             return Ok(response);
         }
-        Err(problem(response).await)
+        Err(Error::of(response, problem).await)
     }
 }
 
-async fn problem(response: Response) -> Error {
-    let status = response.status();
-    let body = response.text_for_message(MAX_PROBLEM_BYTES).await;
+/// Finds the code and the sentence of a refusal.
+fn problem(body: &str) -> (String, String) {
     let (mut code, mut message) = (String::new(), String::new());
-    leaves(&body, |path, text| match path {
+    leaves(body, |path, text| match path {
         ["Error", "Code"] => text.clone_into(&mut code),
         ["Error", "Message"] => text.clone_into(&mut message),
         _ => {}
     });
-    Error::Refused {
-        status,
-        code,
-        message,
-    }
+    (code, message)
 }
 
 /// One page of a listing.
@@ -314,10 +209,6 @@ impl Page {
         }
         read.then_some(page)
     }
-}
-
-fn unquoted(etag: &str) -> String {
-    etag.trim_start_matches("W/").trim_matches('"').to_owned()
 }
 
 /// Undoes the encoding of names in a listing, where a plus sign is a space.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cloud::form::Form;
 use http::{HeaderValue, Method, header};
 use net_http::{Client, Request};
 use serde::de::DeserializeOwned;
@@ -30,29 +31,12 @@ fn post(url: &str, body: &serde_json::Value) -> Request {
 }
 
 /// A POST of a form.
-fn form(url: &str, fields: &[(&str, &str)]) -> Request {
-    let pairs = fields
-        .iter()
-        .map(|(name, value)| format!("{name}={}", encoded(value)));
+fn form(form: Form) -> Request {
     let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
-    Request::new(Method::POST, url)
+    Request::new(Method::POST, form.url)
         .header(header::CONTENT_TYPE, kind)
         .timeout(TIMEOUT)
-        .body(pairs.collect::<Vec<_>>().join("&"))
-}
-
-/// Escapes everything but unreserved characters.
-fn encoded(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push('%');
-            out.push_str(&hex::encode_upper([byte]));
-        }
-    }
-    out
+        .body(form.body)
 }
 
 /// Sends a request and reads the JSON of its answer.

@@ -1,33 +1,17 @@
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
-
-use axum::Router;
-use axum::extract::Request as Asked;
 use axum::response::IntoResponse;
 use net_http::{ClientConfig, Clients, Environment};
 
 use super::*;
+use crate::Store;
+use crate::fake::{Asked, Fake, client, soon};
 
 async fn bucket(
     keys: bool,
     answer: impl Fn(&str) -> axum::response::Response + Clone + Send + Sync + 'static,
-) -> (S3, Arc<Mutex<Vec<String>>>) {
-    let asked = Arc::new(Mutex::new(Vec::new()));
-    let seen = Arc::clone(&asked);
-    let router = Router::new().fallback(move |request: Asked| async move {
-        let signed = request.headers().contains_key("authorization");
-        let line = format!("{} {}", request.method(), request.uri());
-        seen.lock()
-            .unwrap()
-            .push(format!("{line}{}", if signed { " signed" } else { "" }));
-        answer(&line)
-    });
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    let clients = Clients::new("test", Environment::default());
+) -> (Store, Fake) {
+    let fake = Fake::start(move |asked: &Asked| answer(&line(asked))).await;
     let settings = Settings {
-        endpoint: address.to_string(),
+        endpoint: fake.url.trim_start_matches("http://").to_owned(),
         insecure: true,
         bucket: "things".into(),
         region: None,
@@ -37,9 +21,25 @@ async fn bucket(
             session: None,
         }),
     };
-    let client = clients.get(&ClientConfig::default()).unwrap();
-    let s3 = S3::new(client, settings, Instant::now() + Duration::from_secs(30));
-    (s3, asked)
+    let store = Store::S3(S3::new(client(), settings, soon()));
+    (store, fake)
+}
+
+/// Returns method, path and query of a request.
+fn line(asked: &Asked) -> String {
+    let query: Vec<_> = asked
+        .query
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    let signed = asked.headers.contains_key("authorization");
+    format!(
+        "{} {}?{}{}",
+        asked.method,
+        asked.path,
+        query.join("&"),
+        if signed { " signed" } else { "" }
+    )
 }
 
 fn contents(key: &str) -> String {
@@ -48,14 +48,14 @@ fn contents(key: &str) -> String {
 
 #[tokio::test]
 async fn listing_is_read_page_by_page() {
-    let (s3, asked) = bucket(true, |line| {
+    let (s3, fake) = bucket(true, |line| {
         let page = |more: &str, keys: &[&str]| {
             let all: String = keys.iter().map(|key| contents(key)).collect();
             format!(
                 "<ListBucketResult>{more}<EncodingType>url</EncodingType>{all}</ListBucketResult>"
             )
         };
-        if line.contains("continuation-token=t%2F1") {
+        if line.contains("continuation-token=t/1") {
             page("<IsTruncated>false</IsTruncated>", &["c"]).into_response()
         } else {
             let more =
@@ -69,15 +69,15 @@ async fn listing_is_read_page_by_page() {
     assert_eq!(keys, ["a+b", "d e/f", "c"]);
     assert_eq!(objects[2].etag, "e-c");
     assert_eq!(
-        asked.lock().unwrap()[0],
-        "GET /things/?encoding-type=url&list-type=2&max-keys=1000&prefix=x%2F signed"
+        line(&fake.seen()[0]),
+        "GET /things/?encoding-type=url&list-type=2&max-keys=1000&prefix=x/ signed"
     );
 }
 
 /// covers: SC-115
 #[tokio::test]
 async fn what_is_not_there_is_told_apart_from_troubles() {
-    let (s3, asked) = bucket(false, |line| {
+    let (s3, fake) = bucket(false, |line| {
         let error = |status, code: &str| {
             let body = format!("<Error><Code>{code}</Code><Message>{code} it is</Message></Error>");
             (axum::http::StatusCode::from_u16(status).unwrap(), body).into_response()
@@ -105,12 +105,8 @@ async fn what_is_not_there_is_told_apart_from_troubles() {
         (&b"content"[..], "e")
     );
     assert!(matches!(s3.get("x", 3).await, Err(Error::TooLarge { .. })));
-    assert!(
-        asked
-            .lock()
-            .unwrap()
-            .contains(&"GET /things/a%20b/c".to_owned())
-    );
+    let asked: Vec<_> = fake.seen().iter().map(line).collect();
+    assert!(asked.contains(&"GET /things/a%20b/c?".to_owned()));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! <https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow>.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use cloud::form::Form;
 use net_http::{Auth, Client};
 use serde::Deserialize;
 use serde_json::json;
@@ -47,7 +48,7 @@ pub(crate) async fn decrypt(
         ("client_secret", credentials.client_secret.as_str()),
         ("scope", scope(vault)),
     ];
-    let token: Token = super::answer(client, super::form(&tokens, &fields)).await?;
+    let token: Token = super::answer(client, super::form(Form::new(tokens, &fields))).await?;
     let base = vault.trim_end_matches('/');
     let url = format!("{base}/keys/{name}/{version}/decrypt?api-version={API}");
     let body = json!({ "alg": "RSA-OAEP-256", "value": encrypted });

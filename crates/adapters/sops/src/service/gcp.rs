@@ -1,20 +1,11 @@
 //! Google Cloud KMS, with a service account.
 //!
-//! Source: <https://cloud.google.com/kms/docs/reference/rest/v1/projects.locations.keyRings.cryptoKeys/decrypt>,
-//! <https://developers.google.com/identity/protocols/oauth2/service-account#httprest>.
+//! Source: <https://cloud.google.com/kms/docs/reference/rest/v1/projects.locations.keyRings.cryptoKeys/decrypt>.
 
-use base64::{
-    Engine,
-    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
-};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use cloud::service_account::{ServiceAccount, ServiceAccountError};
 use jiff::Timestamp;
 use net_http::{Auth, Client};
-use rsa::{
-    RsaPrivateKey,
-    pkcs1v15::SigningKey,
-    pkcs8::DecodePrivateKey,
-    signature::{SignatureEncoding, Signer},
-};
 use serde::Deserialize;
 use serde_json::json;
 use zeroize::Zeroizing;
@@ -22,9 +13,7 @@ use zeroize::Zeroizing;
 use crate::{GcpCredentials, KeyError};
 
 const SERVICE: &str = "https://cloudkms.googleapis.com";
-const TOKENS: &str = "https://oauth2.googleapis.com/token";
 const SCOPE: &str = "https://www.googleapis.com/auth/cloudkms";
-const GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 #[derive(Deserialize)]
 struct Token {
@@ -43,10 +32,20 @@ pub(crate) async fn decrypt(
     resource: &str,
     encrypted: &str,
 ) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-    let tokens = credentials.token_uri.as_deref().unwrap_or(TOKENS);
-    let assertion = assertion(credentials, tokens, Timestamp::now())?;
-    let fields = [("grant_type", GRANT), ("assertion", assertion.as_str())];
-    let token: Token = super::answer(client, super::form(tokens, &fields)).await?;
+    let account = ServiceAccount {
+        client_email: credentials.client_email.clone(),
+        private_key: credentials.private_key.to_string(),
+        private_key_id: credentials.private_key_id.clone(),
+        token_uri: credentials.token_uri.clone(),
+    };
+    let form = account.token_request(SCOPE, Timestamp::now());
+    let form = form.map_err(|error| match error {
+        ServiceAccountError::Sign => {
+            KeyError::Shape("the service account's private key cannot sign")
+        }
+        _ => KeyError::Shape("the service account's private key cannot be read"),
+    })?;
+    let token: Token = super::answer(client, super::form(form)).await?;
     let base = endpoint.unwrap_or(SERVICE).trim_end_matches('/');
     let url = format!("{base}/v1/{resource}:decrypt");
     let request = super::post(&url, &json!({ "ciphertext": encrypted }))
@@ -56,31 +55,4 @@ pub(crate) async fn decrypt(
     bytes
         .map(Zeroizing::new)
         .map_err(|_| KeyError::Shape("the answer's plaintext is no Base64"))
-}
-
-/// A signed claim that the service account asks for a token.
-fn assertion(
-    credentials: &GcpCredentials,
-    audience: &str,
-    now: Timestamp,
-) -> Result<String, KeyError> {
-    let key = RsaPrivateKey::from_pkcs8_pem(&credentials.private_key)
-        .map_err(|_| KeyError::Shape("the service account's private key cannot be read"))?;
-    let head = json!({ "alg": "RS256", "typ": "JWT", "kid": credentials.private_key_id });
-    let claims = json!({
-        "iss": credentials.client_email,
-        "scope": SCOPE,
-        "aud": audience,
-        "iat": now.as_second(),
-        "exp": now.as_second() + 3600,
-    });
-    let part = |value: &serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let text = format!("{}.{}", part(&head), part(&claims));
-    let signature = SigningKey::<rsa::sha2::Sha256>::new(key)
-        .try_sign(text.as_bytes())
-        .map_err(|_| KeyError::Shape("the service account's private key cannot sign"))?;
-    Ok(format!(
-        "{text}.{}",
-        URL_SAFE_NO_PAD.encode(signature.to_bytes())
-    ))
 }
