@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::storage::{ArtifactPath, Storage};
+use crate::storage::{ArtifactPath, KNOWN, LOCK, Storage};
 
 /// How many files of one object are looked at. What is beyond is looked at in a later run.
 const MAX_FILES: usize = 1000;
@@ -61,7 +61,8 @@ struct Candidate {
 impl Storage {
     /// Removes what `retention` no longer keeps beside the current artifact, within `budget`.
     ///
-    /// Returns the names of the removed files, oldest first. Their lock files go with them and are not named.
+    /// Returns the names of the removed files, oldest first. Their lock files, and what is known of them, go with them and
+    /// are not named.
     ///
     /// # Errors
     /// [`CollectError`]; what was removed until then is gone.
@@ -86,7 +87,8 @@ impl Storage {
                 return Err(CollectError::Timeout(budget));
             }
             remove(directory, name)
-                .and_then(|()| remove(directory, &format!("{name}.lock")))
+                .and_then(|()| remove(directory, &format!("{name}{KNOWN}")))
+                .and_then(|()| remove(directory, &format!("{name}{LOCK}")))
                 .map_err(|source| CollectError::Remove {
                     file: name.clone(),
                     source,
@@ -107,7 +109,7 @@ fn list(directory: &Path) -> io::Result<Vec<Candidate>> {
         let Ok(name) = entry.file_name().into_string() else {
             continue;
         };
-        if !entry.file_type()?.is_file() || name.strip_suffix(".lock").is_some() {
+        if !entry.file_type()?.is_file() || name.ends_with(LOCK) || name.ends_with(KNOWN) {
             continue;
         }
         found.push(Candidate {

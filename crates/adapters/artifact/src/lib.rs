@@ -10,6 +10,7 @@ pub mod fetch;
 pub mod gc;
 pub mod serve;
 pub mod storage;
+mod sweep;
 
 pub use archive::ArchiveWriter;
 pub use digest::{Algorithm, Digest};

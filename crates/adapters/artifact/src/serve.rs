@@ -5,6 +5,7 @@
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -44,10 +45,27 @@ impl Default for Limits {
     }
 }
 
-/// Serves the files below `root` until `stop` is ready, then lets the answers under way end.
+/// Whether files are handed out; clones are the same switch. While they are not, every answer is 503.
+#[derive(Clone, Debug, Default)]
+pub struct Switch(Arc<AtomicBool>);
+
+impl Switch {
+    /// Says whether files are handed out from now on.
+    pub fn set(&self, open: bool) {
+        self.0.store(open, Ordering::Release);
+    }
+
+    /// Returns whether files are handed out.
+    pub fn is_open(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// Serves the files below `root` while `switch` is open, until `stop` is ready, then lets the answers under way end.
 pub async fn serve(
     listener: TcpListener,
     root: PathBuf,
+    switch: Switch,
     limits: Limits,
     stop: impl Future<Output = ()>,
 ) {
@@ -74,10 +92,16 @@ pub async fn serve(
                 continue;
             }
         };
-        let root = Arc::clone(&root);
+        let (root, switch) = (Arc::clone(&root), switch.clone());
         let service = service_fn(move |request: Request<Incoming>| {
-            let root = Arc::clone(&root);
-            async move { Ok::<Response<Body>, Infallible>(answer(&root, &request).await) }
+            let (root, open) = (Arc::clone(&root), switch.is_open());
+            async move {
+                Ok::<Response<Body>, Infallible>(if open {
+                    answer(&root, &request).await
+                } else {
+                    answer::unavailable()
+                })
+            }
         });
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())

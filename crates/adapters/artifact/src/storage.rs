@@ -1,16 +1,24 @@
 //! Where artifacts lie: `<root>/<kind>/<namespace>/<name>/<file>`, written in full or not at all.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
 use crate::digest::{Algorithm, Digest, Hasher, ParseError};
 
+mod known;
+mod staged;
+
+use staged::{Staged, lock, with_suffix};
+
 const DIRECTORY_MODE: u32 = 0o700;
-const FILE_MODE: u32 = 0o600;
+/// What ends the name of a file that holds what is known of an artifact.
+pub(crate) const KNOWN: &str = ".known";
+/// What ends the name of an artifact's lock.
+pub(crate) const LOCK: &str = ".lock";
 
 /// The path of an artifact relative to the storage's root. Shape: `gitrepository/apps/web/<file>`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -166,7 +174,13 @@ impl Storage {
 
     /// Returns whether the artifact is there as a regular file.
     pub fn exists(&self, path: &ArtifactPath) -> bool {
-        fs::symlink_metadata(self.file(path)).is_ok_and(|found| found.is_file())
+        self.size(path).is_some()
+    }
+
+    /// Returns the size of an artifact in bytes, if it is there as a regular file.
+    pub fn size(&self, path: &ArtifactPath) -> Option<u64> {
+        let found = fs::symlink_metadata(self.file(path)).ok();
+        found.filter(fs::Metadata::is_file).map(|found| found.len())
     }
 
     /// Reads the artifact and compares it with the digest of a status.
@@ -227,6 +241,11 @@ impl Storage {
         let (digest, size) = (out.hasher.clone().finish(), out.size);
         drop(out);
         staged.put_in_place(&target).map_err(WriteError::File)?;
+        let there = fs::metadata(&target).map_err(WriteError::File)?.len();
+        if there != size {
+            let words = format!("{there} of {size} bytes are on the disk");
+            return Err(WriteError::File(io::Error::other(words)));
+        }
         Ok(Stored {
             digest,
             size,
@@ -274,6 +293,7 @@ impl Storage {
     /// # Errors
     /// Those of the file system.
     pub fn remove(&self, path: &ArtifactPath) -> io::Result<()> {
+        found(fs::remove_file(with_suffix(&self.file(path), KNOWN)))?;
         found(fs::remove_file(self.file(path))).map(|_| ())
     }
 
@@ -293,75 +313,11 @@ impl Storage {
     }
 }
 
-fn found(result: io::Result<()>) -> io::Result<bool> {
+pub(crate) fn found(result: io::Result<()>) -> io::Result<bool> {
     match result {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
-    }
-}
-
-/// Takes `<file>.lock`, whole and for one writer, until the returned file is closed. Lock files stay.
-fn lock(target: &Path) -> io::Result<File> {
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(FILE_MODE)
-        .open(with_suffix(target, ".lock"))?;
-    file.lock()?;
-    Ok(file)
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
-}
-
-/// A file beside its target, removed again unless it is put in place.
-struct Staged {
-    file: File,
-    path: PathBuf,
-    placed: bool,
-}
-
-impl Staged {
-    fn create(target: &Path) -> io::Result<Self> {
-        let path = with_suffix(target, &rand::random_range(1..u32::MAX).to_string());
-        let mut options = OpenOptions::new();
-        let file = options
-            .write(true)
-            .create_new(true)
-            .mode(FILE_MODE)
-            .open(&path)?;
-        Ok(Self {
-            file,
-            path,
-            placed: false,
-        })
-    }
-
-    fn put_in_place(mut self, target: &Path) -> io::Result<()> {
-        // The umask may have taken more away than it should.
-        self.file
-            .set_permissions(fs::Permissions::from_mode(FILE_MODE))?;
-        self.file.sync_all()?;
-        fs::rename(&self.path, target)?;
-        self.placed = true;
-        if let Some(directory) = target.parent() {
-            File::open(directory)?.sync_all()?;
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Staged {
-    fn drop(&mut self) {
-        if !self.placed {
-            // What cannot be removed now is removed as garbage later.
-            fs::remove_file(&self.path).ok();
-        }
     }
 }
 

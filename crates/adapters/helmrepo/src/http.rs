@@ -4,22 +4,26 @@ use std::fs::File;
 use std::io::Write;
 
 use net_http::{Auth, Client, HeaderName, HeaderValue, Request, Response, StatusCode};
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::address::{self, AddressError};
 
 /// What a server says of an index so that it can be asked whether it is still the same.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Validators {
     /// `ETag`.
-    pub etag: Option<HeaderValue>,
+    pub etag: Option<String>,
     /// `Last-Modified`.
-    pub last_modified: Option<HeaderValue>,
+    pub last_modified: Option<String>,
 }
 
 impl Validators {
     fn of(response: &Response) -> Self {
-        let header = |name: &str| response.headers().get(name).cloned();
+        let header = |name: &str| {
+            let value = response.headers().get(name)?.to_str();
+            value.ok().map(str::to_owned)
+        };
         Self {
             etag: header("etag"),
             last_modified: header("last-modified"),
@@ -32,8 +36,9 @@ impl Validators {
             ("if-modified-since", &self.last_modified),
         ];
         for (name, value) in all {
-            if let Some(value) = value {
-                request = request.header(HeaderName::from_static(name), value.clone());
+            let value = value.as_deref().map(HeaderValue::try_from);
+            if let Some(Ok(value)) = value {
+                request = request.header(HeaderName::from_static(name), value);
             }
         }
         request

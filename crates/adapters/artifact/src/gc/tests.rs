@@ -52,7 +52,15 @@ fn lock_files_do_not_count_and_go_with_their_file() {
     let folder = directory.path().join("gitrepository/ns/name");
     fs::create_dir_all(&folder).unwrap();
     let old = SystemTime::now() - Duration::from_hours(1);
-    for name in ["old", "old.lock", "new", "new.lock", "old.gz123"] {
+    for name in [
+        "old",
+        "old.lock",
+        "old.known",
+        "new",
+        "new.lock",
+        "new.known",
+        "old.gz123",
+    ] {
         fs::write(folder.join(name), "").unwrap();
         let file = fs::File::options()
             .write(true)
@@ -71,7 +79,7 @@ fn lock_files_do_not_count_and_go_with_their_file() {
         .map(|entry| entry.unwrap().file_name())
         .collect();
     left.sort();
-    assert_eq!(left, ["latest", "new", "new.lock"]);
+    assert_eq!(left, ["latest", "new", "new.known", "new.lock"]);
 }
 
 /// covers: SC-050

@@ -66,6 +66,14 @@ async fn look_up(root: &Path, path: &str, slash: bool, headers: &HeaderMap) -> R
     }
 }
 
+/// Says that another replica has to be asked.
+pub(super) fn unavailable() -> Response<Body> {
+    plain(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "503 not every artifact is here\n",
+    )
+}
+
 fn not_found() -> Response<Body> {
     plain(StatusCode::NOT_FOUND, "404 page not found\n")
 }

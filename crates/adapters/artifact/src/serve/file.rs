@@ -1,9 +1,9 @@
 //! Files and listings: conditional requests, ranges, and bytes as a stream.
 
 use std::fmt::Write;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -33,6 +33,8 @@ pub(super) struct Opened {
     file: File,
     size: u64,
     modified: Timestamp,
+    /// What no other content has had at this path.
+    etag: String,
 }
 
 /// A directory and what it holds.
@@ -56,6 +58,7 @@ pub(super) fn look_up(root: &Path, wanted: &Path) -> io::Result<Found> {
             file,
             size: about.len(),
             modified,
+            etag: etag(&about),
         }));
     }
     if !about.is_dir() {
@@ -69,6 +72,17 @@ pub(super) fn look_up(root: &Path, wanted: &Path) -> io::Result<Found> {
     }
     names.sort();
     Ok(Found::Directory(Listed { names, modified }))
+}
+
+/// A file is never written in place: another one is renamed over it, with a number and time of its own.
+fn etag(about: &Metadata) -> String {
+    format!(
+        "\"{:x}-{:x}.{:x}-{:x}\"",
+        about.ino(),
+        about.mtime(),
+        about.mtime_nsec(),
+        about.len()
+    )
 }
 
 fn whole_seconds(time: SystemTime) -> Timestamp {
@@ -94,6 +108,15 @@ fn is_unmodified(headers: &HeaderMap, modified: Timestamp) -> bool {
     asked_date(headers, header::IF_MODIFIED_SINCE).is_some_and(|since| modified <= since)
 }
 
+/// Says whether a list of tags names this one, or any. `weak`: whether a tag that is marked as weak counts.
+fn names_tag(headers: &HeaderMap, name: HeaderName, etag: &str, weak: bool) -> Option<bool> {
+    let text = headers.get(name)?.to_str().unwrap_or_default();
+    Some(text.split(',').map(str::trim).any(|each| {
+        let bare = each.strip_prefix("W/").filter(|_| weak).unwrap_or(each);
+        each == "*" || bare == etag
+    }))
+}
+
 fn not_modified(modified: Timestamp) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -109,17 +132,28 @@ pub(super) fn send(opened: Opened, name: &str, headers: &HeaderMap) -> Response<
         file,
         size,
         modified,
+        etag,
     } = opened;
+    let tag = HeaderValue::try_from(etag.as_str());
     let unmodified_since = asked_date(headers, header::IF_UNMODIFIED_SINCE);
-    if unmodified_since.is_some_and(|since| modified > since) {
+    let holds = names_tag(headers, header::IF_MATCH, &etag, false)
+        .unwrap_or(!unmodified_since.is_some_and(|since| modified > since));
+    if !holds {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::PRECONDITION_FAILED;
         return response;
     }
-    if is_unmodified(headers, modified) {
-        return not_modified(modified);
+    // Where a tag is asked for, the time does not count.
+    let known = names_tag(headers, header::IF_NONE_MATCH, &etag, true)
+        .unwrap_or(is_unmodified(headers, modified));
+    if known {
+        let mut response = not_modified(modified);
+        response
+            .headers_mut()
+            .extend(tag.map(|tag| (header::ETAG, tag)));
+        return response;
     }
-    let (status, start, length) = match range(headers, size, modified) {
+    let (status, start, length) = match range(headers, size, modified, &etag) {
         Range::Whole => (StatusCode::OK, 0, size),
         Range::Part { start, length } => (StatusCode::PARTIAL_CONTENT, start, length),
         Range::Bad(text) => {
@@ -133,6 +167,7 @@ pub(super) fn send(opened: Opened, name: &str, headers: &HeaderMap) -> Response<
     let mut response = Response::new(Body::from_stream(stream(file, start, length)));
     *response.status_mut() = status;
     let headers = response.headers_mut();
+    headers.extend(tag.map(|tag| (header::ETAG, tag)));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(header::CONTENT_LENGTH, length.into());
     headers.insert(
@@ -170,11 +205,13 @@ enum Range {
 }
 
 /// Reads `Range` and `If-Range`. Several ranges at once are answered with the whole file, which the standard allows.
-fn range(headers: &HeaderMap, size: u64, modified: Timestamp) -> Range {
+fn range(headers: &HeaderMap, size: u64, modified: Timestamp, etag: &str) -> Range {
     let Some(value) = headers.get(header::RANGE) else {
         return Range::Whole;
     };
-    if headers.contains_key(header::IF_RANGE)
+    if headers
+        .get(header::IF_RANGE)
+        .is_some_and(|asked| asked != etag)
         && asked_date(headers, header::IF_RANGE) != Some(modified)
     {
         return Range::Whole;

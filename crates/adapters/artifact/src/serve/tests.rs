@@ -15,6 +15,7 @@ const MODIFIED: &str = "Sat, 21 Nov 2026 00:03:54 GMT";
 struct Running {
     directory: tempfile::TempDir,
     address: SocketAddr,
+    switch: Switch,
     stop: Option<oneshot::Sender<()>>,
     ended: tokio::task::JoinHandle<()>,
 }
@@ -35,12 +36,15 @@ async fn start(limits: Limits) -> Running {
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let root = directory.path().to_owned();
-    let ended = tokio::spawn(serve(listener, root, limits, async {
+    let switch = Switch::default();
+    switch.set(true);
+    let ended = tokio::spawn(serve(listener, root, switch.clone(), limits, async {
         stopped.await.ok();
     }));
     Running {
         directory,
         address,
+        switch,
         stop: Some(stop),
         ended,
     }
@@ -78,7 +82,59 @@ async fn file_is_sent_with_its_headers() {
     ] {
         assert!(head.contains(line), "{line} in {head}");
     }
-    assert!(!head.contains("etag"), "{head}");
+}
+
+/// Returns the tag of the file.
+async fn etag(address: SocketAddr) -> String {
+    let (head, _) = get(address, PATH, "").await;
+    let mut lines = head.lines();
+    let line = lines.find_map(|line| line.strip_prefix("etag: "));
+    line.unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn tag_tells_files_apart_that_are_of_one_second() {
+    let server = start(Limits::default()).await;
+    let tag = etag(server.address).await;
+    for (headers, status) in [
+        (format!("If-None-Match: {tag}\r\n"), "304"),
+        (format!("If-None-Match: \"x\", W/{tag}\r\n"), "304"),
+        ("If-None-Match: *\r\n".to_owned(), "304"),
+        (
+            format!("If-None-Match: \"x\"\r\nIf-Modified-Since: {MODIFIED}\r\n"),
+            "200",
+        ),
+        (format!("If-Match: {tag}\r\n"), "200"),
+        ("If-Match: \"x\"\r\n".to_owned(), "412"),
+        (format!("Range: bytes=0-3\r\nIf-Range: {tag}\r\n"), "206"),
+        ("Range: bytes=0-3\r\nIf-Range: \"x\"\r\n".to_owned(), "200"),
+    ] {
+        let (head, _) = get(server.address, PATH, &headers).await;
+        let start = format!("http/1.1 {status}");
+        assert!(head.starts_with(&start), "{headers}: {head}");
+        assert!(status == "412" || head.contains(&tag), "{headers}: {head}");
+    }
+    // The same length and second, and another file.
+    let file = server.directory.path().join(&PATH[1..]);
+    let modified = std::fs::metadata(&file).unwrap().modified().unwrap();
+    let other = file.with_file_name("other");
+    std::fs::write(&other, "9876543210").unwrap();
+    let opened = std::fs::File::options().write(true).open(&other).unwrap();
+    opened.set_modified(modified).unwrap();
+    std::fs::rename(&other, &file).unwrap();
+    assert_ne!(etag(server.address).await, tag);
+}
+
+#[tokio::test]
+async fn nothing_is_handed_out_while_the_switch_is_off() {
+    let server = start(Limits::default()).await;
+    server.switch.set(false);
+    for path in ["/", PATH] {
+        let (head, _) = get(server.address, path, "").await;
+        assert!(head.starts_with("http/1.1 503"), "{head}");
+    }
+    server.switch.set(true);
+    assert_eq!(get(server.address, PATH, "").await.1, "0123456789");
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
 use std::convert::Infallible;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
 use super::*;
@@ -224,4 +225,34 @@ fn advertised_address_is_given_or_derived() {
     }
     advertised_address("", "9090", "pod").unwrap_err();
     advertised_address("", "host:port", "pod").unwrap_err();
+}
+
+#[test]
+fn what_is_known_of_an_artifact_goes_with_it() {
+    let (_directory, storage) = storage();
+    let path = path("a.tar.gz");
+    put(&storage, "a.tar.gz", b"1");
+    assert_eq!(storage.recall(&path, 10).unwrap(), None);
+    storage.remember(&path, b"old").unwrap();
+    storage.remember(&path, b"etags").unwrap();
+    assert_eq!(storage.recall(&path, 10).unwrap().unwrap(), b"etags");
+    assert_eq!(storage.recall(&path, 4).unwrap(), None, "it is too much");
+    storage.remove(&path).unwrap();
+    assert_eq!(storage.recall(&path, 10).unwrap(), None);
+}
+
+/// The content that cannot be written in full never takes the place of the one that is there.
+#[test]
+fn disk_without_space_leaves_the_old_artifact() {
+    let (directory, storage) = storage();
+    let old = put(&storage, "a.tar.gz", b"old");
+    let full = storage.write(&path("a.tar.gz"), |out| {
+        out.write_all(&[0; 100_000])?;
+        Err(io::Error::from(io::ErrorKind::StorageFull))
+    });
+    assert!(matches!(full, Err(WriteError::Content(_))), "{full:?}");
+    let digest = old.digest.to_string();
+    storage.verify(&path("a.tar.gz"), &digest).unwrap();
+    let folder = directory.path().join("gitrepository/apps/web");
+    assert_eq!(fs::read_dir(folder).unwrap().count(), 2, "file and lock");
 }
