@@ -11,19 +11,20 @@ mod report;
 
 use std::collections::BTreeMap;
 
+use api::meta::Artifact;
 use api::source::Bucket;
 use jiff::Timestamp;
-use kube::runtime::reflector::ObjectRef;
 use runtime::{Failure, Next, Reconciler};
+use serde::{Deserialize, Serialize};
 
-use crate::stages::{Memory, Setup, stages};
+use crate::stages::{Setup, stages};
 
 pub(crate) const KIND: &str = "Bucket";
 /// The link to the newest artifact.
 const LINK: &str = "latest.tar.gz";
 
 /// What an artifact was made of: the etag of each object.
-#[derive(Clone, Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Made {
     revision: String,
     etags: BTreeMap<String, String>,
@@ -33,21 +34,18 @@ struct Made {
 #[derive(Debug)]
 pub struct Buckets {
     setup: Setup,
-    made: Memory<Bucket, Made>,
 }
 
 impl Buckets {
     /// Creates the reconciler.
     pub fn new(setup: Setup) -> Self {
-        Self {
-            setup,
-            made: Memory::default(),
-        }
+        Self { setup }
     }
 
-    /// Returns the etags of what is published, where this process has made it.
-    fn made(&self, object: &Bucket, revision: &str) -> BTreeMap<String, String> {
-        let made = self.made.recall(object, |made| made.revision == revision);
+    /// Returns the etags of what is published, where they are known.
+    async fn made(&self, published: &Artifact) -> BTreeMap<String, String> {
+        let made: Option<Made> = self.setup.shelf.recall(published).await;
+        let made = made.filter(|made| made.revision == published.revision);
         made.map(|made| made.etags).unwrap_or_default()
     }
 }
@@ -61,9 +59,5 @@ impl Reconciler for Buckets {
         _now: Timestamp,
     ) -> Result<Next<plan::Plan, act::Outcome>, Failure> {
         plan::plan(object, inputs)
-    }
-
-    fn forget(&self, object: &ObjectRef<Bucket>) {
-        self.made.forget(object);
     }
 }

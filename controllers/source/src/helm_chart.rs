@@ -16,6 +16,8 @@ mod triggers;
 mod values;
 mod verify;
 
+use std::sync::Arc;
+
 use api::source::HelmChart;
 use futures::stream::BoxStream;
 use jiff::Timestamp;
@@ -24,6 +26,7 @@ use registry::Registries;
 use runtime::{Failure, Next, Reconciler, Triggers};
 
 use crate::conditions::SOURCE_VERIFIED;
+use crate::index_cache::IndexCache;
 use crate::stages::{Setup, stages};
 
 pub(crate) const KIND: &str = "HelmChart";
@@ -37,6 +40,7 @@ pub struct HelmCharts {
     setup: Setup,
     registries: Registries,
     limits: Limits,
+    indexes: Arc<IndexCache>,
 }
 
 /// What is too large to be read.
@@ -53,11 +57,17 @@ pub struct Limits {
 
 impl HelmCharts {
     /// Creates the reconciler.
-    pub fn new(setup: Setup, registries: Registries, limits: Limits) -> Self {
+    pub(crate) fn new(
+        setup: Setup,
+        registries: Registries,
+        limits: Limits,
+        indexes: Arc<IndexCache>,
+    ) -> Self {
         Self {
             setup,
             registries,
             limits,
+            indexes,
         }
     }
 }

@@ -9,22 +9,28 @@ pub(crate) mod gather;
 mod plan;
 mod report;
 
+use std::sync::Arc;
+
+use api::meta::Artifact;
 use api::source::{HelmRepository, HelmRepositoryKind};
 use helmrepo::Validators;
 use jiff::Timestamp;
 use kube::runtime::reflector::ObjectRef;
 use runtime::{Failure, Next, Reconciler};
+use serde::{Deserialize, Serialize};
 
-use crate::stages::{Memory, Setup, stages};
+use crate::index_cache::IndexCache;
+use crate::stages::{Setup, stages};
 
 pub(crate) const KIND: &str = "HelmRepository";
 /// The link to the newest index.
 const LINK: &str = "index.yaml";
 
 /// What a server said of the index that is published.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Known {
-    url: String,
+    /// A digest of its address, which may hold credentials.
+    address: String,
     revision: String,
     validators: Validators,
 }
@@ -35,24 +41,28 @@ pub struct HelmRepositories {
     setup: Setup,
     /// The largest index, in bytes.
     max_index_bytes: u64,
-    known: Memory<HelmRepository, Known>,
+    indexes: Arc<IndexCache>,
 }
 
 impl HelmRepositories {
-    /// Creates the reconciler, which takes indexes up to `max_index_bytes`.
-    pub fn new(setup: Setup, max_index_bytes: u64) -> Self {
+    /// Creates the reconciler, which takes indexes up to `max_index_bytes`. What charts know of one goes with it.
+    pub(crate) fn new(setup: Setup, max_index_bytes: u64, indexes: Arc<IndexCache>) -> Self {
         Self {
             setup,
             max_index_bytes,
-            known: Memory::default(),
+            indexes,
         }
     }
 
     /// Returns what the server said of the index of this address, if that is the one that is published.
-    fn known(&self, object: &HelmRepository, url: &str, revision: Option<&str>) -> Validators {
-        let known = self.known.recall(object, |known| {
-            known.url == url && Some(known.revision.as_str()) == revision
-        });
+    async fn known(&self, url: &str, published: Option<&Artifact>) -> Validators {
+        let Some(published) = published else {
+            return Validators::default();
+        };
+        let known: Option<Known> = self.setup.shelf.recall(published).await;
+        let address = Known::address(url);
+        let known =
+            known.filter(|known| known.address == address && known.revision == published.revision);
         known.map(|known| known.validators).unwrap_or_default()
     }
 }
@@ -73,6 +83,7 @@ impl Reconciler for HelmRepositories {
     }
 
     fn forget(&self, object: &ObjectRef<HelmRepository>) {
-        self.known.forget(object);
+        let namespace = object.namespace.as_deref().unwrap_or_default();
+        self.indexes.forget((namespace, &object.name));
     }
 }

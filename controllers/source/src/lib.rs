@@ -10,8 +10,11 @@ mod features;
 pub mod git_repository;
 pub mod helm_chart;
 pub mod helm_repository;
+mod index_cache;
 pub mod oci_repository;
+mod orphans;
 mod provider;
+mod replica;
 mod shelf;
 mod stages;
 mod tree;
@@ -21,10 +24,11 @@ use std::sync::Arc;
 
 use access::Reader;
 use anyhow::{Context as _, anyhow};
+use artifact::serve::Switch;
 use artifact::{Storage, gc::Retention, storage::advertised_address};
 use futures::FutureExt;
 use git::{Git, SshAlgorithms, Workspace};
-use net_http::{Clients, Environment};
+use net_http::{Clients, Environment, Hosts};
 use runtime::{Kind, Server, run::Context, run::Controller, run::Parts};
 
 pub use args::Args;
@@ -32,10 +36,13 @@ use bucket_source::Buckets;
 use git_repository::GitRepositories;
 use helm_chart::HelmCharts;
 use helm_repository::HelmRepositories;
+use index_cache::{CacheLimits, IndexCache};
 use oci_repository::OciRepositories;
 use registry::Registries;
+use replica::Replica;
 use shelf::Shelf;
 use stages::Setup;
+use tokio_util::sync::CancellationToken;
 
 /// The facts of this controller that users see.
 pub const CONTROLLER: Controller = Controller {
@@ -67,15 +74,25 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
         git::Limits::default(),
     )
     .with_ssh(algorithms(&args)?);
+    let hosts = Arc::new(Hosts::new(git::Limits::default().per_host));
     let setup = |kind| Setup {
         client: context.client.clone(),
         clients: Arc::clone(&clients),
         reader: Reader::new(context.client.clone(), Arc::clone(&clients)),
         shelf: Shelf::new(kind, Arc::clone(&storage), retention),
+        hosts: Arc::clone(&hosts),
         scratch: scratch.clone(),
         object_identity: features.enabled(features::WORKLOAD_IDENTITY),
     };
     let registries = Registries::new(Arc::clone(&clients));
+    let indexes = Arc::new(IndexCache::new(
+        CacheLimits {
+            indexes: args.helm_cache_max_size,
+            ttl: args.helm_cache_ttl,
+            purge_interval: args.helm_cache_purge_interval,
+        },
+        &context.metrics,
+    ));
     let limits = helm_chart::Limits {
         index_bytes: args.helm_index_max_size,
         chart_bytes: args.helm_chart_max_size,
@@ -92,11 +109,13 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
             Kind::new(HelmRepositories::new(
                 setup(helm_repository::KIND),
                 limits.index_bytes,
+                Arc::clone(&indexes),
             )),
             Kind::new(HelmCharts::new(
                 setup(helm_chart::KIND),
                 registries.clone(),
                 limits,
+                indexes,
             )),
             Kind::new(OciRepositories::new(
                 setup(oci_repository::KIND),
@@ -104,7 +123,7 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
             )),
             Kind::new(Buckets::new(setup(bucket_source::KIND))),
         ],
-        servers: vec![file_server(&args, &storage).await?],
+        servers: servers(&args, &context, storage).await?,
     })
 }
 
@@ -133,22 +152,50 @@ fn storage(args: &Args) -> anyhow::Result<Storage> {
     Ok(Storage::new(&args.storage_path, advertised, algorithm)?)
 }
 
-/// Binds at once, so that an address in use ends the process; serves once this replica leads, as only then its files
-/// are the newest.
-async fn file_server(args: &Args, storage: &Storage) -> anyhow::Result<Server> {
+/// Returns the file server and what it depends on. It binds at once, so that an address in use ends the process, and
+/// hands files out once this replica leads or holds them all.
+async fn servers(
+    args: &Args,
+    context: &Context,
+    storage: Arc<Storage>,
+) -> anyhow::Result<Vec<Server>> {
     let listener = runtime::probes::bind(&args.storage_addr).await?;
     let listener = listener.ok_or_else(|| anyhow!("--storage-addr must not be empty"))?;
-    let root = storage.root().to_owned();
-    Ok(Server {
+    let switch = Switch::default();
+    let (root, open) = (storage.root().to_owned(), switch.clone());
+    let artifacts = Server {
         name: "artifacts",
-        leader_only: true,
+        leader_only: false,
         serve: Box::new(move |stop| {
             async move {
                 let limits = artifact::serve::Limits::default();
-                artifact::serve::serve(listener, root, limits, stop.cancelled()).await;
+                artifact::serve::serve(listener, root, open, limits, stop.cancelled()).await;
                 Ok(())
             }
             .boxed()
         }),
-    })
+    };
+    let (client, scope) = (context.client.clone(), context.scope());
+    let replica = Replica {
+        client: client.clone(),
+        scope: scope.clone(),
+        storage: Arc::clone(&storage),
+        switch,
+        leads: CancellationToken::new(),
+    };
+    let orphans = Server {
+        name: "orphans",
+        leader_only: true,
+        serve: Box::new(move |stop| {
+            async move {
+                orphans::sweep(client, scope, storage, stop).await;
+                Ok(())
+            }
+            .boxed()
+        }),
+    };
+    let elected = context.shared.leader_election.enable_leader_election;
+    let mut servers = replica.servers(elected);
+    servers.extend([artifacts, orphans]);
+    Ok(servers)
 }

@@ -11,6 +11,8 @@ use artifact::storage::{ArtifactPath, Stored, VerifyError, WriteError};
 use artifact::{Algorithm, Storage};
 use kube::ResourceExt;
 use runtime::{Change, Failure, Note, Progress};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::conditions::{
     ARTIFACT_IN_STORAGE, ARTIFACT_OUTDATED, FETCH_FAILED, STORAGE_OPERATION_FAILED,
@@ -19,6 +21,8 @@ use crate::failure::{chain, had_failed, storage};
 
 /// How long a run may spend on removing old artifacts.
 const COLLECT_BUDGET: Duration = Duration::from_secs(5);
+/// The most that is kept of what is known of an artifact, in bytes.
+const MAX_KNOWN_BYTES: u64 = 64 << 20;
 /// Facts of an artifact in the metadata of its events.
 const REVISION: &str = "source.toolkit.fluxcd.io/revision";
 const DIGEST: &str = "source.toolkit.fluxcd.io/digest";
@@ -174,6 +178,31 @@ impl Shelf {
             metadata: BTreeMap::new(),
         };
         Ok((artifact, more))
+    }
+
+    /// Keeps what is known of an artifact, for this process and the next. That it cannot be kept is no failure: it is
+    /// found out anew.
+    pub(crate) async fn remember<T: Serialize>(&self, artifact: &Artifact, known: &T) {
+        let (Ok(path), Ok(text)) = (
+            ArtifactPath::parse(&artifact.path),
+            serde_json::to_vec(known),
+        ) else {
+            return;
+        };
+        let store = Arc::clone(&self.storage);
+        let kept = tokio::task::spawn_blocking(move || store.remember(&path, &text)).await;
+        if let Ok(Err(error)) = kept {
+            tracing::warn!(%error, "cannot keep what is known of the artifact");
+        }
+    }
+
+    /// Returns what is known of an artifact.
+    pub(crate) async fn recall<T: DeserializeOwned>(&self, artifact: &Artifact) -> Option<T> {
+        let path = ArtifactPath::parse(&artifact.path).ok()?;
+        let store = Arc::clone(&self.storage);
+        let kept = tokio::task::spawn_blocking(move || store.recall(&path, MAX_KNOWN_BYTES));
+        let text = kept.await.ok()?.ok()??;
+        serde_json::from_slice(&text).ok()
     }
 
     /// Makes `name` a link to the artifact and returns the address of the link. That it cannot be made is told, and no

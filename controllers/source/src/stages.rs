@@ -1,13 +1,13 @@
 //! What the reconcilers of all kinds of sources are the same in.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use access::Reader;
+use api::source::{Bucket, GitRepository, HelmChart, HelmRepository, OCIRepository};
 use kube::Client;
-use kube::runtime::reflector::{Lookup, ObjectRef};
-use net_http::Clients;
+use net_http::{Clients, Hosts};
+use runtime::Failure;
 
 use crate::shelf::Shelf;
 
@@ -51,7 +51,8 @@ macro_rules! stages {
             object: &$Object,
             progress: &runtime::Progress,
         ) -> Result<gather::Inputs, runtime::Failure> {
-            self.gather_inputs(object, progress).await
+            let stage = self.gather_inputs(object, progress);
+            self.setup.politely(object, stage).await
         }
 
         async fn act(
@@ -60,7 +61,8 @@ macro_rules! stages {
             plan: plan::Plan,
             progress: &runtime::Progress,
         ) -> Result<act::Outcome, runtime::Failure> {
-            self.publish(object, plan, progress).await
+            let stage = self.publish(object, plan, progress);
+            self.setup.politely(object, stage).await
         }
 
         fn report(
@@ -90,6 +92,8 @@ pub struct Setup {
     /// Reads what objects name.
     pub(crate) reader: Reader,
     pub(crate) shelf: Shelf,
+    /// How many runs go to one host at once.
+    pub(crate) hosts: Arc<Hosts>,
     /// Where files are put aside.
     pub(crate) scratch: PathBuf,
     /// Whether objects may name the ServiceAccount whose cloud identity they use.
@@ -104,49 +108,66 @@ impl std::fmt::Debug for Setup {
     }
 }
 
-/// What this process knows of objects until they go.
-pub(crate) struct Memory<K: Lookup, T>(Mutex<HashMap<ObjectRef<K>, T>>)
-where
-    K::DynamicType: Eq + std::hash::Hash;
+/// The server that an object's content comes from.
+pub(crate) trait Remote {
+    /// Whether whoever talks to it already limits how many do so at once.
+    const LIMITED: bool = false;
 
-impl<K: Lookup, T> Default for Memory<K, T>
-where
-    K::DynamicType: Eq + std::hash::Hash,
-{
-    fn default() -> Self {
-        Self(Mutex::default())
+    /// Returns its address; none where another object names it.
+    fn address(&self) -> Option<&str>;
+}
+
+impl Remote for GitRepository {
+    const LIMITED: bool = true;
+
+    fn address(&self) -> Option<&str> {
+        Some(&self.spec.url)
     }
 }
 
-impl<K: Lookup, T> std::fmt::Debug for Memory<K, T>
-where
-    K::DynamicType: Eq + std::hash::Hash,
-{
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Memory").finish_non_exhaustive()
+impl Remote for OCIRepository {
+    fn address(&self) -> Option<&str> {
+        Some(&self.spec.url)
     }
 }
 
-impl<K: Lookup, T: Clone> Memory<K, T>
-where
-    K::DynamicType: Eq + std::hash::Hash + Default + Clone,
-{
-    /// Returns what is known of an object, where `counts` says that it still holds.
-    pub(crate) fn recall(&self, object: &K, counts: impl FnOnce(&T) -> bool) -> Option<T> {
-        let all = self.lock();
-        let known = all.get(&ObjectRef::from_obj(object));
-        known.filter(|known| counts(known)).cloned()
+impl Remote for HelmRepository {
+    fn address(&self) -> Option<&str> {
+        Some(&self.spec.url)
     }
+}
 
-    pub(crate) fn remember(&self, object: &K, known: T) {
-        self.lock().insert(ObjectRef::from_obj(object), known);
+impl Remote for HelmChart {
+    fn address(&self) -> Option<&str> {
+        None
     }
+}
 
-    pub(crate) fn forget(&self, object: &ObjectRef<K>) {
-        self.lock().remove(object);
+impl Remote for Bucket {
+    fn address(&self) -> Option<&str> {
+        Some(&self.spec.endpoint)
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<ObjectRef<K>, T>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+impl Setup {
+    /// Carries a stage out in its turn at the object's server, and leaves the server alone afterwards where it asks for
+    /// that.
+    pub(crate) async fn politely<K: Remote, T>(
+        &self,
+        object: &K,
+        stage: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let address = object.address();
+        let _turn = match address.filter(|_| !K::LIMITED) {
+            Some(address) => self.hosts.turn(address).await,
+            None => None,
+        };
+        stage.await.map_err(|failure| {
+            let pause = address.and_then(|address| self.clients.pause_of(address));
+            match pause {
+                Some(pause) => failure.no_sooner(pause),
+                None => failure,
+            }
+        })
     }
 }

@@ -39,6 +39,8 @@ pub struct Failure {
     pub observed: Option<bool>,
     /// Whether `change` says all there is to say: the skeleton sets no condition of its own.
     pub verbatim: bool,
+    /// The shortest time until it is tried again, such as a server asks for.
+    pub no_sooner: Option<Duration>,
 }
 
 impl Failure {
@@ -55,6 +57,7 @@ impl Failure {
             quiet: false,
             observed: None,
             verbatim: false,
+            no_sooner: None,
         }
     }
 
@@ -108,6 +111,13 @@ impl Failure {
     #[must_use]
     pub fn verbatim(mut self) -> Self {
         self.verbatim = true;
+        self
+    }
+
+    /// Says how long it is not tried again, whatever the retry delay is.
+    #[must_use]
+    pub fn no_sooner(mut self, than: Duration) -> Self {
+        self.no_sooner = Some(than);
         self
     }
 

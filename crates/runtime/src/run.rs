@@ -84,6 +84,19 @@ pub struct Context {
     pub recorder: Recorder,
 }
 
+impl Context {
+    /// Returns which objects the controller sees.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        let watching = &self.shared.watching;
+        let selector = watching.watch_label_selector.clone();
+        Scope {
+            namespace: (!watching.watch_all_namespaces).then(|| self.namespace.clone()),
+            selector: Some(selector).filter(|selector| !selector.is_empty()),
+        }
+    }
+}
+
 impl std::fmt::Debug for Context {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Context")
@@ -313,16 +326,12 @@ fn surroundings(
     context: &Context,
     stop: &CancellationToken,
 ) -> Surroundings {
-    let (pace, watching) = (&context.shared.pace, &context.shared.watching);
-    let all = watching.watch_all_namespaces;
+    let pace = &context.shared.pace;
     Surroundings {
         client: context.client.clone(),
         recorder: context.recorder.clone(),
         metrics: context.metrics.clone(),
-        scope: Scope {
-            namespace: (!all).then(|| context.namespace.clone()),
-            selector: Some(watching.watch_label_selector.clone()).filter(|s| !s.is_empty()),
-        },
+        scope: context.scope(),
         settings: Settings {
             controller: String::new(),
             field_owner: controller.field_owner.to_owned(),

@@ -35,7 +35,7 @@ pub enum Credentials {
 }
 
 impl Credentials {
-    fn header(&self) -> String {
+    pub(crate) fn header(&self) -> String {
         match self {
             Self::Basic { user, password } => {
                 format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))

@@ -5,6 +5,8 @@
 //! - [`GitServer`] serves real repositories with `git http-backend`; it can demand credentials, speak TLS and fail.
 //! - [`SshServer`] serves repositories with a real OpenSSH server.
 //! - [`Registry`] is a real OCI registry with referrers, [`ObjectStore`] a real S3 server.
+//! - [`FileServer`] is a static web server, which can ask for credentials, speak TLS and misbehave; [`ForwardProxy`]
+//!   passes requests on and opens tunnels.
 //! - [`ArtifactServer`] publishes artifacts where no source-controller runs.
 //! - [`ApiProxy`] stands before an API server and stops a controller between any two of its writes.
 //! - [`HttpSink`] records what it is sent and answers as told.
@@ -21,6 +23,8 @@ mod authority;
 mod built;
 mod control_plane;
 mod definitions;
+mod file_server;
+mod forward_proxy;
 mod git_server;
 mod http_client;
 mod http_sink;
@@ -39,6 +43,8 @@ pub use authority::{Authority, Identity};
 pub use built::built;
 pub use control_plane::{ControlPlane, Namespace, control_plane, control_plane_binaries};
 pub use definitions::install_definitions;
+pub use file_server::{FileRequest, FileServer, Misbehaviour};
+pub use forward_proxy::ForwardProxy;
 pub use git_server::{Commit, Credentials, Fault, GitServer, Repository, ServedRequest};
 pub use http_client::http_get;
 pub use http_sink::{Answer, HttpSink, ReceivedRequest};

@@ -1,69 +1,176 @@
 //! How a bucket is reached: the Secrets that the object names, checked.
 
+mod identity;
+
+use std::sync::Arc;
 use std::time::Duration;
 
-use access::Certificates;
-use api::source::{Bucket, BucketProvider, TokenServiceProvider};
-use bucket::{S3, Settings};
+use access::{Certificates, ReadError};
+use api::meta::LocalReference;
+use api::source::{Bucket, BucketProvider, TokenService, TokenServiceProvider};
+use bucket::{Azure, AzureIdentity, Gcs, GcsIdentity, S3, Settings, Store, keys_of_ldap_user};
 use cloud::aws::Keys;
 use kube::ResourceExt;
+use net_http::{Client, Proxy};
 use runtime::Failure;
 use runtime::secrets::SecretView;
 use tokio::time::Instant;
 
 use super::Buckets;
+use super::gather::FAILED;
 use crate::failure::{AUTH_FAILED, chain, fetch, stalled};
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_mins(1);
+/// Where an emulator of Google Cloud Storage listens, as Google's own clients read it.
+const GCS_EMULATOR: &str = "STORAGE_EMULATOR_HOST";
 
 impl Buckets {
     /// Reads everything that it takes to reach the bucket.
-    pub(super) async fn store(&self, object: &Bucket) -> Result<S3, Failure> {
+    pub(super) async fn store(&self, object: &Bucket) -> Result<Store, Failure> {
         check(object)?;
         let spec = &object.spec;
         let namespace = object.namespace().unwrap_or_default();
-        let reader = &self.setup.reader;
-        let keys = match &spec.secret_ref {
+        let secret = match &spec.secret_ref {
             Some(reference) => {
-                let read = reader.secret(&namespace, &reference.name).await;
-                let read = read.map_err(|error| fetch(AUTH_FAILED, chain(&error)))?;
-                Some(keys(&read).map_err(|why| fetch(AUTH_FAILED, why))?)
+                let read = self.setup.reader.secret(&namespace, &reference.name).await;
+                Some(read.map_err(|error| fetch(AUTH_FAILED, chain(&error)))?)
             }
             None => None,
         };
-        let proxy = spec.proxy_secret_ref.as_ref();
-        let proxy = reader.proxy(&namespace, proxy.map(|reference| reference.name.as_str()));
-        let proxy = proxy.await.map_err(|error| {
+        let secret = secret.as_ref();
+        let proxy = self.proxy(object).await?;
+        let deadline = Instant::now() + spec.timeout.map_or(DEFAULT_TIMEOUT, Into::into);
+        let bad_secret = |why: String| fetch(AUTH_FAILED, why);
+        let plain = || self.client(Certificates::default(), proxy.clone());
+        match spec.provider.unwrap_or_default() {
+            BucketProvider::Generic | BucketProvider::Aws => {
+                let mut keys = secret.map(keys).transpose().map_err(bad_secret)?;
+                if let (None, Some(sts)) = (&keys, &spec.sts) {
+                    keys = Some(self.token_service(object, sts, &proxy, deadline).await?);
+                }
+                let insecure = spec.insecure.unwrap_or_default();
+                let reference = spec.cert_secret_ref.as_ref().filter(|_| !insecure);
+                let client = self.certified(&namespace, reference, &proxy).await;
+                let client = client.map_err(|why| {
+                    fetch(AUTH_FAILED, format!("failed to get TLS config: {why}"))
+                })?;
+                let settings = Settings {
+                    endpoint: spec.endpoint.clone(),
+                    insecure,
+                    bucket: spec.bucket_name.clone(),
+                    region: spec.region.clone(),
+                    keys,
+                };
+                Ok(Store::S3(S3::new(client, settings, deadline)))
+            }
+            BucketProvider::Gcp => {
+                let identity = match secret {
+                    Some(secret) => {
+                        let account = identity::google(secret).map_err(bad_secret)?;
+                        GcsIdentity::ServiceAccount(Arc::new(account))
+                    }
+                    None => GcsIdentity::Anonymous,
+                };
+                let service = emulator();
+                let name = &spec.bucket_name;
+                let store = Gcs::new(plain()?, service.as_deref(), name, identity, deadline);
+                Ok(Store::Gcs(store))
+            }
+            BucketProvider::Azure => {
+                let identity = match secret {
+                    Some(secret) => identity::azure(secret).map_err(bad_secret)?,
+                    None => AzureIdentity::Anonymous,
+                };
+                let (endpoint, name) = (&spec.endpoint, &spec.bucket_name);
+                let store = Azure::new(plain()?, endpoint, name, identity, deadline);
+                let store = store.map_err(|error| fetch(FAILED, chain(&error)))?;
+                Ok(Store::Azure(store))
+            }
+        }
+    }
+
+    async fn proxy(&self, object: &Bucket) -> Result<Proxy, Failure> {
+        let namespace = object.namespace().unwrap_or_default();
+        let named = object.spec.proxy_secret_ref.as_ref();
+        let named = named.map(|reference| reference.name.as_str());
+        let proxy = self.setup.reader.proxy(&namespace, named).await;
+        proxy.map_err(|error| {
             let why = chain(&error);
             fetch(AUTH_FAILED, format!("failed to get proxy URL: {why}"))
-        })?;
-        let no_tls = |error: &(dyn std::error::Error + 'static)| {
-            let why = chain(error);
-            fetch(AUTH_FAILED, format!("failed to get TLS config: {why}"))
-        };
-        let insecure = spec.insecure.unwrap_or_default();
-        let certificates = match &spec.cert_secret_ref {
-            Some(reference) if !insecure => {
-                let read = reader.certificates(&namespace, Some(&reference.name)).await;
-                read.map_err(|error| no_tls(&error))?
-            }
-            _ => Certificates::default(),
-        };
-        let http = reader
-            .config(certificates, proxy)
-            .map_err(|error| no_tls(&error))?;
-        let http = self.setup.clients.get(&http);
-        let http = http.map_err(|error| no_tls(&error))?;
-        let timeout = spec.timeout.map_or(DEFAULT_TIMEOUT, Into::into);
-        let settings = Settings {
-            endpoint: spec.endpoint.clone(),
-            insecure,
-            bucket: spec.bucket_name.clone(),
-            region: spec.region.clone(),
-            keys,
-        };
-        Ok(S3::new(http, settings, Instant::now() + timeout))
+        })
     }
+
+    /// Returns a client with the certificates of a Secret, or says why there is none.
+    async fn certified(
+        &self,
+        namespace: &str,
+        reference: Option<&LocalReference>,
+        proxy: &Proxy,
+    ) -> Result<Client, String> {
+        let name = reference.map(|reference| reference.name.as_str());
+        let reader = &self.setup.reader;
+        let certificates = reader.certificates(namespace, name).await;
+        let certificates = certificates.map_err(|error: ReadError| chain(&error))?;
+        let config = reader.config(certificates, proxy.clone());
+        let config = config.map_err(|error| chain(&error))?;
+        let client = self.setup.clients.get(&config);
+        client.map_err(|error| chain(&error))
+    }
+
+    fn client(&self, certificates: Certificates, proxy: Proxy) -> Result<Client, Failure> {
+        let config = certificates.into_config(proxy);
+        let client = self.setup.clients.get(&config);
+        client.map_err(|error| fetch(AUTH_FAILED, chain(&error)))
+    }
+
+    /// Asks the token service of a store for the keys of a user.
+    async fn token_service(
+        &self,
+        object: &Bucket,
+        sts: &TokenService,
+        proxy: &Proxy,
+        deadline: Instant,
+    ) -> Result<Keys, Failure> {
+        let namespace = object.namespace().unwrap_or_default();
+        let (user, password) = match &sts.secret_ref {
+            Some(reference) => {
+                let read = self.setup.reader.secret(&namespace, &reference.name).await;
+                let read = read.map_err(|error| {
+                    let name = format!("{namespace}/{}", reference.name);
+                    let why = chain(&error);
+                    fetch(
+                        AUTH_FAILED,
+                        format!("failed to get STS secret '{name}': {why}"),
+                    )
+                })?;
+                identity::directory(&read).map_err(|why| fetch(AUTH_FAILED, why))?
+            }
+            None => Default::default(),
+        };
+        let client = self.certified(&namespace, sts.cert_secret_ref.as_ref(), proxy);
+        let client = client
+            .await
+            .map_err(|why| fetch(AUTH_FAILED, format!("failed to get STS TLS config: {why}")))?;
+        let given = keys_of_ldap_user(&client, &sts.endpoint, (&user, &password), deadline);
+        given.await.map_err(|error| {
+            let name = &object.spec.bucket_name;
+            let why = chain(&error);
+            fetch(
+                FAILED,
+                format!("failed to confirm existence of '{name}' bucket: {why}"),
+            )
+        })
+    }
+}
+
+/// Returns the address of an emulator, where the environment names one.
+fn emulator() -> Option<String> {
+    let host = runtime::env::variable(GCS_EMULATOR)?;
+    Some(if host.contains("://") {
+        host
+    } else {
+        format!("http://{host}")
+    })
 }
 
 /// Refuses by name what is not supported, and settings that contradict each other.
@@ -77,61 +184,67 @@ fn check(object: &Bucket) -> Result<(), Failure> {
         ))
     };
     if let Some(sts) = &spec.sts {
-        let (wanted, name) = match provider {
-            BucketProvider::Generic => (TokenServiceProvider::Ldap, "generic"),
-            BucketProvider::Aws => (TokenServiceProvider::Aws, "aws"),
-            BucketProvider::Gcp | BucketProvider::Azure => {
-                return Err(stalled(
-                    "InvalidSTSConfiguration",
-                    "STS configuration is only supported for the 'aws' and 'generic' Bucket providers",
-                ));
-            }
-        };
-        let asked = match sts.provider {
-            TokenServiceProvider::Aws => "aws",
-            TokenServiceProvider::Ldap => "ldap",
-        };
-        if sts.provider != wanted {
-            return Err(stalled(
-                "InvalidSTSConfiguration",
-                format!("STS provider '{asked}' is not supported for '{name}' bucket provider"),
-            ));
+        check_token_service(provider, sts)?;
+        if sts.provider == TokenServiceProvider::Aws {
+            return refused("spec.sts.provider 'aws'");
         }
-        return refused("spec.sts");
     }
-    if spec
-        .endpoint
-        .chars()
-        .any(|each| each.is_control() || each == ' ' || each == '/')
-    {
+    let speaks_s3 = matches!(provider, BucketProvider::Generic | BucketProvider::Aws);
+    let odd = |each: char| each.is_control() || each == ' ' || (speaks_s3 && each == '/');
+    if spec.endpoint.chars().any(odd) {
         return Err(stalled(
             "URLInvalid",
             "endpoint must be a host with an optional port",
         ));
     }
     match provider {
-        BucketProvider::Generic => Ok(()),
-        BucketProvider::Aws if spec.secret_ref.is_some() => Ok(()),
-        BucketProvider::Aws => refused("spec.provider 'aws' without spec.secretRef"),
-        BucketProvider::Gcp => refused("spec.provider 'gcp'"),
-        BucketProvider::Azure => refused("spec.provider 'azure'"),
+        BucketProvider::Aws if spec.secret_ref.is_none() => {
+            refused("spec.provider 'aws' without spec.secretRef")
+        }
+        BucketProvider::Gcp if spec.secret_ref.is_none() && emulator().is_none() => {
+            refused("spec.provider 'gcp' without spec.secretRef")
+        }
+        _ => Ok(()),
     }
 }
 
-fn keys(secret: &SecretView) -> Result<Keys, String> {
-    let text = |key: &str| {
-        let text = secret.text(key).map(str::trim);
-        text.filter(|text| !text.is_empty()).map(str::to_owned)
+fn check_token_service(provider: BucketProvider, sts: &TokenService) -> Result<(), Failure> {
+    let (wanted, name) = match provider {
+        BucketProvider::Generic => (TokenServiceProvider::Ldap, "generic"),
+        BucketProvider::Aws => (TokenServiceProvider::Aws, "aws"),
+        BucketProvider::Gcp | BucketProvider::Azure => {
+            return Err(stalled(
+                "InvalidSTSConfiguration",
+                "STS configuration is only supported for the 'aws' and 'generic' Bucket providers",
+            ));
+        }
     };
-    let short = secret.name.rsplit('/').next().unwrap_or_default();
-    match (text("accesskey"), text("secretkey")) {
+    let asked = match sts.provider {
+        TokenServiceProvider::Aws => "aws",
+        TokenServiceProvider::Ldap => "ldap",
+    };
+    if sts.provider != wanted {
+        return Err(stalled(
+            "InvalidSTSConfiguration",
+            format!("STS provider '{asked}' is not supported for '{name}' bucket provider"),
+        ));
+    }
+    Ok(())
+}
+
+fn keys(secret: &SecretView) -> Result<Keys, String> {
+    match (
+        identity::text(secret, "accesskey"),
+        identity::text(secret, "secretkey"),
+    ) {
         (Some(access), Some(secret)) => Ok(Keys {
             access,
             secret,
             session: None,
         }),
         _ => Err(format!(
-            "invalid '{short}' secret data: required fields 'accesskey' and 'secretkey'"
+            "invalid '{}' secret data: required fields 'accesskey' and 'secretkey'",
+            identity::short(secret)
         )),
     }
 }

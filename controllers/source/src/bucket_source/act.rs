@@ -11,7 +11,7 @@ use api::source::Bucket;
 use artifact::fetch::Bounds;
 use artifact::storage::ArtifactPath;
 use artifact::{ArchiveWriter, ArtifactTree};
-use bucket::{Error, Found, S3};
+use bucket::{Error, Found, Store};
 use futures::{StreamExt, TryStreamExt};
 use runtime::{Failure, Progress};
 use select::IGNORE_FILE;
@@ -106,7 +106,7 @@ impl Buckets {
         let stored = shelf.put(object, &file, &revision, move |out| contents.write(out));
         let artifact = stored.await?;
         let url = shelf.link(&artifact, LINK, progress).await;
-        self.made.remember(object, Made { revision, etags });
+        shelf.remember(&artifact, &Made { revision, etags }).await;
         Ok(Outcome::Stored {
             artifact,
             url,
@@ -130,7 +130,7 @@ impl Buckets {
                 .put(IGNORE_FILE, patterns)
                 .map_err(|error| no_space(&error))?;
         }
-        let (known, made) = self.known(object, plan).await;
+        let (known, made) = self.known(plan).await;
         let mut etags = BTreeMap::new();
         let mut wanted = Vec::new();
         for (key, etag) in &plan.etags {
@@ -178,16 +178,12 @@ impl Buckets {
         }
     }
 
-    /// Unpacks what is published, where this process knows which object each file is of.
-    async fn known(
-        &self,
-        object: &Bucket,
-        plan: &Plan,
-    ) -> (Option<ArtifactTree>, BTreeMap<String, String>) {
+    /// Unpacks what is published, where it is known which object each file is of.
+    async fn known(&self, plan: &Plan) -> (Option<ArtifactTree>, BTreeMap<String, String>) {
         let Some(published) = &plan.published else {
             return (None, BTreeMap::new());
         };
-        let made = self.made(object, &published.revision);
+        let made = self.made(published).await;
         let Ok(path) = ArtifactPath::parse(&published.path) else {
             return (None, made);
         };
@@ -220,7 +216,7 @@ fn not_fetched(bucket: &str, key: &str, error: &Error) -> Failure {
 }
 
 /// Reads one object; nothing where it is gone.
-async fn download(store: &S3, key: String) -> Result<(String, Option<Found>), (String, Error)> {
+async fn download(store: &Store, key: String) -> Result<(String, Option<Found>), (String, Error)> {
     match store.get(&key, MAX_OBJECT_BYTES).await {
         Ok(found) => Ok((key, Some(found))),
         Err(error) if error.is_not_found() => Ok((key, None)),

@@ -6,7 +6,7 @@ use api::meta::Artifact;
 use api::source::Bucket;
 use artifact::Algorithm;
 use artifact::digest::Hasher;
-use bucket::{Error, S3};
+use bucket::{Error, Store};
 use runtime::{Failure, Progress};
 use select::{IGNORE_FILE, IgnoreRules};
 
@@ -23,7 +23,7 @@ const MAX_IGNORE_BYTES: u64 = 1 << 20;
 pub struct Inputs {
     /// The artifact of the status, if it is there and intact, with today's address.
     pub(super) artifact: Option<Artifact>,
-    pub(super) store: S3,
+    pub(super) store: Store,
     /// The patterns that the bucket holds, which are part of the artifact.
     pub(super) patterns: Option<Vec<u8>>,
     /// The etag of each object, by its name.

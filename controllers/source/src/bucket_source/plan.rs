@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use api::meta::Artifact;
 use api::source::Bucket;
 use artifact::Algorithm;
-use bucket::S3;
+use bucket::Store;
 use runtime::{Failure, Next};
 
 use super::act::Outcome;
@@ -16,7 +16,7 @@ use crate::tree::confined;
 /// What is to be downloaded and stored.
 #[derive(Debug)]
 pub struct Plan {
-    pub(super) store: S3,
+    pub(super) store: Store,
     /// What is published until then.
     pub(super) published: Option<Artifact>,
     pub(super) patterns: Option<Vec<u8>>,

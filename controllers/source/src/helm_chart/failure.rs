@@ -56,7 +56,14 @@ impl Reason {
 pub(super) fn build(reason: Reason, cause: impl std::fmt::Display) -> Failure {
     let (name, summary) = reason.words();
     let message = format!("{summary}: {cause}");
-    let change = failed(reason.condition(), name, message.clone());
+    let condition = reason.condition();
+    // The last word counts: what failed before did not fail this time.
+    let other = if condition == FETCH_FAILED {
+        BUILD_FAILED
+    } else {
+        FETCH_FAILED
+    };
+    let change = failed(condition, name, message.clone()).remove(other);
     let change = match reason {
         Reason::Verification => change.and(unverified(&message)),
         _ => change,

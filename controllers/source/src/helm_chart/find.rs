@@ -12,6 +12,7 @@ use artifact::{ArtifactTree, Storage};
 use helm::chart::Metadata;
 use helm::repository::{Candidate, choose};
 use helmrepo::{HttpRepository, Listed, OciCharts, OciError};
+use kube::ResourceExt;
 use registry::{Access, Repository};
 use runtime::Failure;
 use semver::Version;
@@ -25,6 +26,7 @@ use super::verify::Verified;
 use crate::failure::{AUTH_FAILED, chain, fetch, stalled};
 use crate::helm_repository::access::HelmAccess;
 use crate::helm_repository::gather::{DEFAULT_TIMEOUT, repository};
+use crate::index_cache::Versions;
 use crate::tree::confined;
 
 /// How long a chart from files may take to gather its subcharts.
@@ -101,7 +103,7 @@ impl HelmCharts {
         if object.spec.verify.is_some() {
             return Err(build(Reason::Verification, "not implemented"));
         }
-        let listed = self.listed(artifact, &object.spec.chart).await?;
+        let listed = self.listed(source, artifact, &object.spec.chart).await?;
         let wanted = object.spec.version.as_deref().unwrap_or("*");
         let chosen =
             choose_listed(listed.as_deref(), &object.spec.chart, wanted).map_err(|why| {
@@ -119,8 +121,25 @@ impl HelmCharts {
         found(object, (&chosen.name, &chosen.version), origin, timeout)
     }
 
-    /// Reads the versions of a chart from a published index.
+    /// Reads the versions of a chart from a published index, where they are not known.
     async fn listed(
+        &self,
+        source: &HelmRepository,
+        artifact: &Artifact,
+        chart: &str,
+    ) -> Result<Versions, Failure> {
+        let (namespace, name) = (source.namespace().unwrap_or_default(), source.name_any());
+        let of = (namespace.as_str(), name.as_str());
+        if let Some(versions) = self.indexes.get(&artifact.path, chart, of) {
+            return Ok(versions);
+        }
+        let read = self.read_index(artifact, chart).await?;
+        let versions = read.map(Into::into);
+        self.indexes.put(&artifact.path, chart, &versions);
+        Ok(versions)
+    }
+
+    async fn read_index(
         &self,
         artifact: &Artifact,
         chart: &str,

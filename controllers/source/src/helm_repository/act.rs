@@ -55,7 +55,7 @@ impl HelmRepositories {
         });
         let artifact = stored.await?;
         let url = self.setup.shelf.link(&artifact, LINK, progress).await;
-        self.known.remember(object, known);
+        self.setup.shelf.remember(&artifact, &known).await;
         Ok(Outcome::Stored { artifact, url })
     }
 

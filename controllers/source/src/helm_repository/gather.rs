@@ -11,6 +11,7 @@ use artifact::Algorithm;
 use artifact::digest::Hasher;
 use helmrepo::{AddressError, Download, Everywhere, HttpRepository, Validators};
 use runtime::{Failure, Progress};
+use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use super::access::HelmAccess;
@@ -57,8 +58,7 @@ impl HelmRepositories {
         let repository = repository(&setup.clients, object, &access)?;
         let timeout = object.spec.timeout.map_or(DEFAULT_TIMEOUT, Into::into);
         let deadline = Instant::now() + timeout;
-        let revision = artifact.as_ref().map(|artifact| artifact.revision.as_str());
-        let known = self.known(object, repository.url(), revision);
+        let known = self.known(repository.url(), artifact.as_ref()).await;
         let mut file = scratch_file(&setup.scratch)?;
         let downloaded = repository
             .index(&known, &mut file, self.max_index_bytes, deadline)
@@ -78,17 +78,22 @@ impl HelmRepositories {
         };
         if let (Some(index), Some(artifact)) = (&index, &artifact)
             && index.revision == artifact.revision
+            && index.validators != known
         {
-            self.known.remember(object, Known::of(index));
+            setup.shelf.remember(artifact, &Known::of(index)).await;
         }
         Ok(Inputs { artifact, index })
     }
 }
 
 impl Known {
+    pub(super) fn address(url: &str) -> String {
+        hex::encode(Sha256::digest(url))
+    }
+
     pub(super) fn of(index: &Index) -> Self {
         Self {
-            url: index.url.clone(),
+            address: Self::address(&index.url),
             revision: index.revision.clone(),
             validators: index.validators.clone(),
         }

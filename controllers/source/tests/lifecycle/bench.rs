@@ -49,10 +49,28 @@ impl Bench {
         Self::start_on(plane, server, &plane.kubeconfig_path()).await
     }
 
+    /// Starts a controller that `set` has had its way with.
+    pub(crate) async fn start_as(
+        plane: &ControlPlane,
+        set: impl FnOnce(Program) -> Program,
+    ) -> Self {
+        let server = GitServer::start().unwrap();
+        Self::launch(plane, server, &plane.kubeconfig_path(), set).await
+    }
+
     pub(crate) async fn start_on(
         plane: &ControlPlane,
         server: GitServer,
         kubeconfig: &Path,
+    ) -> Self {
+        Self::launch(plane, server, kubeconfig, |program| program).await
+    }
+
+    async fn launch(
+        plane: &ControlPlane,
+        server: GitServer,
+        kubeconfig: &Path,
+        set: impl FnOnce(Program) -> Program,
     ) -> Self {
         let client = plane.client();
         let definitions = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/crd/bases");
@@ -61,17 +79,15 @@ impl Bench {
             .unwrap();
         let namespace = plane.namespace("source").await;
         let (storage, scratch) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let controller = Program::against(env!("CARGO_BIN_EXE_source-controller"), kubeconfig)
+        let program = Program::against(env!("CARGO_BIN_EXE_source-controller"), kubeconfig)
             .unwrap()
             .flag("--watch-all-namespaces", "false")
             .flag("--storage-path", &storage.path().to_string_lossy())
             .listens(&["--storage-addr", "--storage-adv-addr"])
             .flag("--log-level", "debug")
             .env("RUNTIME_NAMESPACE", namespace.name())
-            .env("TMPDIR", &scratch.path().to_string_lossy())
-            .start()
-            .await
-            .unwrap();
+            .env("TMPDIR", &scratch.path().to_string_lossy());
+        let controller = set(program).start().await.unwrap();
         Self {
             client,
             namespace,
@@ -95,13 +111,25 @@ impl Bench {
     }
 
     pub(crate) async fn secret(&self, name: &str, pairs: &[(&str, &str)]) {
+        self.secret_of("Opaque", name, pairs).await;
+    }
+
+    /// Writes a Secret with logins for registries.
+    pub(crate) async fn docker_secret(&self, name: &str, config: &str) {
+        let pairs = [(".dockerconfigjson", config)];
+        self.secret_of("kubernetes.io/dockerconfigjson", name, &pairs)
+            .await;
+    }
+
+    async fn secret_of(&self, kind: &str, name: &str, pairs: &[(&str, &str)]) {
         let data: serde_json::Map<_, _> = pairs
             .iter()
             .map(|(key, value)| ((*key).to_owned(), json!(value)))
             .collect();
-        let secret: Secret =
-            serde_json::from_value(json!({ "metadata": { "name": name }, "stringData": data }))
-                .unwrap();
+        let secret: Secret = serde_json::from_value(
+            json!({ "metadata": { "name": name }, "type": kind, "stringData": data }),
+        )
+        .unwrap();
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), self.namespace.name());
         let params = PostParams::default();
         match secrets.create(&params, &secret).await {

@@ -1,4 +1,4 @@
-//! GitRepositories from a real Git server, against a real API server.
+//! Sources of all kinds from real servers, against a real API server.
 
 #![expect(
     clippy::unwrap_used,
@@ -6,10 +6,16 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod any;
 mod bad_input;
 mod bench;
+mod charts;
 mod crash;
+mod hostile;
+mod images;
 mod include;
+mod objects;
+mod replicas;
 mod secure_shell;
 mod signatures;
 mod storage;

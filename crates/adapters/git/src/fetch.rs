@@ -60,7 +60,7 @@ impl Git {
         let known = self.remotes.get(remote);
         let waited = timeout_at(deadline, async {
             let work = known.work.lock().await;
-            (work, self.hosts.turn(remote).await)
+            (work, self.hosts.turn(&remote.url).await)
         });
         let _turn = waited.await.map_err(|_| Error::Deadline(Phase::Waiting))?;
         match timeout_at(

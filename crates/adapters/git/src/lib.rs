@@ -12,7 +12,6 @@
 mod change;
 mod error;
 mod fetch;
-mod hosts;
 mod incoming;
 mod list;
 mod modules;
@@ -39,9 +38,8 @@ pub use workspace::Workspace;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use net_http::{Auth, Client, ClientConfig, Clients, HeaderName, HeaderValue, Request};
+use net_http::{Auth, Client, ClientConfig, Clients, HeaderName, HeaderValue, Hosts, Request};
 
-use crate::hosts::Hosts;
 use crate::objects::Remotes;
 
 /// A repository on a server, and how to reach it. Remotes that are equal share what is fetched.

@@ -59,7 +59,7 @@ impl Git {
         prefixes: &[String],
         deadline: Instant,
     ) -> Result<Listing, Error> {
-        let turn = timeout_at(deadline, self.hosts.turn(remote)).await;
+        let turn = timeout_at(deadline, self.hosts.turn(&remote.url)).await;
         let _turn = turn.map_err(|_| Error::Deadline(Phase::Waiting))?;
         let listing = async {
             let mut listing = self.list_once(remote, prefixes).await?;

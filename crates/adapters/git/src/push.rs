@@ -67,7 +67,7 @@ impl Git {
         plan: &PushPlan,
         deadline: Instant,
     ) -> Result<(), Error> {
-        let turn = timeout_at(deadline, self.hosts.turn(remote)).await;
+        let turn = timeout_at(deadline, self.hosts.turn(&remote.url)).await;
         let _turn = turn.map_err(|_| Error::Deadline(Phase::Waiting))?;
         match timeout_at(deadline, self.push_unbounded(remote, commit, plan)).await {
             Ok(result) => result,

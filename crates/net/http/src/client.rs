@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::destination;
 use crate::exchange::{Request, Response};
+use crate::hosts::Pauses;
 use crate::tls::Trust;
 use crate::{ConfigError, Destinations, Environment, Error, Identity, Proxy, proxy, tls};
 
@@ -48,6 +49,7 @@ pub enum Redirects {
 pub struct Clients {
     user_agent: String,
     environment: Environment,
+    pauses: Arc<Pauses>,
     kept: Mutex<Vec<((ClientConfig, Trust), Client)>>,
 }
 
@@ -57,8 +59,14 @@ impl Clients {
         Self {
             user_agent: user_agent.into(),
             environment,
+            pauses: Arc::default(),
             kept: Mutex::default(),
         }
+    }
+
+    /// Returns how long the host of an address asked to be left alone from now on, with an answer of status 429 or 503.
+    pub fn pause_of(&self, address: &str) -> Option<Duration> {
+        self.pauses.left(address)
     }
 
     /// Returns the client of a configuration, made now or kept from before.
@@ -121,6 +129,7 @@ impl Clients {
         Ok(Client {
             inner: Arc::new(inner),
             destinations: config.destinations,
+            pauses: Arc::clone(&self.pauses),
         })
     }
 }
@@ -155,6 +164,7 @@ fn redirects(kind: Redirects, destinations: Destinations) -> reqwest::redirect::
 pub struct Client {
     inner: Arc<reqwest::Client>,
     destinations: Destinations,
+    pauses: Arc<Pauses>,
 }
 
 impl Client {
@@ -169,7 +179,11 @@ impl Client {
         }
         let (host, request) = request.into_parts(&self.inner)?;
         match request.send().await {
-            Ok(response) => Ok(Response::new(host, response)),
+            Ok(response) => {
+                self.pauses
+                    .heed(&host, response.status(), response.headers());
+                Ok(Response::new(host, response))
+            }
             Err(error) => Err(Error::from_reqwest(&host, error)),
         }
     }

@@ -227,7 +227,7 @@ impl Remote {
         };
         if may_be_plain && plain().contains_key(registry) {
             let answered = self.send_to(&format!("http://{registry}"), ask).await;
-            if !is_no_connection(&answered) {
+            if !is_no_plain_server(&answered) {
                 return answered;
             }
             plain().remove(registry);
@@ -237,7 +237,7 @@ impl Remote {
             return answered;
         }
         let over_plain = self.send_to(&format!("http://{registry}"), ask).await;
-        if is_no_connection(&over_plain) {
+        if is_no_plain_server(&over_plain) {
             return answered;
         }
         let mut plain = plain();
@@ -381,6 +381,15 @@ impl Remote {
 
 fn is_passing(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 500 | 502 | 503 | 504)
+}
+
+/// Says whether nobody speaks plain HTTP there. A server that wants TLS calls a request without it a bad one.
+fn is_no_plain_server(answered: &Result<Response, Error>) -> bool {
+    let is_bad = matches!(
+        answered,
+        Err(Error::Refused { answer, .. }) if answer.status == StatusCode::BAD_REQUEST
+    );
+    is_bad || is_no_connection(answered)
 }
 
 /// There was no connection, and not because a certificate was refused.

@@ -138,9 +138,11 @@ impl<R: Reconciler> Driver<R> {
             (Class::Retry, Retry::Flat) => R::retry_interval(object)
                 .map(|delay| delay.max(self.settings.retry_delay.0))
                 .or_else(|| Some(self.backoff.next(reference))),
-            (Class::Retry, Retry::Exponential) | (Class::Superseded, _) => {
-                Some(self.backoff.next(reference))
+            (Class::Retry, Retry::Exponential) => {
+                let delay = self.backoff.next(reference);
+                Some(delay.max(failure.no_sooner.unwrap_or_default()))
             }
+            (Class::Superseded, _) => Some(self.backoff.next(reference)),
         }
     }
 
