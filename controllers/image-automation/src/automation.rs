@@ -4,6 +4,7 @@ mod args;
 
 use std::sync::Arc;
 
+use access::{Identities, OBJECT_LEVEL, Rules};
 use anyhow::Context as _;
 use git::{Git, SshAlgorithms, Workspace};
 use net_http::{Clients, Environment};
@@ -35,6 +36,10 @@ const GATES: &[Gate] = &[
         name: ALL_BRANCHES,
         default: true,
     },
+    Gate {
+        name: OBJECT_LEVEL,
+        default: false,
+    },
 ];
 
 /// Gates of upstream, of either image controller, whose effect this one has anyway or does not need.
@@ -42,7 +47,6 @@ const WITHOUT_EFFECT: &[&str] = &[
     "GitShallowClone",
     "GitSparseCheckout",
     "CacheSecretsAndConfigMaps",
-    "ObjectLevelWorkloadIdentity",
     "FluxStorage",
 ];
 
@@ -77,8 +81,21 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
         git::Limits::default(),
     )
     .with_ssh(algorithms);
+    anyhow::ensure!(
+        args.default_service_account.is_empty() || features.enabled(OBJECT_LEVEL),
+        "--default-service-account requires the feature gate {OBJECT_LEVEL}"
+    );
+    let tokens = &context.shared.token_cache;
+    let rules = Rules::read(&features, &args.default_service_account, tokens);
+    let identities = Identities::new(
+        context.client.clone(),
+        Arc::clone(&clients),
+        &context.metrics,
+        rules,
+        runtime::env::variable,
+    );
     let automations = Automations::new(
-        context.client,
+        (context.client, identities),
         (git, clients),
         Access {
             no_cross_namespace: args.no_cross_namespace_refs,

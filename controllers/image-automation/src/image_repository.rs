@@ -18,7 +18,7 @@ use runtime::{Conduct, Failure, Moment, Next, Note, Progress, Report};
 
 use crate::tags::Tags;
 
-pub(crate) use access::{AccessError, Accesses, WORKLOAD_IDENTITY};
+pub(crate) use access::{AccessError, Accesses};
 pub(crate) use gather::parse_image;
 pub(crate) use report::note;
 
@@ -80,8 +80,9 @@ impl runtime::Reconciler for ImageRepositories {
         object: &ImageRepository,
         _progress: &Progress,
     ) -> Result<Vec<Note>, Failure> {
-        let namespace = object.namespace().unwrap_or_default();
-        match self.tags.remove(&namespace, &object.name_any()) {
+        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+        self.accesses.forget(&namespace, &name);
+        match self.tags.remove(&namespace, &name) {
             Ok(()) => Ok(Vec::new()),
             Err(error) => Err(Failure::retry("Failed", runtime::failure::chain(&error))),
         }

@@ -14,6 +14,7 @@ mod turns;
 
 use std::sync::Arc;
 
+use ::access::Identities;
 use api::image::ImageUpdateAutomation;
 use git::{Git, Workspace};
 use jiff::Timestamp;
@@ -28,6 +29,8 @@ use self::turns::Turns;
 /// Reconciles ImageUpdateAutomations.
 pub(crate) struct Automations {
     pub(crate) client: Client,
+    /// Asks clouds for what a GitRepository has no Secret for.
+    pub(crate) identities: Identities,
     pub(crate) git: Git,
     pub(crate) clients: Arc<Clients>,
     pub(crate) access: Access,
@@ -48,7 +51,7 @@ impl std::fmt::Debug for Automations {
 
 impl Automations {
     pub(crate) fn new(
-        client: Client,
+        (client, identities): (Client, Identities),
         (git, clients): (Git, Arc<Clients>),
         access: Access,
         (force_push_branch, continue_push_branch): (bool, bool),
@@ -56,6 +59,7 @@ impl Automations {
     ) -> Self {
         Self {
             client,
+            identities,
             git,
             clients,
             access,

@@ -5,7 +5,7 @@ mod sweep;
 
 use std::sync::Arc;
 
-use access::Reader;
+use access::{Identities, OBJECT_LEVEL, Reader, Rules};
 use net_http::{Clients, Environment};
 use registry::Registries;
 use runtime::{
@@ -17,7 +17,7 @@ use runtime::{
 
 use crate::{
     image_policy::ImagePolicies,
-    image_repository::{Accesses, ImageRepositories, WORKLOAD_IDENTITY},
+    image_repository::{Accesses, ImageRepositories},
     tags::Tags,
 };
 
@@ -30,7 +30,7 @@ pub const CONTROLLER: Controller = Controller {
 };
 
 const GATES: &[Gate] = &[Gate {
-    name: WORKLOAD_IDENTITY,
+    name: OBJECT_LEVEL,
     default: false,
 }];
 
@@ -53,10 +53,10 @@ const WITHOUT_EFFECT: &[&str] = &[
 pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
     args.warn_of_retired();
     let features = Features::parse(&context.shared.gates.feature_gates, GATES, WITHOUT_EFFECT)?;
-    let workload_identity = features.enabled(WORKLOAD_IDENTITY);
+    let workload_identity = features.enabled(OBJECT_LEVEL);
     anyhow::ensure!(
         args.default_service_account.is_empty() || workload_identity,
-        "--default-service-account requires the feature gate {WORKLOAD_IDENTITY}"
+        "--default-service-account requires the feature gate {OBJECT_LEVEL}"
     );
     let tags = Arc::new(Tags::open(
         &args.storage_path,
@@ -69,9 +69,17 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
     );
     let clients = Arc::new(Clients::new(user_agent, environment));
     let registries = Registries::new(Arc::clone(&clients));
+    let tokens = &context.shared.token_cache;
+    let rules = Rules::read(&features, &args.default_service_account, tokens);
     let accesses = Accesses {
-        reader: Reader::new(context.client.clone(), clients),
-        workload_identity,
+        reader: Reader::new(context.client.clone(), Arc::clone(&clients)),
+        identities: Identities::new(
+            context.client.clone(),
+            clients,
+            &context.metrics,
+            rules,
+            runtime::env::variable,
+        ),
     };
     let repositories = ImageRepositories {
         registries: registries.clone(),

@@ -22,7 +22,7 @@ mod verify;
 
 use std::sync::Arc;
 
-use access::Reader;
+use access::{Identities, Reader, Rules};
 use anyhow::{Context as _, anyhow};
 use artifact::serve::Switch;
 use artifact::{Storage, gc::Retention, storage::advertised_address};
@@ -75,6 +75,11 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
     )
     .with_ssh(algorithms(&args)?);
     let hosts = Arc::new(Hosts::new(git::Limits::default().per_host));
+    let tokens = &context.shared.token_cache;
+    let rules = Rules::read(&features, &args.default_service_account, tokens);
+    let (client, variable) = (context.client.clone(), runtime::env::variable);
+    let own = Arc::clone(&clients);
+    let identities = Identities::new(client, own, &context.metrics, rules, variable);
     let setup = |kind| Setup {
         client: context.client.clone(),
         clients: Arc::clone(&clients),
@@ -82,7 +87,7 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
         shelf: Shelf::new(kind, Arc::clone(&storage), retention),
         hosts: Arc::clone(&hosts),
         scratch: scratch.clone(),
-        object_identity: features.enabled(features::WORKLOAD_IDENTITY),
+        identities: identities.clone(),
     };
     let registries = Registries::new(Arc::clone(&clients));
     let indexes = Arc::new(IndexCache::new(

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use access::Reader;
+use access::{Identities, Reader};
 use api::source::{Bucket, GitRepository, HelmChart, HelmRepository, OCIRepository};
 use kube::Client;
 use net_http::{Clients, Hosts};
@@ -78,7 +78,13 @@ macro_rules! stages {
             object: &$Object,
             _progress: &runtime::Progress,
         ) -> Result<Vec<runtime::Note>, runtime::Failure> {
-            self.setup.shelf.cleanup(object)
+            let notes = self.setup.shelf.cleanup(object)?;
+            let meta = &object.metadata;
+            let namespace = meta.namespace.as_deref().unwrap_or_default();
+            let name = meta.name.as_deref().unwrap_or_default();
+            let identities = &self.setup.identities;
+            identities.forget(KIND, namespace, name, $crate::provider::OPERATION);
+            Ok(notes)
         }
     };
 }
@@ -96,8 +102,8 @@ pub struct Setup {
     pub(crate) hosts: Arc<Hosts>,
     /// Where files are put aside.
     pub(crate) scratch: PathBuf,
-    /// Whether objects may name the ServiceAccount whose cloud identity they use.
-    pub(crate) object_identity: bool,
+    /// Asks clouds for what objects have no Secret for.
+    pub(crate) identities: Identities,
 }
 
 impl std::fmt::Debug for Setup {

@@ -232,6 +232,14 @@ impl GitAccess {
         })
     }
 
+    /// Returns the same with another login.
+    #[must_use]
+    pub fn with(mut self, auth: Auth) -> Self {
+        self.redactor.add_auth(&auth);
+        self.remote.auth = Some(auth);
+        self
+    }
+
     /// Returns a text without any of the credentials.
     pub fn redact(&self, text: &str) -> String {
         self.redactor.redact(text)

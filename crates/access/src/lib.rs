@@ -1,17 +1,24 @@
-//! How a source, a registry or a bucket is reached on behalf of an object: Secrets, certificates, proxies and docker
-//! keychains, read where the object names them and checked before anything is sent.
+//! How a source, a registry, a bucket or a cluster is reached on behalf of an object: Secrets, certificates, proxies and
+//! docker keychains, read where the object names them and checked before anything is sent, and the identities that
+//! clouds give.
 //!
-//! [`Reader`] reads them; [`GitAccess`] and [`RegistryAccess`] join them. What is said of a mistake is said here once;
-//! which condition it becomes, and what stands before it, is the controllers' own.
+//! [`Reader`] reads them; [`GitAccess`] and [`RegistryAccess`] join them; [`Identities`] asks clouds. What is said of a
+//! mistake is said here once; which condition it becomes, and what stands before it, is the controllers' own.
 
 mod certificates;
 mod git;
+mod identity;
 mod proxy;
 mod reader;
 mod registry;
+mod tokens;
 
 pub use certificates::{Certificates, TlsError};
 pub use git::{Address, GitAccess, GitAccessError};
+pub use identity::{
+    AppError, Asker, AwsPlace, Cloud, ClusterConfig, Endpoints, Identities, IdentityError,
+    OBJECT_LEVEL, RemoteCluster, RemoteError, Rules, TokenSource,
+};
 pub use proxy::{ProxyError, proxy};
 pub use reader::{ReadError, Reader};
 pub use registry::{LoginError, RegistryAccess, RegistryError, keychain, redactor, redactor_of};

@@ -99,6 +99,19 @@ impl Reader {
     ) -> Result<Access, RegistryError> {
         let proxy = self.proxy(wanted.namespace, wanted.proxy).await;
         let proxy = proxy.map_err(RegistryError::Proxy)?;
+        self.registry_through(wanted, credentials, proxy).await
+    }
+
+    /// Joins credentials with a proxy that was read already, and the certificates that an object names.
+    ///
+    /// # Errors
+    /// [`RegistryError::Certificates`].
+    pub async fn registry_through(
+        &self,
+        wanted: &RegistryAccess<'_>,
+        credentials: Credentials,
+        proxy: Proxy,
+    ) -> Result<Access, RegistryError> {
         let certificates = self.certificates(wanted.namespace, wanted.certificates);
         let certificates = certificates.await.map_err(RegistryError::Certificates)?;
         let http = self.config(certificates, proxy);

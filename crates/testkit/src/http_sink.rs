@@ -74,6 +74,13 @@ impl Answer {
         }
     }
 
+    /// Answers with this status instead.
+    #[must_use]
+    pub fn with_status(mut self, status: u16) -> Self {
+        self.status = status;
+        self
+    }
+
     /// Adds a header.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {

@@ -27,9 +27,14 @@ impl ImagePolicies {
         };
         let limit = repository.spec.timeout.unwrap_or(repository.spec.interval);
         let deadline = Instant::now() + Duration::from(limit).max(LEAST_TIMEOUT);
-        let namespace = repository.namespace().unwrap_or_default();
+        let (namespace, name) = (
+            repository.namespace().unwrap_or_default(),
+            repository.name_any(),
+        );
         let work = async {
-            let access = self.accesses.of(&namespace, &repository.spec, &image);
+            let access = self
+                .accesses
+                .of((&namespace, &name), &repository.spec, &image);
             let access = access
                 .await
                 .map_err(|error| failed(runtime::failure::chain(&error)))?;

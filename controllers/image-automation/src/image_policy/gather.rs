@@ -10,7 +10,8 @@ use registry::Repository;
 use runtime::Failure;
 
 use super::ImagePolicies;
-use crate::image_repository::{WORKLOAD_IDENTITY, parse_image};
+use crate::image_repository::parse_image;
+use access::OBJECT_LEVEL;
 
 /// What was read.
 #[derive(Debug)]
@@ -41,7 +42,7 @@ impl ImagePolicies {
             .map_err(|words| Failure::stall("ImageURLInvalid", words))?;
         if self.accesses.needs_gate(&repository.spec) {
             let words = format!(
-                "to use spec.serviceAccountName in the ImageRepository for provider authentication please enable the {WORKLOAD_IDENTITY} feature gate in the controller"
+                "to use spec.serviceAccountName in the ImageRepository for provider authentication please enable the {OBJECT_LEVEL} feature gate in the controller"
             );
             return Err(Failure::stall("FeatureGateDisabled", words));
         }

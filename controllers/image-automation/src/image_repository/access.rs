@@ -1,19 +1,23 @@
 //! How a registry is reached on behalf of an ImageRepository.
 
-use access::{LoginError, ReadError, Reader, RegistryAccess, RegistryError, keychain};
+use access::{
+    Asker, Cloud, Identities, IdentityError, LoginError, ReadError, Reader, RegistryAccess,
+    RegistryError, keychain,
+};
 use api::{image::ImageRepositorySpec, meta::LocalReference, source::RegistryProvider};
 use registry::{Access, Credentials, Repository};
 
-/// The gate that allows an identity of an object's own.
-pub(crate) const WORKLOAD_IDENTITY: &str = "ObjectLevelWorkloadIdentity";
+const KIND: &str = "ImageRepository";
+/// What tokens are for, as the metrics name it.
+const OPERATION: &str = "reconcile";
 
 /// Makes accesses.
 #[derive(Clone, Debug)]
 pub(crate) struct Accesses {
     /// Reads what objects name.
     pub(crate) reader: Reader,
-    /// Whether objects may have identities of their own.
-    pub(crate) workload_identity: bool,
+    /// Asks clouds for what objects have no Secret for.
+    pub(crate) identities: Identities,
 }
 
 /// Why a registry cannot be asked.
@@ -29,11 +33,9 @@ pub(crate) enum AccessError {
     /// The Secret with credentials holds none for a registry.
     #[error("secret '{0}': key '.dockerconfigjson' not found")]
     NoLogin(String),
-    /// Cloud identities are not read.
-    #[error(
-        "provider '{0}' is not supported: name a Secret with credentials in spec.secretRef and use provider 'generic'"
-    )]
-    Provider(&'static str),
+    /// A cloud gives no login.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// It took longer than the object's timeout.
     #[error("context deadline exceeded")]
     Timeout,
@@ -59,37 +61,55 @@ impl Accesses {
     /// Returns true where an object asks for an identity that the gate does not allow.
     pub(crate) fn needs_gate(&self, spec: &ImageRepositorySpec) -> bool {
         let provider = spec.provider.unwrap_or_default();
-        provider != RegistryProvider::Generic
-            && spec
-                .service_account_name
-                .as_deref()
-                .is_some_and(|name| !name.is_empty())
-            && !self.workload_identity
+        let account = spec.service_account_name.as_deref();
+        provider != RegistryProvider::Generic && self.identities.needs_gate(account)
     }
 
-    /// Reads the Secrets that an object names.
+    /// Takes an object that is gone out of the metrics.
+    pub(crate) fn forget(&self, namespace: &str, name: &str) {
+        self.identities.forget(KIND, namespace, name, OPERATION);
+    }
+
+    /// Reads the Secrets that an object names; with a cloud as provider its Secret for the login does not count.
     pub(crate) async fn of(
         &self,
-        namespace: &str,
+        (namespace, name): (&str, &str),
         spec: &ImageRepositorySpec,
         repository: &Repository,
     ) -> Result<Access, AccessError> {
-        let provider = spec.provider.unwrap_or_default();
         let wanted = RegistryAccess {
             namespace,
-            login: name(spec.secret_ref.as_ref()),
+            login: named(spec.secret_ref.as_ref()),
             puller: spec.service_account_name.as_deref(),
-            certificates: name(spec.cert_secret_ref.as_ref()),
-            proxy: name(spec.proxy_secret_ref.as_ref()),
+            certificates: named(spec.cert_secret_ref.as_ref()),
+            proxy: named(spec.proxy_secret_ref.as_ref()),
             insecure: spec.insecure.unwrap_or(false),
         };
-        let credentials = match provider {
-            RegistryProvider::Generic => self.generic(&wanted, repository).await?,
-            RegistryProvider::Aws => return Err(AccessError::Provider("aws")),
-            RegistryProvider::Azure => return Err(AccessError::Provider("azure")),
-            RegistryProvider::Gcp => return Err(AccessError::Provider("gcp")),
+        let proxy = self.reader.proxy(namespace, wanted.proxy).await;
+        let proxy = proxy.map_err(AccessError::Read)?;
+        let cloud = match spec.provider.unwrap_or_default() {
+            RegistryProvider::Generic => None,
+            RegistryProvider::Aws => Some(Cloud::Aws),
+            RegistryProvider::Azure => Some(Cloud::Azure),
+            RegistryProvider::Gcp => Some(Cloud::Gcp),
         };
-        Ok(self.reader.registry(&wanted, credentials).await?)
+        let credentials = match cloud {
+            None => self.generic(&wanted, repository).await?,
+            Some(cloud) => {
+                let asker = Asker {
+                    kind: KIND,
+                    namespace,
+                    name,
+                    operation: OPERATION,
+                    account: wanted.puller,
+                    proxy: &proxy,
+                };
+                let login = self.identities.registry_login(cloud, repository, &asker);
+                login.await?
+            }
+        };
+        let access = self.reader.registry_through(&wanted, credentials, proxy);
+        Ok(access.await?)
     }
 
     /// Credentials of the object's Secret, or else of the Secrets that its service account pulls images with.
@@ -111,6 +131,6 @@ impl Accesses {
     }
 }
 
-fn name(reference: Option<&LocalReference>) -> Option<&str> {
+fn named(reference: Option<&LocalReference>) -> Option<&str> {
     reference.map(|reference| reference.name.as_str())
 }

@@ -1,12 +1,13 @@
 //! What a decision about a scan needs.
 
+use access::OBJECT_LEVEL;
 use api::image::ImageRepository;
 use kube::ResourceExt;
 use registry::{Access, Repository};
 use runtime::Failure;
 use tokio::time::Instant;
 
-use super::{AccessError, ImageRepositories, WORKLOAD_IDENTITY};
+use super::{AccessError, ImageRepositories};
 
 /// No run is given less time than this.
 const LEAST_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(1);
@@ -59,8 +60,8 @@ impl ImageRepositories {
         let repository = self.accesses.check(spec).and_then(|()| {
             parse_image(&spec.image).map_err(|words| Failure::stall("ImageURLInvalid", words))
         })?;
-        let namespace = object.namespace().unwrap_or_default();
-        let access = self.accesses.of(&namespace, spec, &repository);
+        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+        let access = self.accesses.of((&namespace, &name), spec, &repository);
         let access = tokio::time::timeout_at(deadline, access)
             .await
             .unwrap_or(Err(AccessError::Timeout))
@@ -69,7 +70,7 @@ impl ImageRepositories {
                 let words = format!("failed to configure authentication options: {cause}");
                 Failure::retry("AuthenticationFailed", words)
             })?;
-        let stored = self.tags.get(&namespace, &object.name_any());
+        let stored = self.tags.get(&namespace, &name);
         let stored = stored.map_err(|error| {
             let cause = runtime::failure::chain(&error);
             let words = format!("failed to determine if it's scan time: {cause}");
@@ -89,7 +90,7 @@ impl super::Accesses {
     fn check(&self, spec: &api::image::ImageRepositorySpec) -> Result<(), Failure> {
         if self.needs_gate(spec) {
             let words = format!(
-                "to use spec.serviceAccountName for provider authentication please enable the {WORKLOAD_IDENTITY} feature gate in the controller"
+                "to use spec.serviceAccountName for provider authentication please enable the {OBJECT_LEVEL} feature gate in the controller"
             );
             return Err(Failure::stall("FeatureGateDisabled", words));
         }

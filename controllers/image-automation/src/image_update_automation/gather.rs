@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use access::GitAccess;
+use access::{AppError, Asker, Cloud, GitAccess};
 use api::image::{ImagePolicy, ImageUpdateAutomation, PullRequest, SigningKeyKind};
 use api::meta::selector_text;
 use api::source::{GitProvider, GitRepository};
@@ -20,6 +20,9 @@ use crate::setters::Chosen;
 
 /// How long a checkout and a push may each take where the GitRepository does not say.
 const TIMEOUT: Duration = Duration::from_mins(1);
+
+const NO_GATE: &str = "to use spec.serviceAccountName in the GitRepository for provider authentication please enable \
+                       the ObjectLevelWorkloadIdentity feature gate in the controller";
 
 /// What was read.
 #[derive(Debug)]
@@ -47,6 +50,19 @@ fn source_failed(words: impl std::fmt::Display) -> Failure {
         "SourceManagerFailed",
         format!("failed configuring source manager: {words}"),
     )
+}
+
+/// A GitRepository that contradicts itself, in upstream's words.
+fn invalid(why: &str) -> Failure {
+    Failure::stall(
+        "InvalidSourceConfiguration",
+        format!("{why}: invalid source configuration"),
+    )
+}
+
+fn not_configured(error: &(dyn std::error::Error + 'static)) -> Failure {
+    let why = runtime::failure::chain(error);
+    source_failed(format!("failed to configure authentication options: {why}"))
 }
 
 impl Automations {
@@ -123,11 +139,15 @@ impl Automations {
 
     async fn reach(&self, source: &GitRepository) -> Result<GitAccess, Failure> {
         let namespace = source.namespace().unwrap_or_default();
-        if let Some(provider) = source.spec.provider.filter(|p| *p != GitProvider::Generic) {
-            let words = format!(
-                "provider '{provider:?}' is not supported for pushes: use a Secret with credentials that may push"
-            );
-            return Err(source_failed(words.to_lowercase()));
+        let spec = &source.spec;
+        let provider = spec.provider.unwrap_or_default();
+        let account = spec.service_account_name.as_deref();
+        let of_cloud = matches!(provider, GitProvider::Aws | GitProvider::Azure);
+        if of_cloud && self.identities.needs_gate(account) {
+            return Err(Failure::stall("FeatureGateDisabled", NO_GATE));
+        }
+        if provider == GitProvider::Github && spec.secret_ref.is_none() {
+            return Err(invalid(&AppError::NoApp.to_string()));
         }
         let read = async |name: Option<&String>| match name {
             Some(name) => match secrets::secret(&self.client, &namespace, name).await {
@@ -148,7 +168,54 @@ impl Automations {
         };
         let secret = read(source.spec.secret_ref.as_ref().map(|r| &r.name)).await?;
         let proxy = read(source.spec.proxy_secret_ref.as_ref().map(|r| &r.name)).await?;
-        access(&source.spec.url, secret.as_ref(), proxy.as_ref()).map_err(source_failed)
+        let app = secret
+            .as_ref()
+            .filter(|secret| secret.bytes("githubAppID").is_some());
+        if let Some(app) = app.filter(|_| provider != GitProvider::Github) {
+            let name = &app.name;
+            return Err(invalid(&format!(
+                "secretRef '{name}' has github app data but provider is not set to github"
+            )));
+        }
+        let reached = access(&spec.url, secret.as_ref(), proxy.as_ref()).map_err(source_failed)?;
+        self.logged_in(source, provider, secret, reached).await
+    }
+
+    /// Adds the login of an identity, where the GitRepository has its provider for that.
+    async fn logged_in(
+        &self,
+        source: &GitRepository,
+        provider: GitProvider,
+        secret: Option<secrets::SecretView>,
+        reached: GitAccess,
+    ) -> Result<GitAccess, Failure> {
+        let (namespace, name) = (source.namespace().unwrap_or_default(), source.name_any());
+        let http = reached.remote.http.clone();
+        let asker = Asker {
+            kind: "GitRepository",
+            namespace: &namespace,
+            name: &name,
+            operation: "reconcile",
+            account: source.spec.service_account_name.as_deref(),
+            proxy: &http.proxy,
+        };
+        let cloud = match provider {
+            GitProvider::Generic => return Ok(reached),
+            GitProvider::Github => {
+                let secret = secret.unwrap_or_default();
+                let login = self.identities.github_app_login(&secret, &http, &asker);
+                let auth = login.await.map_err(|error| match error {
+                    AppError::NoApp => invalid(&error.to_string()),
+                    error => not_configured(&error),
+                })?;
+                return Ok(reached.with(auth));
+            }
+            GitProvider::Azure => Cloud::Azure,
+            GitProvider::Aws => Cloud::Aws,
+        };
+        let url = &reached.remote.url;
+        let login = self.identities.git_login(cloud, url, &asker).await;
+        Ok(reached.with(login.map_err(|error| not_configured(&error))?))
     }
 
     /// The API for a pull request, where one is wished for.

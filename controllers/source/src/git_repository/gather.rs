@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use access::{Address, GitAccess, GitAccessError};
+use access::{Address, AppError, Cloud, GitAccess, GitAccessError};
 use api::Reconciled;
 use api::meta::Artifact;
 use api::source::{GitProvider, GitReference, GitRepository, GitRepositorySpec};
@@ -19,6 +19,7 @@ use super::verify::Trust;
 use super::{GitRepositories, plan};
 use crate::conditions::ARTIFACT_IN_STORAGE;
 use crate::failure::{AUTH_FAILED, chain, fetch, stalled};
+use crate::provider::{NO_GATE, asker};
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -93,19 +94,58 @@ impl GitRepositories {
                 format!("failed to parse url '{shown}': {error}"),
             )
         })?;
-        refuse_unsupported(spec)?;
+        let provider = spec.provider.unwrap_or_default();
+        self.check_provider(spec, provider)?;
         let secret = match &spec.secret_ref {
             Some(reference) => Some(self.secret(object, &reference.name).await?),
             None => None,
         };
-        refuse_app_data(secret.as_ref())?;
-        GitAccess::new(&address, secret.as_ref(), proxy).map_err(|error| match error {
+        if provider != GitProvider::Github {
+            refuse_app_data(secret.as_ref())?;
+        }
+        let access = GitAccess::new(&address, secret.as_ref(), proxy.clone());
+        let access = access.map_err(|error| match error {
             GitAccessError::Transport(_) => stalled("URLInvalid", error.to_string()),
-            error => fetch(
-                AUTH_FAILED,
-                format!("failed to configure authentication options: {error}"),
-            ),
-        })
+            error => not_configured(&error),
+        })?;
+        let identities = &self.setup.identities;
+        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+        let account = spec.service_account_name.as_deref();
+        let asker = asker(super::KIND, (&namespace, &name), account, &proxy);
+        let cloud = match provider {
+            GitProvider::Generic => return Ok(access),
+            GitProvider::Github => {
+                let secret = secret.unwrap_or_default();
+                let http = &access.remote.http;
+                let login = identities.github_app_login(&secret, http, &asker).await;
+                return login
+                    .map(|auth| access.with(auth))
+                    .map_err(|error| match error {
+                        AppError::NoApp => fetch("InvalidProviderConfiguration", error.to_string()),
+                        error => not_configured(&error),
+                    });
+            }
+            GitProvider::Azure => Cloud::Azure,
+            GitProvider::Aws => Cloud::Aws,
+        };
+        let login = identities.git_login(cloud, &address.url, &asker).await;
+        login
+            .map(|auth| access.with(auth))
+            .map_err(|error| not_configured(&error))
+    }
+
+    /// Refuses settings of a provider that contradict each other, and what is behind a gate that is closed.
+    fn check_provider(
+        &self,
+        spec: &GitRepositorySpec,
+        provider: GitProvider,
+    ) -> Result<(), Failure> {
+        let account = spec.service_account_name.as_deref();
+        let of_cloud = matches!(provider, GitProvider::Aws | GitProvider::Azure);
+        if of_cloud && self.setup.identities.needs_gate(account) {
+            return Err(Failure::stall("FeatureGateDisabled", NO_GATE));
+        }
+        check_app(spec, provider)
     }
 
     async fn proxy(&self, object: &GitRepository) -> Result<Proxy, Failure> {
@@ -176,24 +216,23 @@ fn cannot_list(error: &git::Error, access: &GitAccess, wanted: &Wanted, probing:
     checkout(&access.redact(&cause))
 }
 
-/// Refuses by name what is not supported: nothing that a user asks for is passed over in silence.
-fn refuse_unsupported(spec: &GitRepositorySpec) -> Result<(), Failure> {
-    let refused = |what: &str| {
-        Err(stalled(
-            "UnsupportedFeature",
-            format!("{what} is not supported"),
-        ))
-    };
-    match spec.provider.unwrap_or_default() {
-        GitProvider::Generic => Ok(()),
-        GitProvider::Aws => refused("spec.provider 'aws'"),
-        GitProvider::Azure => refused("spec.provider 'azure'"),
-        GitProvider::Github if spec.secret_ref.is_none() => Err(stalled(
+fn not_configured(error: &(dyn std::error::Error + 'static)) -> Failure {
+    let why = chain(error);
+    fetch(
+        AUTH_FAILED,
+        format!("failed to configure authentication options: {why}"),
+    )
+}
+
+/// Behaviour SC-063.
+fn check_app(spec: &GitRepositorySpec, provider: GitProvider) -> Result<(), Failure> {
+    if provider == GitProvider::Github && spec.secret_ref.is_none() {
+        return Err(stalled(
             "InvalidProviderConfiguration",
-            "secretRef with github app data must be specified when provider is set to github",
-        )),
-        GitProvider::Github => refused("spec.provider 'github'"),
+            AppError::NoApp.to_string(),
+        ));
     }
+    Ok(())
 }
 
 /// Behaviour SC-063.
@@ -221,23 +260,15 @@ mod tests {
 
     use super::*;
 
-    fn refusal(spec: &GitRepositorySpec) -> String {
-        let failure = refuse_unsupported(spec).unwrap_err();
-        assert_eq!(failure.class, Class::Stall);
-        failure.message
-    }
-
     /// covers: SC-063
     #[test]
-    fn what_is_not_supported_is_refused_by_name() {
+    fn app_and_provider_go_together() {
         let spec = GitRepositorySpec::default();
-        refuse_unsupported(&spec).unwrap();
-        let github = GitRepositorySpec {
-            provider: Some(GitProvider::Github),
-            ..spec
-        };
+        check_app(&spec, GitProvider::Generic).unwrap();
+        let failure = check_app(&spec, GitProvider::Github).unwrap_err();
+        assert_eq!(failure.class, Class::Stall);
         assert_eq!(
-            refusal(&github),
+            failure.message,
             "secretRef with github app data must be specified when provider is set to github"
         );
         let secret = SecretView {

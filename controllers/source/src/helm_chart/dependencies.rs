@@ -156,10 +156,10 @@ impl HelmCharts {
             .and_then(|source| source.spec.insecure)
             .unwrap_or_default();
         let credentials = match source {
-            Some(_) if access.has_secret() => access.credentials(&repository)?,
-            Some(source) if source.spec.kind == Some(HelmRepositoryKind::Oci) => {
-                let provider = source.spec.provider.unwrap_or_default();
-                crate::provider::credentials(provider, &repository)?
+            Some(source)
+                if access.has_secret() || source.spec.kind == Some(HelmRepositoryKind::Oci) =>
+            {
+                self.login(source, access, &repository).await?
             }
             _ => Credentials::Anonymous,
         };

@@ -13,7 +13,7 @@ use helm::chart::Metadata;
 use helm::repository::{Candidate, choose};
 use helmrepo::{HttpRepository, Listed, OciCharts, OciError};
 use kube::ResourceExt;
-use registry::{Access, Repository};
+use registry::{Access, Credentials, Repository};
 use runtime::Failure;
 use semver::Version;
 use tokio::time::Instant;
@@ -27,6 +27,7 @@ use crate::failure::{AUTH_FAILED, chain, fetch, stalled};
 use crate::helm_repository::access::HelmAccess;
 use crate::helm_repository::gather::{DEFAULT_TIMEOUT, repository};
 use crate::index_cache::Versions;
+use crate::provider::{asker, cloud};
 use crate::tree::confined;
 
 /// How long a chart from files may take to gather its subcharts.
@@ -178,7 +179,9 @@ impl HelmCharts {
         let access = HelmAccess::read(&setup.reader, source).await;
         let access = access.map_err(|why| fetch(AUTH_FAILED, why))?;
         let timeout = source.spec.timeout.map_or(DEFAULT_TIMEOUT, Into::into);
-        let charts = self.charts(object, source, &access, Instant::now() + timeout)?;
+        let charts = self
+            .charts(object, source, &access, Instant::now() + timeout)
+            .await?;
         let wanted = object.spec.version.as_deref().unwrap_or("*");
         let version = charts.find(wanted).await.map_err(|error| {
             not_found_in_registry(
@@ -217,7 +220,7 @@ impl HelmCharts {
         Ok(found)
     }
 
-    fn charts(
+    async fn charts(
         &self,
         object: &HelmChart,
         source: &HelmRepository,
@@ -228,11 +231,7 @@ impl HelmCharts {
         let base = url.trim_start_matches("oci://").trim_end_matches('/');
         let repository = Repository::parse(&format!("{base}/{}", object.spec.chart));
         let repository = repository.map_err(|error| build(Reason::Reference, error))?;
-        let credentials = if access.has_secret() {
-            access.credentials(&repository)
-        } else {
-            crate::provider::credentials(source.spec.provider.unwrap_or_default(), &repository)
-        };
+        let credentials = self.login(source, access, &repository).await;
         let credentials = credentials.map_err(|why| fetch(AUTH_FAILED, why))?;
         let access = Access {
             http: access.http.clone(),
@@ -241,6 +240,36 @@ impl HelmCharts {
         };
         OciCharts::new(&self.registries, url, &object.spec.chart, access, deadline)
             .map_err(|error| build(Reason::Reference, chain(&error)))
+    }
+
+    /// Returns the credentials of a repository in a registry: of its Secret, or else of its provider.
+    pub(super) async fn login(
+        &self,
+        source: &HelmRepository,
+        access: &HelmAccess,
+        repository: &Repository,
+    ) -> Result<Credentials, String> {
+        if access.has_secret() {
+            return access.credentials(repository);
+        }
+        let Some(cloud) = cloud(source.spec.provider.unwrap_or_default()) else {
+            return Ok(Credentials::Anonymous);
+        };
+        let (namespace, name) = (source.namespace().unwrap_or_default(), source.name_any());
+        let asker = asker(
+            crate::helm_repository::KIND,
+            (&namespace, &name),
+            None,
+            &access.http.proxy,
+        );
+        let login = self
+            .setup
+            .identities
+            .registry_login(cloud, repository, &asker);
+        login.await.map_err(|error| {
+            let why = chain(&error);
+            format!("unable to get authentication data from OIDC: {why}")
+        })
     }
 
     async fn find_in_files(

@@ -1,17 +1,18 @@
 //! How a registry is reached: the Secrets that the object names, and its ServiceAccount.
 
-use access::{LoginError, RegistryAccess, RegistryError, keychain};
+use access::{LoginError, RegistryAccess, keychain};
 use api::meta::LocalReference;
 use api::source::{OCIRepository, RegistryProvider};
 use kube::ResourceExt;
+use net_http::Proxy;
 use registry::{Access, Credentials, Repository};
 use runtime::{Failure, Note, Progress};
 
 use super::OciRepositories;
+use super::choose::Wanted;
+use super::gather::PULL_FAILED;
 use crate::failure::{AUTH_FAILED, chain, fetch};
-
-const NO_GATE: &str = "to use spec.serviceAccountName for provider authentication please enable the \
-                       ObjectLevelWorkloadIdentity feature gate in the controller";
+use crate::provider::{NO_GATE, asker, cloud};
 
 impl OciRepositories {
     /// Reads everything that it takes to reach the registry.
@@ -31,45 +32,44 @@ impl OciRepositories {
             proxy: name(spec.proxy_secret_ref.as_ref()),
             insecure: spec.insecure.unwrap_or_default(),
         };
-        let credentials = self
-            .credentials(object, repository, &wanted, progress)
-            .await?;
-        let access = self.setup.reader.registry(&wanted, credentials).await;
-        access.map_err(|error| match error {
-            RegistryError::Proxy(error) => {
-                let why = chain(&error);
-                fetch(AUTH_FAILED, format!("failed to get proxy address: {why}"))
-            }
-            error @ RegistryError::Certificates(_) => {
-                let (url, why) = (&spec.url, chain(&error));
-                fetch(
-                    AUTH_FAILED,
-                    format!("failed to generate transport for '{url}': {why}"),
-                )
-            }
+        let logins = self.logins(&wanted, repository, progress).await?;
+        let proxy = self.setup.reader.proxy(&namespace, wanted.proxy).await;
+        let proxy = proxy.map_err(|error| {
+            let why = chain(&error);
+            fetch(AUTH_FAILED, format!("failed to get proxy address: {why}"))
+        })?;
+        let credentials = match logins {
+            Some(credentials) => credentials,
+            None => self.identity(object, repository, &proxy).await?,
+        };
+        let reader = &self.setup.reader;
+        let access = reader.registry_through(&wanted, credentials, proxy).await;
+        access.map_err(|error| {
+            let (url, why) = (&spec.url, chain(&error));
+            fetch(
+                AUTH_FAILED,
+                format!("failed to generate transport for '{url}': {why}"),
+            )
         })
     }
 
     /// Refuses what is behind a gate that is closed.
     pub(super) fn check_gates(&self, object: &OCIRepository) -> Result<(), Failure> {
         let provider = object.spec.provider.unwrap_or_default();
-        let by_account = object.spec.service_account_name.as_ref();
-        let named = by_account.is_some_and(|name| !name.is_empty());
-        if named && provider != RegistryProvider::Generic && !self.setup.object_identity {
+        let account = object.spec.service_account_name.as_deref();
+        if provider != RegistryProvider::Generic && self.setup.identities.needs_gate(account) {
             return Err(Failure::stall("FeatureGateDisabled", NO_GATE));
         }
         Ok(())
     }
 
-    /// Reads the pull Secret of the object, then those of its ServiceAccount; where neither is there, the provider's
-    /// credentials count.
-    async fn credentials(
+    /// Reads the pull Secret of the object, then those of its ServiceAccount; none where neither is there.
+    async fn logins(
         &self,
-        object: &OCIRepository,
-        repository: &Repository,
         wanted: &RegistryAccess<'_>,
+        repository: &Repository,
         progress: &Progress,
-    ) -> Result<Credentials, Failure> {
+    ) -> Result<Option<Credentials>, Failure> {
         let failed = |error: &LoginError| {
             match error {
                 LoginError::Secret { name, .. } => {
@@ -87,29 +87,47 @@ impl OciRepositories {
         };
         let logins = self.setup.reader.logins(wanted).await;
         let logins = logins.map_err(|error| failed(&error))?;
-        if !logins.is_empty() {
-            return keychain(&logins, repository).map_err(|error| failed(&error));
+        if logins.is_empty() {
+            return Ok(None);
         }
-        let provider = object.spec.provider.unwrap_or_default();
-        crate::provider::credentials(provider, repository).map_err(|why| {
-            let name = provider_name(provider);
-            fetch(
-                AUTH_FAILED,
-                format!("failed to get credential from {name}: {why}"),
-            )
+        let found = keychain(&logins, repository);
+        found.map(Some).map_err(|error| failed(&error))
+    }
+
+    /// Asks the provider for credentials. Users know a refusal as one of the first request that it is for.
+    async fn identity(
+        &self,
+        object: &OCIRepository,
+        repository: &Repository,
+        proxy: &Proxy,
+    ) -> Result<Credentials, Failure> {
+        let spec = &object.spec;
+        let Some(cloud) = cloud(spec.provider.unwrap_or_default()) else {
+            return Ok(Credentials::Anonymous);
+        };
+        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+        let account = spec.service_account_name.as_deref();
+        let asker = asker(super::KIND, (&namespace, &name), account, proxy);
+        let login = self
+            .setup
+            .identities
+            .registry_login(cloud, repository, &asker);
+        login.await.map_err(|error| {
+            let (url, why) = (&spec.url, chain(&error));
+            match Wanted::of(spec.reference.as_ref()) {
+                Wanted::Range { .. } => fetch(
+                    "ReadOperationFailed",
+                    format!("failed to determine the artifact tag for '{url}': {why}"),
+                ),
+                _ => fetch(
+                    PULL_FAILED,
+                    format!("failed to determine artifact digest: {why}"),
+                ),
+            }
         })
     }
 }
 
 fn name(reference: Option<&LocalReference>) -> Option<&str> {
     reference.map(|reference| reference.name.as_str())
-}
-
-fn provider_name(provider: RegistryProvider) -> &'static str {
-    match provider {
-        RegistryProvider::Generic => "generic",
-        RegistryProvider::Aws => "aws",
-        RegistryProvider::Azure => "azure",
-        RegistryProvider::Gcp => "gcp",
-    }
 }

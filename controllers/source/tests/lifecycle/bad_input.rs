@@ -287,18 +287,25 @@ async fn authority_and_client_certificate_come_from_the_secret() {
     bench.ready("app", &format!("main@sha1:{id}")).await;
 }
 
-/// covers: SC-010
+/// covers: SC-064
 #[tokio::test]
-async fn unsupported_settings_stall_with_their_name() {
+async fn identities_are_refused_for_other_servers_and_behind_a_closed_gate() {
     let bench = Bench::start(testkit::control_plane().await).await;
-    let mut spec = spec("https://git-codecommit.us-east-1.amazonaws.com/v1/repos/x");
+    let mut spec = spec("https://github.com/org/repository");
     spec.provider = Some(api::source::GitProvider::Aws);
     bench.create("app", spec).await;
     assert_eq!(
-        bench.fails("app", "UnsupportedFeature").await,
-        "spec.provider 'aws' is not supported"
+        bench.fails("app", "AuthenticationFailed").await,
+        "failed to configure authentication options: invalid AWS CodeCommit Git URL: github.com"
+    );
+    let patch = serde_json::json!({ "spec": { "serviceAccountName": "other" } });
+    bench.patch("app", patch).await;
+    assert_eq!(
+        bench.fails("app", "FeatureGateDisabled").await,
+        "to use spec.serviceAccountName for provider authentication please enable the \
+         ObjectLevelWorkloadIdentity feature gate in the controller"
     );
     let object = bench.objects().get("app").await.unwrap();
     assert_eq!(condition(&object, "Stalled").unwrap().status, "True");
-    assert_eq!(object.status.unwrap().observed_generation, Some(1));
+    assert_eq!(object.status.unwrap().observed_generation, Some(2));
 }

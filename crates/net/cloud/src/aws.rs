@@ -1,185 +1,94 @@
-//! Signature Version 4 of Amazon Web Services, which every store that speaks S3 knows.
-//!
-//! Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
+//! Amazon Web Services: keys, and what is had for them.
 
-use std::collections::BTreeMap;
-use std::fmt::Write;
+mod code_commit;
+mod ecr;
+mod eks;
+mod environment;
+mod sign;
+mod sts;
 
-use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
-use sha2::{Digest, Sha256};
+use net_http::Client;
+use serde::de::DeserializeOwned;
 
-const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+pub use code_commit::{git_login, region_of_repository};
+pub use ecr::{Registry, registry_login};
+pub use eks::{Eks, cluster_token, describe_cluster};
+pub use environment::{Environment, from_container, from_machine};
+pub use sign::{Keys, Unsigned, encoded_path, encoded_query, sign};
+pub use sts::{AssumeRole, assume_role, check_role, check_token_service};
 
-/// Keys, and the token that belongs to temporary ones.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Keys {
-    /// The access key.
-    pub access: String,
-    /// The secret key.
-    pub secret: String,
-    /// The token of temporary keys.
-    pub session: Option<String>,
-}
+use crate::{Error, exchange::Exchange};
 
-impl std::fmt::Debug for Keys {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Keys(..)")
+/// Returns the domain of a region's services.
+fn domain(region: &str) -> &'static str {
+    if region.starts_with("cn-") {
+        "amazonaws.com.cn"
+    } else if region.starts_with("eusc-") {
+        "amazonaws.eu"
+    } else {
+        "amazonaws.com"
     }
 }
 
-/// A request without body that is to be signed.
-#[derive(Clone, Debug)]
-pub struct Unsigned<'a> {
-    /// The method.
-    pub method: &'a str,
-    /// Host, and port where it is not the scheme's own.
-    pub host: &'a str,
-    /// The path, not encoded.
-    pub path: &'a str,
-    /// The query, not encoded.
-    pub query: &'a [(&'a str, &'a str)],
-    /// The region, such as `us-east-1`.
-    pub region: &'a str,
-    /// The service, such as `s3`.
-    pub service: &'a str,
+/// Returns the host of an address, with its port where that is not the scheme's own.
+fn host_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split(['/', '?']).next().unwrap_or(rest)
 }
 
-/// Returns the headers that a signed request carries, by lower-case name.
-pub fn sign(request: &Unsigned<'_>, keys: &Keys, now: Timestamp) -> BTreeMap<String, String> {
-    let time = now.to_zoned(TimeZone::UTC);
-    let (day, stamp) = (
-        time.strftime("%Y%m%d").to_string(),
-        time.strftime("%Y%m%dT%H%M%SZ").to_string(),
-    );
-    let content = hex::encode(Sha256::digest(b""));
-    let mut headers = BTreeMap::from([
-        ("host".to_owned(), request.host.to_owned()),
-        ("x-amz-content-sha256".to_owned(), content.clone()),
-        ("x-amz-date".to_owned(), stamp.clone()),
-    ]);
-    if let Some(session) = &keys.session {
-        headers.insert("x-amz-security-token".to_owned(), session.clone());
+/// A call of a service that speaks JSON.
+struct Call<'a> {
+    what: &'static str,
+    service: &'static str,
+    region: &'a str,
+    /// The address, without a path.
+    url: &'a str,
+    target: &'static str,
+}
+
+impl Call<'_> {
+    async fn send<T: DeserializeOwned>(&self, client: &Client, keys: &Keys) -> Result<T, Error> {
+        let body = "{}";
+        let request = Unsigned {
+            method: "POST",
+            host: host_of(self.url),
+            path: "/",
+            query: &[],
+            region: self.region,
+            service: self.service,
+        };
+        let content = ("content-type", "application/x-amz-json-1.1");
+        let headers = [content, ("x-amz-target", self.target)];
+        let signed = sign::sign_body(&request, &headers, body, keys, Timestamp::now());
+        let url = format!("{}/", self.url);
+        let exchange = Exchange::new(client, self.what, http::Method::POST, url);
+        let exchange = with_headers(exchange.body(content.1, body.to_owned()), &signed)?;
+        hide_keys(exchange, keys).answer().await
     }
-    let names: Vec<&str> = headers.keys().map(String::as_str).collect();
-    let names = names.join(";");
-    let mut canonical = format!(
-        "{}\n{}\n{}\n",
-        request.method,
-        encoded_path(request.path),
-        encoded_query(request.query)
-    );
-    for (name, value) in &headers {
-        // Writing to a String cannot fail.
-        let _ = writeln!(canonical, "{name}:{}", value.trim());
-    }
-    let _ = write!(canonical, "\n{names}\n{content}");
-    let scope = format!("{day}/{}/{}/aws4_request", request.region, request.service);
-    let digest = hex::encode(Sha256::digest(canonical.as_bytes()));
-    let text = format!("{ALGORITHM}\n{stamp}\n{scope}\n{digest}");
-    let mut key = mac(format!("AWS4{}", keys.secret).as_bytes(), &day);
-    for part in [request.region, request.service, "aws4_request"] {
-        key = mac(&key, part);
-    }
-    let signature = hex::encode(mac(&key, &text));
-    headers.insert(
-        "authorization".to_owned(),
-        format!(
-            "{ALGORITHM} Credential={}/{scope}, SignedHeaders={names}, Signature={signature}",
-            keys.access
-        ),
-    );
-    headers.remove("host");
-    headers
 }
 
-/// Encodes a path; slashes stay.
-pub fn encoded_path(path: &str) -> String {
-    encode(path, b"/")
-}
-
-/// Encodes a query, sorted by name as it is signed.
-pub fn encoded_query(query: &[(&str, &str)]) -> String {
-    let mut pairs: Vec<String> = query
-        .iter()
-        .map(|(name, value)| format!("{}={}", encode(name, b""), encode(value, b"")))
-        .collect();
-    pairs.sort();
-    pairs.join("&")
-}
-
-fn encode(text: &str, kept: &[u8]) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || kept.contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(out, "%{byte:02X}");
+/// Adds the headers of a signature.
+fn with_headers<'a>(
+    mut exchange: Exchange<'a>,
+    signed: &std::collections::BTreeMap<String, String>,
+) -> Result<Exchange<'a>, Error> {
+    const SENT: [&str; 4] = [
+        "authorization",
+        "x-amz-date",
+        "x-amz-security-token",
+        "x-amz-target",
+    ];
+    for name in SENT {
+        if let Some(value) = signed.get(name) {
+            exchange = exchange.header(name, value)?;
         }
     }
-    out
+    Ok(exchange)
 }
 
-fn mac(key: &[u8], text: &str) -> Vec<u8> {
-    // A key of any length is one.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
-        return Vec::new();
-    };
-    mac.update(text.as_bytes());
-    mac.finalize().into_bytes().to_vec()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The examples of the S3 documentation ("Examples: Signature Calculations").
-    #[test]
-    fn signatures_are_those_of_the_documentation() {
-        let keys = Keys {
-            access: "AKIAIOSFODNN7EXAMPLE".into(),
-            secret: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".into(),
-            session: None,
-        };
-        let signature = |query: &[(&str, &str)]| {
-            let request = Unsigned {
-                method: "GET",
-                host: "examplebucket.s3.amazonaws.com",
-                path: "/",
-                query,
-                region: "us-east-1",
-                service: "s3",
-            };
-            let now = "2013-05-24T00:00:00Z".parse().unwrap();
-            sign(&request, &keys, now)["authorization"].clone()
-        };
-        let expected = |signature: &str| {
-            format!(
-                "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request, \
-                 SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature={signature}"
-            )
-        };
-        assert_eq!(
-            signature(&[("lifecycle", "")]),
-            expected("fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543")
-        );
-        assert_eq!(
-            signature(&[("max-keys", "2"), ("prefix", "J")]),
-            expected("34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7")
-        );
-    }
-
-    #[test]
-    fn secrets_are_not_printed_and_paths_are_encoded() {
-        let keys = Keys {
-            access: "a".into(),
-            secret: "s3cret".into(),
-            session: None,
-        };
-        assert_eq!(format!("{keys:?}"), "Keys(..)");
-        assert_eq!(encoded_path("/b/ü x+y.txt"), "/b/%C3%BC%20x%2By.txt");
-        assert_eq!(encoded_query(&[("b", "x/y"), ("a", "")]), "a=&b=x%2Fy");
-    }
+fn hide_keys<'a>(exchange: Exchange<'a>, keys: &Keys) -> Exchange<'a> {
+    exchange
+        .hide(&keys.secret)
+        .hide(keys.session.as_deref().unwrap_or_default())
 }
