@@ -153,13 +153,13 @@ pub enum IdentityError {
     Cloud(#[from] cloud::Error),
     /// There is no token to log in at a registry with.
     #[error("failed to get access token for artifact registry")]
-    Registry(#[source] Box<IdentityError>),
+    Registry(#[source] Box<Self>),
     /// There is no token to log in at a Git server with.
     #[error("failed to get access token for Git repository")]
-    Git(#[source] Box<IdentityError>),
+    Git(#[source] Box<Self>),
     /// There is no token to reach a cluster with.
     #[error("failed to get access token for cluster")]
-    Cluster(#[source] Box<IdentityError>),
+    Cluster(#[source] Box<Self>),
     /// A file of this process could not be read.
     #[error("failed to read the file of variable {variable}")]
     File {
@@ -412,7 +412,9 @@ fn key(account: Option<&Account>, proxy: &Proxy, words: &[&str]) -> String {
         Proxy::Direct => add("direct"),
         Proxy::Environment => add("environment"),
     }
-    words.iter().for_each(|word| add(word));
+    for word in words.iter() {
+        add(word);
+    }
     hex::encode(digest.finalize())
 }
 

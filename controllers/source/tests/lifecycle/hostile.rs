@@ -122,7 +122,7 @@ async fn credentials_follow_no_redirect_and_no_chart_to_another_host() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), sent)
+    tokio::time::timeout(Duration::from_mins(1), sent)
         .await
         .unwrap();
 }

@@ -38,7 +38,7 @@ async fn restart_fetches_nothing_again_and_removes_orphans() {
     }
     bench.server.forget_requests();
     bench.controller.restart().await.unwrap();
-    tokio::time::timeout(Duration::from_secs(60), async {
+    tokio::time::timeout(Duration::from_mins(1), async {
         while orphans[0].exists() || orphans[1].exists() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -89,7 +89,7 @@ async fn replica_serves_once_it_holds_what_statuses_name() {
     let apart = start(empty.path()).await;
     let path = format!("/{}", published.path);
     let answers = async |program: &Program, path: &str, status: u16| {
-        let waited = tokio::time::timeout(Duration::from_secs(60), async {
+        let waited = tokio::time::timeout(Duration::from_mins(1), async {
             while program
                 .get("--storage-addr", path)
                 .await

@@ -58,33 +58,28 @@ impl Identities {
             place.token_service.unwrap_or_default(),
         ];
         let endpoint = place.token_service.or(self.0.endpoints.sts.as_deref());
-        match account {
-            Some(account) => {
-                let role = account.annotation(ROLE).unwrap_or_default();
-                cloud::aws::check_role(role).map_err(|error| account.wrong(error))?;
-                let region =
-                    region.ok_or_else(|| account.refused(invalid(NO_REGION_OF_ACCOUNT)))?;
-                let session = format!("{}.{}.{region}.fluxcd.io", account.name, account.namespace);
-                let asked = AssumeRole {
-                    region,
-                    endpoint,
-                    role,
-                    session: session_name(&session),
-                };
-                let ask = || async {
-                    let token = self.token_request(account, vec![AUDIENCE.into()]).await?;
-                    let client = self.outside(asker.proxy)?;
-                    let keys = assume_role(&client, &asked, &token).await;
-                    keys.map_err(|error| account.refused(error))
-                };
-                self.kept(asker, Some(account), &words, ask).await
-            }
-            None => {
-                let region =
-                    region.ok_or_else(|| IdentityError::OfController(invalid(NO_REGION)))?;
-                let ask = || self.own_keys(asker, region, endpoint);
-                self.kept(asker, None, &words, ask).await
-            }
+        if let Some(account) = account {
+            let role = account.annotation(ROLE).unwrap_or_default();
+            cloud::aws::check_role(role).map_err(|error| account.wrong(error))?;
+            let region = region.ok_or_else(|| account.refused(invalid(NO_REGION_OF_ACCOUNT)))?;
+            let session = format!("{}.{}.{region}.fluxcd.io", account.name, account.namespace);
+            let asked = AssumeRole {
+                region,
+                endpoint,
+                role,
+                session: session_name(&session),
+            };
+            let ask = || async {
+                let token = self.token_request(account, vec![AUDIENCE.into()]).await?;
+                let client = self.outside(asker.proxy)?;
+                let keys = assume_role(&client, &asked, &token).await;
+                keys.map_err(|error| account.refused(error))
+            };
+            self.kept(asker, Some(account), &words, ask).await
+        } else {
+            let region = region.ok_or_else(|| IdentityError::OfController(invalid(NO_REGION)))?;
+            let ask = || self.own_keys(asker, region, endpoint);
+            self.kept(asker, None, &words, ask).await
         }
     }
 

@@ -202,9 +202,10 @@ impl Identities {
             ));
         }
         let server = parse_address(&config.address)?;
-        let audiences = match config.audiences.is_empty() {
-            true => vec![config.address.clone()],
-            false => config.audiences.clone(),
+        let audiences = if config.audiences.is_empty() {
+            vec![config.address.clone()]
+        } else {
+            config.audiences.clone()
         };
         let own = match account {
             Some(_) => None,
@@ -361,9 +362,10 @@ impl Identities {
 
 /// Returns address and authority of the kubeconfig that fits the address, where one is given.
 fn chosen(texts: &[String], config: &ClusterConfig) -> Result<(String, Vec<u8>), IdentityError> {
-    let wanted = match config.address.is_empty() {
-        true => None,
-        false => Some(parse_address(&config.address)?),
+    let wanted = if config.address.is_empty() {
+        None
+    } else {
+        Some(parse_address(&config.address)?)
     };
     for text in texts {
         let invalid = |why: &str| cloud::Error::Invalid(why.to_owned());

@@ -60,18 +60,15 @@ impl Identities {
         if let Some(email) = acts_as {
             gcp::check_account(email).map_err(|error| account.wrong(error))?;
         }
-        let (wanted, audience) = match account.annotation(PROVIDER) {
-            Some(provider) => {
-                let audience = gcp::provider_audience(provider);
-                let audience = audience.map_err(|error| account.wrong(error))?;
-                (audience.clone(), audience)
-            }
-            None => {
-                let endpoint = self.0.endpoints.google_metadata.as_deref();
-                let cluster = OwnCluster::ask(&self.beside()?, endpoint).await;
-                let cluster = cluster.map_err(|error| account.refused(error))?;
-                (cluster.pool(), cluster.audience())
-            }
+        let (wanted, audience) = if let Some(provider) = account.annotation(PROVIDER) {
+            let audience = gcp::provider_audience(provider);
+            let audience = audience.map_err(|error| account.wrong(error))?;
+            (audience.clone(), audience)
+        } else {
+            let endpoint = self.0.endpoints.google_metadata.as_deref();
+            let cluster = OwnCluster::ask(&self.beside()?, endpoint).await;
+            let cluster = cluster.map_err(|error| account.refused(error))?;
+            (cluster.pool(), cluster.audience())
         };
         let subject = self.token_request(account, vec![wanted]).await?;
         let client = self.outside(asker.proxy)?;
@@ -91,17 +88,14 @@ impl Identities {
         &self,
         asker: &Asker<'_>,
     ) -> Result<cloud::Lasting<String>, IdentityError> {
-        let token = match &self.0.google.key_file {
-            Some(path) => {
-                let key = file(KEY_FILE, path).await?;
-                let key = AccountKey::from_json(key.as_bytes());
-                let key = key.map_err(IdentityError::OfController)?;
-                key.token(&self.outside(asker.proxy)?, &SCOPES).await
-            }
-            None => {
-                let endpoint = self.0.endpoints.google_metadata.as_deref();
-                gcp::from_machine(&self.beside()?, endpoint, &SCOPES).await
-            }
+        let token = if let Some(path) = &self.0.google.key_file {
+            let key = file(KEY_FILE, path).await?;
+            let key = AccountKey::from_json(key.as_bytes());
+            let key = key.map_err(IdentityError::OfController)?;
+            key.token(&self.outside(asker.proxy)?, &SCOPES).await
+        } else {
+            let endpoint = self.0.endpoints.google_metadata.as_deref();
+            gcp::from_machine(&self.beside()?, endpoint, &SCOPES).await
         };
         token.map_err(IdentityError::OfController)
     }

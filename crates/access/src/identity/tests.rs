@@ -377,7 +377,7 @@ async fn refusals_are_told_without_any_token_and_not_kept() {
     let count = sink.requests().len();
     for cloud in [Cloud::Aws, Cloud::Azure, Cloud::Gcp] {
         let asker = asker(Some("a"));
-        let words = said(identities.registry_login(cloud, &elsewhere, &asker).await);
+        let words = said(identities.registry_login(cloud, &elsewhere, asker).await);
         assert!(words.contains("registry: 'ghcr.io'"), "{words}");
     }
     assert_eq!(sink.requests().len(), count, "nothing was sent");
@@ -415,7 +415,7 @@ async fn account_without_the_gate_or_with_wrong_annotations_gets_nothing() {
 async fn service_that_hangs_is_given_up() {
     let (client, _) = cluster(&[]);
     let sink = HttpSink::start().unwrap();
-    sink.answer(Answer::status(200).after(Duration::from_secs(3600)));
+    sink.answer(Answer::status(200).after(Duration::from_hours(1)));
     let identities = identities(client, &sink.url(), &[]);
     let begun = tokio::time::Instant::now();
     let words = said(identities.google_token(asker(None)).await);

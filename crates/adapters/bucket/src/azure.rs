@@ -264,15 +264,12 @@ impl Azure {
 /// Returns the account that an endpoint names: the first label of its host, or the first part of the path where the
 /// host is an address.
 fn account(url: &url::Url) -> Option<String> {
-    match url.host()? {
-        url::Host::Domain(host) => {
-            let (account, rest) = host.split_once('.')?;
-            (!account.is_empty() && !rest.is_empty()).then(|| account.to_owned())
-        }
-        _ => {
-            let first = url.path_segments()?.next()?;
-            (!first.is_empty()).then(|| first.to_owned())
-        }
+    if let url::Host::Domain(host) = url.host()? {
+        let (account, rest) = host.split_once('.')?;
+        (!account.is_empty() && !rest.is_empty()).then(|| account.to_owned())
+    } else {
+        let first = url.path_segments()?.next()?;
+        (!first.is_empty()).then(|| first.to_owned())
     }
 }
 
@@ -320,7 +317,12 @@ fn problem(body: &str) -> (String, String) {
     leaves(body, |path, text| match path {
         ["Error", "Code"] => text.clone_into(&mut code),
         // The lines below say which request it was and when.
-        ["Error", "Message"] => message = text.lines().next().unwrap_or_default().to_owned(),
+        ["Error", "Message"] => {
+            text.lines()
+                .next()
+                .unwrap_or_default()
+                .clone_into(&mut message);
+        }
         _ => {}
     });
     (code, message)

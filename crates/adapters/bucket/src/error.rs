@@ -25,7 +25,7 @@ pub enum Error {
     Exchange(#[from] net_http::Error),
     /// No token was given out.
     #[error("failed to get a token")]
-    Token(#[source] Box<Error>),
+    Token(#[source] Box<Self>),
     /// The key of a service account is of no use.
     #[error(transparent)]
     ServiceAccount(#[from] cloud::service_account::ServiceAccountError),

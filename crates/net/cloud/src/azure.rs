@@ -135,7 +135,8 @@ pub async fn from_machine(
         base(endpoint, METADATA)
     );
     if let Some(identity) = identity {
-        url.push_str(&format!("&client_id={}", encoded(identity)));
+        url.push_str("&client_id=");
+        url.push_str(&encoded(identity));
     }
     let exchange = Exchange::new(client, IDENTITY, Method::GET, url).header("metadata", "true")?;
     exchange.answer::<Granted>().await?.token(IDENTITY)
@@ -225,12 +226,12 @@ pub fn check_cluster(id: &str) -> Result<(), Error> {
         (1..=most).contains(&text.len()) && text.bytes().all(plain) && !text.contains("..")
     };
     let fits = match parts[..] {
-        ["", a, subscription, b, group, c, d, e, name] => {
-            same(a, "subscriptions")
-                && same(b, "resourceGroups")
-                && same(c, "providers")
-                && same(d, "Microsoft.ContainerService")
-                && same(e, "managedClusters")
+        ["", one, subscription, two, group, three, four, five, name] => {
+            same(one, "subscriptions")
+                && same(two, "resourceGroups")
+                && same(three, "providers")
+                && same(four, "Microsoft.ContainerService")
+                && same(five, "managedClusters")
                 && subscription.len() == 36
                 && is_name(subscription, 36)
                 && is_name(group, 200)

@@ -109,13 +109,11 @@ impl OwnCluster {
         let ask = async |what, path: &str| {
             let text = metadata(client, endpoint, what, path)?.text().await?;
             let text = text.trim().to_owned();
-            match text.is_empty() {
-                true => Err(Error::Shape {
-                    what,
-                    why: "empty value",
-                }),
-                false => Ok(text),
+            if text.is_empty() {
+                let why = "empty value";
+                return Err(Error::Shape { what, why });
             }
+            Ok(text)
         };
         Ok(Self {
             project: ask(

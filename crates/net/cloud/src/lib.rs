@@ -5,15 +5,15 @@
 //! who asks, in whose name, and for how long an answer is kept is the callers' matter.
 
 pub mod aws;
-pub mod form;
-pub mod service_account;
-pub mod shared_key;
 pub mod azure;
 mod error;
 mod exchange;
+pub mod form;
 pub mod gcp;
 pub mod github_app;
 mod jwt;
+pub mod service_account;
+pub mod shared_key;
 
 pub use error::Error;
 pub use exchange::Lasting;

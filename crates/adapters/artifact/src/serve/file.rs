@@ -137,7 +137,7 @@ pub(super) fn send(opened: Opened, name: &str, headers: &HeaderMap) -> Response<
     let tag = HeaderValue::try_from(etag.as_str());
     let unmodified_since = asked_date(headers, header::IF_UNMODIFIED_SINCE);
     let holds = names_tag(headers, header::IF_MATCH, &etag, false)
-        .unwrap_or(!unmodified_since.is_some_and(|since| modified > since));
+        .unwrap_or(unmodified_since.is_none_or(|since| modified <= since));
     if !holds {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::PRECONDITION_FAILED;

@@ -247,7 +247,7 @@ fn disk_without_space_leaves_the_old_artifact() {
     let (directory, storage) = storage();
     let old = put(&storage, "a.tar.gz", b"old");
     let full = storage.write(&path("a.tar.gz"), |out| {
-        out.write_all(&[0; 100_000])?;
+        out.write_all(&vec![0; 100_000])?;
         Err(io::Error::from(io::ErrorKind::StorageFull))
     });
     assert!(matches!(full, Err(WriteError::Content(_))), "{full:?}");

@@ -99,8 +99,8 @@ async fn bucket_is_listed_and_read_by_the_documented_requests() {
 async fn service_account_shows_a_signed_claim_once_and_then_its_token() {
     let key = rsa::RsaPrivateKey::new(&mut rsa::rand_core::OsRng, 2048).unwrap();
     let public = key.to_public_key();
-    let fake = Fake::start(move |asked| match asked.path.as_str() {
-        "/token" => {
+    let fake = Fake::start(move |asked| {
+        if asked.path.as_str() == "/token" {
             assert_eq!(asked.method, "POST");
             assert_eq!(
                 asked.header("content-type"),
@@ -132,8 +132,7 @@ async fn service_account_shows_a_signed_claim_once_and_then_its_token() {
             json!({ "access_token": "given", "expires_in": 3599, "token_type": "Bearer" })
                 .to_string()
                 .into_response()
-        }
-        _ => {
+        } else {
             assert_eq!(asked.header("authorization"), "Bearer given");
             answer(asked)
         }

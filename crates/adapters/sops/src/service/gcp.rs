@@ -34,7 +34,7 @@ pub(crate) async fn decrypt(
 ) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     let account = ServiceAccount {
         client_email: credentials.client_email.clone(),
-        private_key: credentials.private_key.to_string(),
+        private_key: credentials.private_key.clone(),
         private_key_id: credentials.private_key_id.clone(),
         token_uri: credentials.token_uri.clone(),
     };

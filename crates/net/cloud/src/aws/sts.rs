@@ -136,7 +136,7 @@ pub fn check_token_service(endpoint: &str) -> Result<(), Error> {
         });
     let is_service = |label: &&str| matches!(*label, "sts" | "sts-fips");
     let is_one = labels.is_some_and(|labels| {
-        let position = labels.iter().position(|label| is_service(&label));
+        let position = labels.iter().position(is_service);
         let last = position.is_some_and(|at| labels.len() - at <= 2);
         let clean = |label: &&str| {
             !label.is_empty()
@@ -144,7 +144,7 @@ pub fn check_token_service(endpoint: &str) -> Result<(), Error> {
                     .bytes()
                     .all(|b| b.is_ascii_alphanumeric() || b == b'-')
         };
-        last && labels.iter().all(|label| clean(&label))
+        last && labels.iter().all(clean)
     });
     if is_one {
         return Ok(());
