@@ -165,12 +165,12 @@ mod tests {
         (IndexCache::new(limits, &metrics), metrics)
     }
 
-    fn versions(version: &str) -> Versions {
+    fn versions(version: &str) -> Arc<[Listed]> {
         let listed = Listed {
             version: version.into(),
             ..Listed::default()
         };
-        Some([listed].into())
+        [listed].into()
     }
 
     /// covers: SC-151
@@ -178,7 +178,7 @@ mod tests {
     fn lookups_are_kept_by_artifact_and_counted_by_repository() {
         let (cache, metrics) = cache(1, Duration::from_mins(1));
         assert!(cache.get(PATH, "demo", OF).is_none());
-        cache.put(PATH, "demo", &versions("1.0.0"));
+        cache.put(PATH, "demo", &Some(versions("1.0.0")));
         cache.put(PATH, "none", &None);
         assert_eq!(
             cache.get(PATH, "demo", OF).unwrap().unwrap()[0].version,
@@ -188,7 +188,7 @@ mod tests {
         cache.put(
             "helmrepository/ns/other/index-2.yaml",
             "demo",
-            &versions("2"),
+            &Some(versions("2")),
         );
         assert!(
             cache
@@ -211,11 +211,11 @@ mod tests {
     #[test]
     fn nothing_is_kept_where_the_cache_is_off_or_its_time_is_over() {
         let (off, metrics) = cache(0, Duration::from_mins(1));
-        off.put(PATH, "demo", &versions("1"));
+        off.put(PATH, "demo", &Some(versions("1")));
         assert!(off.get(PATH, "demo", OF).is_none());
         assert!(!metrics.print().unwrap().contains("cache_miss"));
         let (short, _metrics) = cache(1, Duration::ZERO);
-        short.put(PATH, "demo", &versions("1"));
+        short.put(PATH, "demo", &Some(versions("1")));
         assert!(short.get(PATH, "demo", OF).is_none());
     }
 }

@@ -29,7 +29,7 @@ use artifact::{Storage, gc::Retention, storage::advertised_address};
 use futures::FutureExt;
 use git::{Git, SshAlgorithms, Workspace};
 use net_http::{Clients, Environment, Hosts};
-use runtime::{Kind, Server, run::Context, run::Controller, run::Parts};
+use runtime::{Kind, Server, metrics::Metrics, run::Context, run::Controller, run::Parts};
 
 pub use args::Args;
 use bucket_source::Buckets;
@@ -62,19 +62,14 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
         ttl: args.artifact_retention_ttl,
         records: args.artifact_retention_records,
     };
-    let environment = Environment::from_variables(runtime::env::variable);
-    let user_agent = concat!("lockgate-source-controller/", env!("CARGO_PKG_VERSION"));
-    let clients = Arc::new(Clients::new(user_agent, environment));
+    let clients = Arc::new(clients());
     let workspace = Workspace::open(&std::env::temp_dir())
         .context("failed to create temporary working directory")?;
     let scratch = workspace.path();
-    let git = Git::new(
-        Arc::clone(&clients),
-        scratch.clone(),
-        git::Limits::default(),
-    )
-    .with_ssh(algorithms(&args)?);
-    let hosts = Arc::new(Hosts::new(git::Limits::default().per_host));
+    let limits = git::Limits::default();
+    let hosts = Arc::new(Hosts::new(limits.per_host));
+    let git = Git::new(Arc::clone(&clients), scratch.clone(), limits);
+    let git = git.with_ssh(algorithms(&args)?);
     let tokens = &context.shared.token_cache;
     let rules = Rules::read(&features, &args.default_service_account, tokens);
     let (client, variable) = (context.client.clone(), runtime::env::variable);
@@ -90,19 +85,7 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
         identities: identities.clone(),
     };
     let registries = Registries::new(Arc::clone(&clients));
-    let indexes = Arc::new(IndexCache::new(
-        CacheLimits {
-            indexes: args.helm_cache_max_size,
-            ttl: args.helm_cache_ttl,
-            purge_interval: args.helm_cache_purge_interval,
-        },
-        &context.metrics,
-    ));
-    let limits = helm_chart::Limits {
-        index_bytes: args.helm_index_max_size,
-        chart_bytes: args.helm_chart_max_size,
-        file_bytes: args.helm_chart_file_max_size,
-    };
+    let (indexes, limits) = charts(&args, &context.metrics);
     Ok(Parts {
         kinds: vec![
             Kind::new(GitRepositories::new(
@@ -130,6 +113,30 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
         ],
         servers: servers(&args, &context, storage).await?,
     })
+}
+
+fn clients() -> Clients {
+    let environment = Environment::from_variables(runtime::env::variable);
+    let user_agent = concat!("lockgate-source-controller/", env!("CARGO_PKG_VERSION"));
+    Clients::new(user_agent, environment)
+}
+
+/// Reads what is kept of the indexes of repositories, and how large they and charts may be.
+fn charts(args: &Args, metrics: &Metrics) -> (Arc<IndexCache>, helm_chart::Limits) {
+    let indexes = Arc::new(IndexCache::new(
+        CacheLimits {
+            indexes: args.helm_cache_max_size,
+            ttl: args.helm_cache_ttl,
+            purge_interval: args.helm_cache_purge_interval,
+        },
+        metrics,
+    ));
+    let limits = helm_chart::Limits {
+        index_bytes: args.helm_index_max_size,
+        chart_bytes: args.helm_chart_max_size,
+        file_bytes: args.helm_chart_file_max_size,
+    };
+    (indexes, limits)
 }
 
 /// Reads which algorithms SSH may use. One that is not known here is passed over where there is another.

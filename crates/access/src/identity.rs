@@ -412,7 +412,7 @@ fn key(account: Option<&Account>, proxy: &Proxy, words: &[&str]) -> String {
         Proxy::Direct => add("direct"),
         Proxy::Environment => add("environment"),
     }
-    for word in words.iter() {
+    for word in words {
         add(word);
     }
     hex::encode(digest.finalize())

@@ -24,6 +24,14 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_mins(1);
 /// Where an emulator of Google Cloud Storage listens, as Google's own clients read it.
 const GCS_EMULATOR: &str = "STORAGE_EMULATOR_HOST";
 
+/// What it takes to reach a bucket, as the object says it.
+struct Asked<'a> {
+    object: &'a Bucket,
+    secret: Option<&'a SecretView>,
+    proxy: &'a Proxy,
+    deadline: Instant,
+}
+
 impl Buckets {
     /// Reads everything that it takes to reach the bucket.
     pub(super) async fn store(&self, object: &Bucket) -> Result<Store, Failure> {
@@ -40,53 +48,76 @@ impl Buckets {
         let secret = secret.as_ref();
         let proxy = self.proxy(object).await?;
         let deadline = Instant::now() + spec.timeout.map_or(DEFAULT_TIMEOUT, Into::into);
-        let bad_secret = |why: String| fetch(AUTH_FAILED, why);
-        let plain = || self.client(Certificates::default(), proxy.clone());
+        let asked = Asked {
+            object,
+            secret,
+            proxy: &proxy,
+            deadline,
+        };
         match spec.provider.unwrap_or_default() {
-            BucketProvider::Generic | BucketProvider::Aws => {
-                let mut keys = secret.map(keys).transpose().map_err(bad_secret)?;
-                if let (None, Some(sts)) = (&keys, &spec.sts) {
-                    keys = Some(self.token_service(object, sts, &proxy, deadline).await?);
-                }
-                let insecure = spec.insecure.unwrap_or_default();
-                let reference = spec.cert_secret_ref.as_ref().filter(|_| !insecure);
-                let client = self.certified(&namespace, reference, &proxy).await;
-                let client = client.map_err(|why| {
-                    fetch(AUTH_FAILED, format!("failed to get TLS config: {why}"))
-                })?;
-                let settings = Settings {
-                    endpoint: spec.endpoint.clone(),
-                    insecure,
-                    bucket: spec.bucket_name.clone(),
-                    region: spec.region.clone(),
-                    keys,
-                };
-                Ok(Store::S3(S3::new(client, settings, deadline)))
-            }
-            BucketProvider::Gcp => {
-                let identity = match secret {
-                    Some(secret) => {
-                        let account = identity::google(secret).map_err(bad_secret)?;
-                        GcsIdentity::ServiceAccount(Arc::new(account))
-                    }
-                    None => GcsIdentity::Anonymous,
-                };
-                let service = emulator();
-                let name = &spec.bucket_name;
-                let store = Gcs::new(plain()?, service.as_deref(), name, identity, deadline);
-                Ok(Store::Gcs(store))
-            }
-            BucketProvider::Azure => {
-                let identity = match secret {
-                    Some(secret) => identity::azure(secret).map_err(bad_secret)?,
-                    None => AzureIdentity::Anonymous,
-                };
-                let (endpoint, name) = (&spec.endpoint, &spec.bucket_name);
-                let store = Azure::new(plain()?, endpoint, name, identity, deadline);
-                let store = store.map_err(|error| fetch(FAILED, chain(&error)))?;
-                Ok(Store::Azure(store))
-            }
+            BucketProvider::Generic | BucketProvider::Aws => self.s3(&asked).await.map(Store::S3),
+            BucketProvider::Gcp => self.gcs(&asked).map(Store::Gcs),
+            BucketProvider::Azure => self.azure(&asked).map(Store::Azure),
         }
+    }
+
+    async fn s3(&self, asked: &Asked<'_>) -> Result<S3, Failure> {
+        let spec = &asked.object.spec;
+        let keys = asked.secret.map(keys).transpose().map_err(bad_secret)?;
+        let keys = match (keys, &spec.sts) {
+            (None, Some(sts)) => Some(self.token_service(asked, sts).await?),
+            (keys, _) => keys,
+        };
+        let insecure = spec.insecure.unwrap_or_default();
+        let reference = spec.cert_secret_ref.as_ref().filter(|_| !insecure);
+        let client = self.certified(asked, reference).await;
+        let client =
+            client.map_err(|why| fetch(AUTH_FAILED, format!("failed to get TLS config: {why}")))?;
+        let settings = Settings {
+            endpoint: spec.endpoint.clone(),
+            insecure,
+            bucket: spec.bucket_name.clone(),
+            region: spec.region.clone(),
+            keys,
+        };
+        Ok(S3::new(client, settings, asked.deadline))
+    }
+
+    fn gcs(&self, asked: &Asked<'_>) -> Result<Gcs, Failure> {
+        let identity = match asked.secret {
+            Some(secret) => {
+                let account = identity::google(secret).map_err(bad_secret)?;
+                GcsIdentity::ServiceAccount(Arc::new(account))
+            }
+            None => GcsIdentity::Anonymous,
+        };
+        let client = self.client(asked.proxy)?;
+        let service = emulator();
+        let name = &asked.object.spec.bucket_name;
+        Ok(Gcs::new(
+            client,
+            service.as_deref(),
+            name,
+            identity,
+            asked.deadline,
+        ))
+    }
+
+    fn azure(&self, asked: &Asked<'_>) -> Result<Azure, Failure> {
+        let identity = match asked.secret {
+            Some(secret) => identity::azure(secret).map_err(bad_secret)?,
+            None => AzureIdentity::Anonymous,
+        };
+        let client = self.client(asked.proxy)?;
+        let spec = &asked.object.spec;
+        let store = Azure::new(
+            client,
+            &spec.endpoint,
+            &spec.bucket_name,
+            identity,
+            asked.deadline,
+        );
+        store.map_err(|error| fetch(FAILED, chain(&error)))
     }
 
     async fn proxy(&self, object: &Bucket) -> Result<Proxy, Failure> {
@@ -103,34 +134,29 @@ impl Buckets {
     /// Returns a client with the certificates of a Secret, or says why there is none.
     async fn certified(
         &self,
-        namespace: &str,
+        asked: &Asked<'_>,
         reference: Option<&LocalReference>,
-        proxy: &Proxy,
     ) -> Result<Client, String> {
+        let namespace = asked.object.namespace().unwrap_or_default();
         let name = reference.map(|reference| reference.name.as_str());
         let reader = &self.setup.reader;
-        let certificates = reader.certificates(namespace, name).await;
+        let certificates = reader.certificates(&namespace, name).await;
         let certificates = certificates.map_err(|error: ReadError| chain(&error))?;
-        let config = reader.config(certificates, proxy.clone());
+        let config = reader.config(certificates, asked.proxy.clone());
         let config = config.map_err(|error| chain(&error))?;
         let client = self.setup.clients.get(&config);
         client.map_err(|error| chain(&error))
     }
 
-    fn client(&self, certificates: Certificates, proxy: Proxy) -> Result<Client, Failure> {
-        let config = certificates.into_config(proxy);
+    fn client(&self, proxy: &Proxy) -> Result<Client, Failure> {
+        let config = Certificates::default().into_config(proxy.clone());
         let client = self.setup.clients.get(&config);
         client.map_err(|error| fetch(AUTH_FAILED, chain(&error)))
     }
 
     /// Asks the token service of a store for the keys of a user.
-    async fn token_service(
-        &self,
-        object: &Bucket,
-        sts: &TokenService,
-        proxy: &Proxy,
-        deadline: Instant,
-    ) -> Result<Keys, Failure> {
+    async fn token_service(&self, asked: &Asked<'_>, sts: &TokenService) -> Result<Keys, Failure> {
+        let object = asked.object;
         let namespace = object.namespace().unwrap_or_default();
         let (user, password) = match &sts.secret_ref {
             Some(reference) => {
@@ -147,11 +173,11 @@ impl Buckets {
             }
             None => Default::default(),
         };
-        let client = self.certified(&namespace, sts.cert_secret_ref.as_ref(), proxy);
+        let client = self.certified(asked, sts.cert_secret_ref.as_ref());
         let client = client
             .await
             .map_err(|why| fetch(AUTH_FAILED, format!("failed to get STS TLS config: {why}")))?;
-        let given = keys_of_ldap_user(&client, &sts.endpoint, (&user, &password), deadline);
+        let given = keys_of_ldap_user(&client, &sts.endpoint, (&user, &password), asked.deadline);
         given.await.map_err(|error| {
             let name = &object.spec.bucket_name;
             let why = chain(&error);
@@ -161,6 +187,10 @@ impl Buckets {
             )
         })
     }
+}
+
+fn bad_secret(why: String) -> Failure {
+    fetch(AUTH_FAILED, why)
 }
 
 /// Returns the address of an emulator, where the environment names one.

@@ -148,8 +148,7 @@ impl Bench {
 
     /// Downloads what an object has published, its digest checked, and returns its files with their text.
     pub(crate) async fn contents(&self, object: &Value) -> BTreeMap<String, String> {
-        let tree = self
-            .downloads()
+        let tree = Self::downloads()
             .get(url(object), digest(object))
             .await
             .unwrap();
@@ -161,14 +160,14 @@ impl Bench {
 
     /// Downloads what an object has published, its digest checked, as it is.
     pub(crate) async fn bytes(&self, object: &Value) -> Vec<u8> {
-        let downloads = self.downloads();
+        let downloads = Self::downloads();
         downloads
             .archive(url(object), digest(object))
             .await
             .unwrap()
     }
 
-    fn downloads(&self) -> artifact::ArtifactCache {
+    fn downloads() -> artifact::ArtifactCache {
         let clients = net_http::Clients::new("test", net_http::Environment::default());
         let client = clients.get(&net_http::ClientConfig::default()).unwrap();
         artifact::ArtifactCache::new(client, artifact::fetch::FetchConfig::default())

@@ -1,5 +1,8 @@
 //! HelmRepositories and HelmCharts from a static web server and from a real registry.
 
+use std::fmt::Write as _;
+use std::path::Path;
+
 use helm::chart::{File, from_files, package, read_archive};
 use serde_json::{Value, json};
 use testkit::{Credentials, FileServer, PushedArtifact, Registry, RegistryOptions};
@@ -33,10 +36,11 @@ fn index(versions: &[(&str, &str)]) -> String {
     let mut names: Vec<&str> = versions.iter().map(|(name, _)| *name).collect();
     names.dedup();
     for name in names {
-        text += &format!("  {name}:\n");
+        let _infallible = writeln!(text, "  {name}:");
         for (_, version) in versions.iter().filter(|(other, _)| *other == name) {
-            text += &format!(
-                "  - {{apiVersion: v2, name: {name}, version: {version}, urls: [{name}-{version}.tgz]}}\n"
+            let _infallible = writeln!(
+                text,
+                "  - {{apiVersion: v2, name: {name}, version: {version}, urls: [{name}-{version}.tgz]}}"
             );
         }
     }
@@ -80,6 +84,7 @@ fn chart_of(kind: &str, name: &str, chart: &str, more: &Value) -> Value {
 
 /// covers: SC-008, SC-025, SC-141, SC-142, SC-146, SC-155, SC-157, SC-158, SC-159, SC-161, SC-162, SC-163
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
 async fn chart_of_a_repository_with_tls_and_a_login() {
     let bench = Bench::start(testkit::control_plane().await).await;
     let server = repository();
@@ -134,7 +139,7 @@ async fn chart_of_a_repository_with_tls_and_a_login() {
     let object = bench.settled("HelmRepository", "repo").await;
     let path = object["status"]["artifact"]["path"].as_str().unwrap();
     assert!(
-        path.contains("/repo/index-") && path.ends_with(".yaml"),
+        path.contains("/repo/index-") && Path::new(path).extension().is_some_and(|e| e == "yaml"),
         "{path}"
     );
     let published: Value = serde_json::from_slice(&bench.bytes(&object).await).unwrap();
@@ -245,6 +250,7 @@ async fn chart_of_a_repository_with_tls_and_a_login() {
 
 /// covers: SC-145, SC-148, SC-149
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
 async fn changed_index_is_published_and_one_of_no_use_is_not() {
     let bench = Bench::start(testkit::control_plane().await).await;
     let server = FileServer::start(false).unwrap();
@@ -318,6 +324,7 @@ async fn changed_index_is_published_and_one_of_no_use_is_not() {
 
 /// covers: SC-150, SC-156, SC-167, SC-169, SC-172
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
 async fn chart_of_a_registry_with_tls_and_a_login() {
     let bench = Bench::start(testkit::control_plane().await).await;
     let registry = Registry::start(&RegistryOptions {
@@ -423,6 +430,7 @@ async fn chart_of_a_registry_with_tls_and_a_login() {
 
 /// covers: SC-164, SC-166
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
 async fn chart_of_a_git_repository_gets_its_dependencies_from_where_they_are() {
     let (bench, git) = Bench::with_repository().await;
     let server = repository();

@@ -26,7 +26,7 @@ fn image(files: &[(&str, &str)]) -> PushedArtifact {
     }
 }
 
-fn spec(registry: &Registry, reference: Value) -> Value {
+fn spec(registry: &Registry, reference: &Value) -> Value {
     json!({
         "url": format!("oci://{}/team/app", registry.address()),
         "interval": "10m",
@@ -49,6 +49,7 @@ fn login(registry: &Registry, user: &str, password: &str) -> String {
 
 /// covers: SC-118, SC-119, SC-120, SC-121, SC-125
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
 async fn image_behind_tls_and_a_login_becomes_an_artifact() {
     let bench = Bench::start(testkit::control_plane().await).await;
     let registry = Registry::start(&RegistryOptions {
@@ -63,7 +64,7 @@ async fn image_behind_tls_and_a_login_becomes_an_artifact() {
         .put(
             "OCIRepository",
             "app",
-            spec(&registry, json!({ "tag": "1.0.0" })),
+            spec(&registry, &json!({ "tag": "1.0.0" })),
         )
         .await;
     let message = bench
@@ -162,6 +163,7 @@ async fn image_behind_tls_and_a_login_becomes_an_artifact() {
 
 /// covers: SC-119, SC-125, SC-126, SC-129, SC-130
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
 async fn tag_range_filter_and_layer_choose_what_is_published() {
     let bench = Bench::start(testkit::control_plane().await).await;
     let registry = Registry::start(&RegistryOptions {
@@ -179,7 +181,7 @@ async fn tag_range_filter_and_layer_choose_what_is_published() {
     }
     let at = |tag: &str| format!("{tag}@{}", digests[tag]);
     let app = with(
-        spec(&registry, json!({ "semver": "<= 6.1.0" })),
+        spec(&registry, &json!({ "semver": "<= 6.1.0" })),
         &json!({ "insecure": true }),
     );
     bench.put("OCIRepository", "app", app).await;
@@ -293,7 +295,7 @@ async fn client_certificate_is_shown_to_the_registry() {
     let mut garbled = pairs.clone();
     garbled[2].1 = "no key";
     bench.secret("garbled", &garbled).await;
-    let app = spec(&registry, json!({ "tag": "1.0.0" }));
+    let app = spec(&registry, &json!({ "tag": "1.0.0" }));
     let app = with(app, &json!({ "certSecretRef": { "name": "ca" } }));
     bench.put("OCIRepository", "app", app).await;
     bench
@@ -355,7 +357,7 @@ async fn registry_is_reached_through_the_proxy_that_the_object_names() {
         .map(|(name, text)| (*name, text.as_str()))
         .collect();
     bench.secret("proxy", &through).await;
-    let app = spec(&registry, json!({ "tag": "1.0.0" }));
+    let app = spec(&registry, &json!({ "tag": "1.0.0" }));
     let app = with(
         app,
         &json!({ "certSecretRef": { "name": "ca" }, "proxySecretRef": { "name": "gone" } }),

@@ -46,7 +46,7 @@ fn answer(asked: &Asked) -> axum::response::Response {
     }
 }
 
-async fn store(fake: &Fake, bucket: &str, identity: GcsIdentity) -> Store {
+fn store(fake: &Fake, bucket: &str, identity: GcsIdentity) -> Store {
     Store::Gcs(Gcs::new(
         client(),
         Some(&fake.url),
@@ -61,7 +61,7 @@ async fn store(fake: &Fake, bucket: &str, identity: GcsIdentity) -> Store {
 async fn bucket_is_listed_and_read_by_the_documented_requests() {
     let fake = Fake::start(answer).await;
     let store_of = |bucket| store(&fake, bucket, GcsIdentity::Token("t0ken".into()));
-    let things = store_of("things").await;
+    let things = store_of("things");
     assert!(things.exists().await.unwrap());
     let objects = things.list("a/").await.unwrap();
     let keys: Vec<_> = objects.iter().map(|object| object.key.as_str()).collect();
@@ -90,8 +90,8 @@ async fn bucket_is_listed_and_read_by_the_documented_requests() {
         things.get("a b/c", 3).await,
         Err(Error::TooLarge { .. })
     ));
-    assert!(!store_of("missing").await.exists().await.unwrap());
-    let error = store_of("closed").await.exists().await.unwrap_err();
+    assert!(!store_of("missing").exists().await.unwrap());
+    let error = store_of("closed").exists().await.unwrap_err();
     assert_eq!(error.to_string(), "no storage.buckets.get access");
 }
 
@@ -147,7 +147,7 @@ async fn service_account_shows_a_signed_claim_once_and_then_its_token() {
     });
     let account = ServiceAccount::parse(file.to_string().as_bytes()).unwrap();
     let identity = GcsIdentity::ServiceAccount(Arc::new(account));
-    let things = store(&fake, "things", identity).await;
+    let things = store(&fake, "things", identity);
     assert!(things.exists().await.unwrap());
     assert_eq!(things.list("").await.unwrap().len(), 3);
     let tokens = fake
