@@ -6,6 +6,9 @@ use runtime::{Change, Failure, conditions};
 
 use crate::conditions::{FETCH_FAILED, STORAGE_OPERATION_FAILED};
 
+const NO_GATE: &str = "to use spec.serviceAccountName for provider authentication please enable the \
+                                  ObjectLevelWorkloadIdentity feature gate in the controller";
+
 /// Credentials could not be read or were refused.
 pub(crate) const AUTH_FAILED: &str = "AuthenticationFailed";
 
@@ -19,6 +22,12 @@ pub(crate) fn fetch(reason: &str, message: impl Into<String>) -> Failure {
 pub(crate) fn stalled(reason: &str, message: impl Into<String>) -> Failure {
     let message = message.into();
     Failure::stall(reason, message.clone()).with(failed(FETCH_FAILED, reason, message))
+}
+
+/// Returns the failure of an object that asks for an identity of its own where the gate for that is closed. What an
+/// earlier run said of the source is no longer so.
+pub(crate) fn gate_closed() -> Failure {
+    Failure::stall("FeatureGateDisabled", NO_GATE).with(Change::default().remove(FETCH_FAILED))
 }
 
 /// Returns a failure of the storage, with the condition StorageOperationFailed.

@@ -4,10 +4,6 @@ use access::{Asker, Cloud};
 use api::source::RegistryProvider;
 use net_http::Proxy;
 
-/// What is said where an object names a ServiceAccount for its identity and the gate for that is closed.
-pub(crate) const NO_GATE: &str = "to use spec.serviceAccountName for provider authentication please enable the \
-                                  ObjectLevelWorkloadIdentity feature gate in the controller";
-
 /// What tokens are for, as the metrics name it.
 pub(crate) const OPERATION: &str = "reconcile";
 

@@ -18,8 +18,8 @@ use super::act::checkout;
 use super::verify::Trust;
 use super::{GitRepositories, plan};
 use crate::conditions::ARTIFACT_IN_STORAGE;
-use crate::failure::{AUTH_FAILED, chain, fetch, stalled};
-use crate::provider::{NO_GATE, asker};
+use crate::failure::{AUTH_FAILED, chain, fetch, gate_closed, stalled};
+use crate::provider::asker;
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -143,7 +143,7 @@ impl GitRepositories {
         let account = spec.service_account_name.as_deref();
         let of_cloud = matches!(provider, GitProvider::Aws | GitProvider::Azure);
         if of_cloud && self.setup.identities.needs_gate(account) {
-            return Err(Failure::stall("FeatureGateDisabled", NO_GATE));
+            return Err(gate_closed());
         }
         check_app(spec, provider)
     }

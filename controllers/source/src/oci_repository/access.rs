@@ -11,8 +11,8 @@ use runtime::{Failure, Note, Progress};
 use super::OciRepositories;
 use super::choose::Wanted;
 use super::gather::PULL_FAILED;
-use crate::failure::{AUTH_FAILED, chain, fetch};
-use crate::provider::{NO_GATE, asker, cloud};
+use crate::failure::{AUTH_FAILED, chain, fetch, gate_closed};
+use crate::provider::{asker, cloud};
 
 impl OciRepositories {
     /// Reads everything that it takes to reach the registry.
@@ -58,7 +58,7 @@ impl OciRepositories {
         let provider = object.spec.provider.unwrap_or_default();
         let account = object.spec.service_account_name.as_deref();
         if provider != RegistryProvider::Generic && self.setup.identities.needs_gate(account) {
-            return Err(Failure::stall("FeatureGateDisabled", NO_GATE));
+            return Err(gate_closed());
         }
         Ok(())
     }

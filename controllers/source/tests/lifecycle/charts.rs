@@ -161,7 +161,9 @@ async fn chart_of_a_repository_with_tls_and_a_login() {
         .unwrap();
     bench.controller.restart().await.unwrap();
     bench.ask("HelmRepository", "repo").await;
-    let asked = server.requests();
+    let mut asked = server.requests();
+    // The chart may be fetched at any time from here on.
+    asked.retain(|each| each.path.ends_with("/index.yaml"));
     assert!(
         asked.len() >= 2 && asked.iter().all(|each| each.status == 304),
         "{asked:#?}"
