@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use api::image::{DigestReflection, ImagePolicy, ImageRepository};
+use api::image::{DigestReflection, ImagePolicy, ImagePolicySpec, ImageRepository};
 use api::meta::AccessFrom;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, ResourceExt};
@@ -30,13 +30,7 @@ const LOOKUP: &str = "failed to get the referred ImageRepository";
 
 impl ImagePolicies {
     pub(super) async fn read(&self, object: &ImagePolicy) -> Result<Inputs, Failure> {
-        if object.spec.digest_reflection_policy == Some(DigestReflection::Always)
-            && object.spec.interval.is_none()
-        {
-            let words =
-                "spec.interval must be set when spec.digestReflectionPolicy is set to 'Always'";
-            return Err(Failure::stall("IntervalNotConfigured", words));
-        }
+        check_interval(&object.spec)?;
         let repository = self.repository_of(object).await?;
         let image = parse_image(&repository.spec.image)
             .map_err(|words| Failure::stall("ImageURLInvalid", words))?;
@@ -136,6 +130,16 @@ impl ImagePolicies {
     }
 }
 
+/// Refuses what the API server lets through where its rules are those of an older release.
+fn check_interval(spec: &ImagePolicySpec) -> Result<(), Failure> {
+    let always = spec.digest_reflection_policy == Some(DigestReflection::Always);
+    if always && spec.interval.is_none() {
+        let words = "spec.interval must be set when spec.digestReflectionPolicy is set to 'Always'";
+        return Err(Failure::stall("IntervalNotConfigured", words));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,5 +166,22 @@ mod tests {
             json!([{ "matchLabels": { "tenant": "b", "env": "prod" } }])
         ));
         assert!(!granted(json!([{ "matchLabels": { "tenant": "a" } }])));
+    }
+
+    /// covers: IA-069
+    #[test]
+    fn digest_that_is_always_read_needs_an_interval() {
+        let mut spec = ImagePolicySpec {
+            digest_reflection_policy: Some(DigestReflection::Always),
+            ..ImagePolicySpec::default()
+        };
+        let failure = check_interval(&spec).unwrap_err();
+        assert_eq!(failure.class, runtime::Class::Stall);
+        assert_eq!(failure.reason, "IntervalNotConfigured");
+        spec.interval = Some(Duration::from_mins(1).into());
+        assert!(check_interval(&spec).is_ok());
+        spec.digest_reflection_policy = Some(DigestReflection::IfNotPresent);
+        spec.interval = None;
+        assert!(check_interval(&spec).is_ok());
     }
 }

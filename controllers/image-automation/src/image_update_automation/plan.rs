@@ -129,3 +129,48 @@ fn wanted(reference: Option<&GitReference>) -> Wanted {
         branch: reference.branch.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use api::image::{ImageUpdateAutomationSpec, ImageUpdateAutomationStatus};
+    use serde_json::json;
+
+    use super::*;
+
+    fn chosen(pairs: &[(&str, &str)]) -> Chosen {
+        let image = |tag: &str| ImageReference {
+            name: "app".into(),
+            tag: tag.into(),
+            digest: None,
+        };
+        let each = pairs
+            .iter()
+            .map(|(name, tag)| ((*name).to_owned(), image(tag)));
+        each.collect()
+    }
+
+    /// covers: IA-130
+    #[test]
+    fn files_are_looked_at_again_when_any_policy_differs() {
+        let mut object = ImageUpdateAutomation::new("auto", ImageUpdateAutomationSpec::default());
+        object.metadata.generation = Some(1);
+        let ready = json!({ "type": "Ready", "status": "True", "reason": "Succeeded",
+            "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z" });
+        let ready = serde_json::from_value(ready).unwrap();
+        object.status = Some(ImageUpdateAutomationStatus {
+            observed_policies: chosen(&[("a", "1"), ("b", "1")]).into_iter().collect(),
+            observed_generation: Some(1),
+            conditions: vec![ready],
+            ..ImageUpdateAutomationStatus::default()
+        });
+        assert!(!is_news(&object, &chosen(&[("a", "1"), ("b", "1")])));
+        for now in [
+            chosen(&[("a", "2"), ("b", "1")]),
+            chosen(&[("c", "1"), ("b", "1")]),
+            chosen(&[("a", "1"), ("b", "1"), ("c", "1")]),
+            chosen(&[("a", "1")]),
+        ] {
+            assert!(is_news(&object, &now), "{now:?}");
+        }
+    }
+}

@@ -30,28 +30,8 @@ pub(super) fn policies(triggers: &Triggers<ImageUpdateAutomation>) -> Woken {
         ..triggers.scope().clone()
     };
     let mut seen: HashMap<Id, ImageReference> = HashMap::new();
-    let touched =
-        watch::events::<ImagePolicy>(triggers.client(), &scope).filter_map(move |event| {
-            let chosen = match event {
-                watcher::Event::Apply(policy) | watcher::Event::InitApply(policy) => {
-                    let namespace = policy.namespace().unwrap_or_default();
-                    let id = (namespace.clone(), policy.name_any());
-                    let latest = policy.status.as_ref().and_then(ImagePolicyStatus::latest);
-                    latest.and_then(|latest| {
-                        let before = seen.insert(id.clone(), latest.clone());
-                        let is_new = before.as_ref() != Some(&latest);
-                        is_new.then_some((id, latest))
-                    })
-                }
-                watcher::Event::Delete(policy) => {
-                    let namespace = policy.namespace().unwrap_or_default();
-                    seen.remove(&(namespace, policy.name_any()));
-                    None
-                }
-                watcher::Event::Init | watcher::Event::InitDone => None,
-            };
-            std::future::ready(chosen)
-        });
+    let touched = watch::events::<ImagePolicy>(triggers.client(), &scope)
+        .filter_map(move |event| std::future::ready(news(&mut seen, &event)));
     bursts(touched.boxed())
         .flat_map(move |burst| {
             let hits = store.state_filter(|object| {
@@ -64,6 +44,26 @@ pub(super) fn policies(triggers: &Triggers<ImageUpdateAutomation>) -> Woken {
             futures::stream::iter(hits)
         })
         .boxed()
+}
+
+/// What a policy chose that it had not chosen before.
+fn news(
+    seen: &mut HashMap<Id, ImageReference>,
+    event: &watcher::Event<ImagePolicy>,
+) -> Option<(Id, ImageReference)> {
+    let id = |policy: &ImagePolicy| (policy.namespace().unwrap_or_default(), policy.name_any());
+    match event {
+        watcher::Event::Apply(policy) | watcher::Event::InitApply(policy) => {
+            let latest = policy.status.as_ref().and_then(ImagePolicyStatus::latest)?;
+            let before = seen.insert(id(policy), latest.clone());
+            (before.as_ref() != Some(&latest)).then(|| (id(policy), latest))
+        }
+        watcher::Event::Delete(policy) => {
+            seen.remove(&id(policy));
+            None
+        }
+        watcher::Event::Init | watcher::Event::InitDone => None,
+    }
 }
 
 /// What the last run of an automation knew of a policy.
@@ -120,6 +120,33 @@ pub(super) fn sources(triggers: &Triggers<ImageUpdateAutomation>) -> Woken {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// covers: IA-131
+    #[test]
+    fn another_choice_is_news_and_nothing_else() {
+        let mut seen = HashMap::new();
+        let policy = |tag: Option<&str>| {
+            let mut policy = ImagePolicy::new("app", api::image::ImagePolicySpec::default());
+            policy.metadata.namespace = Some("ns".into());
+            policy.status = Some(ImagePolicyStatus {
+                latest_ref: tag.map(|tag| ImageReference {
+                    name: "app".into(),
+                    tag: tag.into(),
+                    digest: None,
+                }),
+                ..ImagePolicyStatus::default()
+            });
+            policy
+        };
+        let mut told = |event| news(&mut seen, &event).map(|(_, latest)| latest.tag);
+        let applied = |tag| watcher::Event::Apply(policy(tag));
+        assert_eq!(told(applied(None)), None);
+        assert_eq!(told(applied(Some("1"))).as_deref(), Some("1"));
+        assert_eq!(told(applied(Some("1"))), None);
+        assert_eq!(told(applied(Some("2"))).as_deref(), Some("2"));
+        assert_eq!(told(watcher::Event::Delete(policy(Some("2")))), None);
+        assert_eq!(told(applied(None)), None);
+    }
 
     /// covers: IA-153
     #[tokio::test(start_paused = true)]

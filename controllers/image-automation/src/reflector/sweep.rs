@@ -75,6 +75,24 @@ fn remove(
 mod tests {
     use super::*;
 
+    /// covers: IA-059
+    #[tokio::test]
+    async fn sweeper_of_the_leader_ends_when_the_process_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let tags = Arc::new(Tags::open(folder.path(), 1024).unwrap());
+        let nobody = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
+        let client = Client::try_from(nobody).unwrap();
+        assert!(server(client.clone(), Arc::clone(&tags), 0).is_none());
+        let sweeper = server(client, tags, 1).unwrap();
+        assert!(sweeper.leader_only);
+        let stop = tokio_util::sync::CancellationToken::new();
+        let swept = tokio::spawn((sweeper.serve)(stop.clone()));
+        tokio::task::yield_now().await;
+        assert!(!swept.is_finished());
+        stop.cancel();
+        swept.await.unwrap().unwrap();
+    }
+
     /// covers: IA-058
     #[test]
     fn tags_go_with_their_objects_and_empty_folders_with_them() {

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod inputs;
+mod providers;
 mod world;
 
 use serde_json::json;

@@ -54,6 +54,10 @@ impl World {
             )
             .flag("--max-retry-delay", "2s")
             .env("RUNTIME_NAMESPACE", namespace.name())
+            // An identity of Azure whose proof is missing: no cloud is asked.
+            .env("AZURE_TENANT_ID", "tenant")
+            .env("AZURE_CLIENT_ID", "client")
+            .env("AZURE_FEDERATED_TOKEN_FILE", "/nowhere/token")
             .start()
             .await
             .unwrap();
@@ -170,6 +174,66 @@ impl World {
             .create(&kube::api::PostParams::default(), &secret)
             .await
             .unwrap();
+    }
+
+    /// Creates a Secret of several keys.
+    pub(crate) async fn secret_of(&self, name: &str, pairs: Value) {
+        let secrets: Api<k8s_openapi::api::core::v1::Secret> =
+            Api::namespaced(self.client.clone(), self.namespace.name());
+        let secret = json!({ "metadata": { "name": name }, "stringData": pairs });
+        let secret = serde_json::from_value(secret).unwrap();
+        secrets
+            .create(&kube::api::PostParams::default(), &secret)
+            .await
+            .unwrap();
+    }
+
+    /// Ends the controller.
+    pub(crate) async fn stop(&self) {
+        self.controller.terminate(PATIENCE).await.unwrap();
+    }
+
+    /// Starts the controller again.
+    pub(crate) async fn start(&self) {
+        self.controller.restart().await.unwrap();
+    }
+
+    /// Applies an automation that somebody else holds, so that it stays for a while when it is deleted.
+    pub(crate) async fn apply_held(&self, name: &str, fields: Value) {
+        self.apply(name, fields).await;
+        self.hold(name, json!(["test/hold"])).await;
+    }
+
+    /// Lets an automation go.
+    pub(crate) async fn release(&self, name: &str) {
+        self.hold(name, Value::Null).await;
+    }
+
+    async fn hold(&self, name: &str, by: Value) {
+        let patch = json!({ "metadata": { "finalizers": by } });
+        let params = PatchParams::default();
+        self.automations()
+            .patch(name, &params, &Patch::Merge(patch))
+            .await
+            .unwrap();
+    }
+
+    /// Asks for an automation's deletion.
+    pub(crate) async fn delete(&self, name: &str) {
+        let params = kube::api::DeleteParams::default();
+        self.automations().delete(name, &params).await.unwrap();
+    }
+
+    /// Applies an automation that the API server does not take. Returns its words.
+    pub(crate) async fn refused(&self, name: &str, fields: Value) -> String {
+        let group = "image.toolkit.fluxcd.io";
+        let kind = "ImageUpdateAutomation";
+        let api = self.dynamic(group, "v1", kind, "imageupdateautomations");
+        let object = json!({ "apiVersion": format!("{group}/v1"), "kind": kind,
+            "metadata": { "name": name }, "spec": fields });
+        let params = PatchParams::apply("test").force();
+        let answer = api.patch(name, &params, &Patch::Apply(object)).await;
+        answer.unwrap_err().to_string()
     }
 
     pub(crate) fn log(&self) -> String {

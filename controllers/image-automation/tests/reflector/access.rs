@@ -103,7 +103,7 @@ async fn pull_secrets_of_a_service_account_are_used() {
     world.scanned("app", 1).await;
 }
 
-/// covers: IA-014, IA-045
+/// covers: IA-014, IA-042, IA-045
 #[tokio::test]
 async fn registry_is_asked_through_the_proxy_of_the_secret() {
     let world = World::new().await;
