@@ -11,17 +11,20 @@ use std::sync::Arc;
 use crate::config::{Config, read_configuration, read_crd};
 use crate::error::{Error, Gathered, Place};
 use crate::generate::map::{self, MapKind};
-use crate::kustomization::{self, At, COMPONENT, Kustomization};
+use crate::kustomization::{self, COMPONENT, Kustomization, Text};
 use crate::load::Loader;
 use crate::options::HelmChart;
 use crate::origin::{ConfiguredBy, Origin};
-use crate::read;
+use crate::read::{self, Input, Lines};
 use crate::res_map::ResMap;
 use crate::resource::{HELM_GENERATED, Resource};
 use crate::schema::Schema;
 use crate::transform::Transformer;
 use crate::transform::vars::{self, VarSet};
 use crate::tree;
+
+/// What a kustomization says of a chart.
+type Fields = serde_json::Map<String, serde_json::Value>;
 
 /// What came together so far.
 #[derive(Debug)]
@@ -48,6 +51,29 @@ pub(crate) struct Target<'a> {
 pub(crate) struct Step {
     pub(crate) transformer: Box<dyn Transformer>,
     pub(crate) origin: Option<Origin>,
+    /// Where it is configured, if that is an object of its own.
+    place: Option<Place>,
+}
+
+/// How much of a directory's work is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pass {
+    /// All of it.
+    Whole,
+    /// What can be told to be wrong although something else is: all that does not build on objects
+    /// that are missing by now.
+    Reading,
+}
+
+impl Pass {
+    /// Tells how much more can be done.
+    fn after(self, faults: &Gathered) -> Self {
+        if faults.is_empty() {
+            self
+        } else {
+            Self::Reading
+        }
+    }
 }
 
 impl Accumulator {
@@ -90,14 +116,8 @@ impl<'a> Target<'a> {
     pub(crate) fn load(loader: Loader<'a>, schema: &Rc<Schema>) -> Result<Self, Error> {
         let file = loader.kustomization_file()?;
         let path: Arc<str> = Arc::from(file.path.as_str());
-        let reader = yaml::Reader::new(yaml::Schema::Legacy);
-        let node = reader
-            .read_first(&file.content, &file.path)
-            .map_err(|error| {
-                let place = read::yaml_place(&error, &file.path);
-                Error::at(place, format!("invalid Kustomization: {}", error.go_text()))
-            })?;
-        let node = node.unwrap_or_default();
+        let node = Input::whole(&file).legacy();
+        let node = node.map_err(|error| error.context("invalid Kustomization"))?;
         let lenient = loader.session.options.lenient_root && loader.is_root();
         let (kustomization, ignored) = kustomization::read(&path, &node, lenient)?;
         for (place, problem) in ignored {
@@ -124,8 +144,7 @@ impl<'a> Target<'a> {
     fn check_header(&self) -> Result<(), Error> {
         let k = &self.kustomization;
         if k.is_empty {
-            let place = Place::file(&k.file);
-            return Err(Error::at(place, "kustomization.yaml is empty"));
+            return Err(Error::at(k.place(1), "kustomization.yaml is empty"));
         }
         let mut faults = Gathered::default();
         let mut refuse = |line: u32, problem: String| {
@@ -189,69 +208,56 @@ impl<'a> Target<'a> {
             let text = "builtin version and custom schema provided, cannot use both";
             return Err(Error::at(place(), text));
         }
-        let failed = |problem: String| {
-            Error::at(
-                Place::file(&file.path),
-                format!("invalid schema file: {problem}"),
-            )
-        };
-        let document = if file.content.first() == Some(&b'{') {
-            serde_json::from_slice(&file.content).map_err(|error| failed(error.to_string()))?
-        } else {
-            let reader = yaml::Reader::new(yaml::Schema::Legacy);
-            let node = reader.read_first(&file.content, &file.path);
-            let node = node
-                .map_err(|error| failed(error.go_text()))?
-                .unwrap_or_default();
-            yaml::to_json(&node).map_err(|error| failed(error.to_string()))?
-        };
-        self.schema
-            .set_custom(document)
-            .map_err(|error| error.or_place(place))
+        let set = read::json(&file).and_then(|document| self.schema.set_custom(document));
+        set.map_err(|error| {
+            let error = error.or_place(|| Place::line(&file.path, 1));
+            error.with_place(place()).context("invalid schema file")
+        })
     }
 
     /// Brings everything of the directory together, onto what is there.
     ///
     /// # Errors
-    /// Whatever is wrong with it or below it.
-    pub(crate) fn accumulate(&mut self, mut all: Accumulator) -> Result<Accumulator, Error> {
-        let resources = std::mem::take(&mut self.kustomization.resources);
-        all = self
-            .accumulate_resources(all, &resources)
-            .map_err(|error| error.context("accumulating resources"))?;
-        self.kustomization.resources = resources;
-        let config = self.read_config()?;
-        all.merge_config(&config)
-            .map_err(|error| error.or_place(|| self.place()))?;
-        self.generate(&mut all)?;
-        let components = std::mem::take(&mut self.kustomization.components);
-        all = self
-            .accumulate_components(all, &components)
-            .map_err(|error| error.context("accumulating components"))?;
-        self.loader.session.check_missing()?;
-        let steps = self.transformers(&all.config())?;
+    /// Whatever is wrong with it or below it. Objects that are missing keep nothing from being
+    /// read; they keep all from being transformed.
+    pub(crate) fn accumulate(&self, all: &mut Accumulator, pass: Pass) -> Result<(), Error> {
+        let k = &self.kustomization;
+        let mut faults = Gathered::default();
+        let added = self.accumulate_resources(all, &k.resources);
+        faults.note(added.map_err(|error| error.context("accumulating resources")));
+        if let Some(config) = faults.note(self.read_config()) {
+            let merged = all.merge_config(&config);
+            faults.note(merged.map_err(|error| error.or_place(|| self.config_place())));
+        }
+        let pass = pass.after(&faults);
+        faults.note(self.generate(all, pass));
+        let pass = pass.after(&faults);
+        let added = self.accumulate_components(all, &k.components, pass);
+        faults.note(added.map_err(|error| error.context("accumulating components")));
+        let steps = self.transformers(&all.config());
+        let steps = faults.note(steps).unwrap_or_default();
+        faults.note(self.loader.session.check_missing());
+        if pass.after(&faults) == Pass::Reading {
+            return faults.end();
+        }
         run(&mut all.resources, &steps)?;
-        self.validate(&mut all)?;
-        let vars: Vec<_> = self
-            .kustomization
-            .vars
-            .iter()
-            .map(|var| var.value.clone())
-            .collect();
-        vars::bind(&mut all.resources, &mut all.vars, &vars)
+        self.validate(all)?;
+        vars::bind(&mut all.resources, &mut all.vars, &k.vars)
             .map_err(|error| error.context("merging vars"))?;
         let limit = self.loader.session.options.limits.max_resources;
         if all.resources.len() > limit {
-            return Err(Error::at(
-                self.place(),
-                format!("the build has more than {limit} objects"),
-            ));
+            let problem = format!("the build has more than {limit} objects");
+            let line = k.resources.first().map_or(1, |entry| entry.line);
+            return Err(Error::at(k.place(line), problem));
         }
-        Ok(all)
+        Ok(())
     }
 
-    fn place(&self) -> Place {
-        Place::file(&self.kustomization.file)
+    /// Names the first entry that adds fields to the defaults.
+    fn config_place(&self) -> Place {
+        let k = &self.kustomization;
+        let first = k.configurations.first().or(k.crds.first());
+        k.place(first.map_or(1, |entry| entry.line))
     }
 
     /// Reads the fields that this directory adds to the defaults.
@@ -279,7 +285,7 @@ impl<'a> Target<'a> {
         Ok(Arc::new(config))
     }
 
-    fn load_entry(&self, entry: &At<String>) -> Result<crate::load::File<'a>, Error> {
+    fn load_entry(&self, entry: &Text) -> Result<crate::load::File<'a>, Error> {
         self.loader.load(&entry.value).map_err(|error| {
             let error = error.into_error(&self.loader.session);
             error.with_place(self.kustomization.place(entry.line))
@@ -287,7 +293,7 @@ impl<'a> Target<'a> {
     }
 
     /// Runs the generators and takes what they make.
-    fn generate(&self, all: &mut Accumulator) -> Result<(), Error> {
+    fn generate(&self, all: &mut Accumulator, pass: Pass) -> Result<(), Error> {
         let k = &self.kustomization;
         let mut faults = Gathered::default();
         let kinds = [
@@ -308,18 +314,21 @@ impl<'a> Target<'a> {
                     continue;
                 };
                 made.origin.clone_from(&origin);
-                let absorbed = all.resources.absorb(made);
-                faults.note(absorbed.map_err(|error| error.context("merging from generator")));
+                absorb(all, made, pass, &mut faults);
             }
         }
-        faults.end()?;
-        self.inflate(all)?;
-        for made in self.run_generator_plugins()? {
-            all.resources
-                .absorb(made)
-                .map_err(|error| error.context("merging from generator"))?;
+        for chart in &k.helm_charts {
+            let fields = self.chart_fields(&chart.value);
+            let made = self.inflate_chart(fields, &k.place(chart.line));
+            for made in faults.note(made).into_iter().flatten() {
+                absorb(all, made, pass, &mut faults);
+            }
         }
-        Ok(())
+        let made = self.run_generator_plugins();
+        for made in faults.note(made).into_iter().flatten() {
+            absorb(all, made, pass, &mut faults);
+        }
+        faults.end()
     }
 
     fn built_in_origin(&self, kind: &str) -> Option<Origin> {
@@ -333,37 +342,26 @@ impl<'a> Target<'a> {
             .map(|origin| origin.configured(&self.file_name, by))
     }
 
-    /// Renders charts, if that is turned on.
-    fn inflate(&self, all: &mut Accumulator) -> Result<(), Error> {
+    /// Gives a chart's fields with those of all charts beneath, and the namespace it inherits.
+    fn chart_fields(&self, own: &Fields) -> Fields {
         let k = &self.kustomization;
-        for chart in &k.helm_charts {
-            let mut fields = k.helm_globals.clone();
-            fields.extend(chart.value.clone());
-            if fields
-                .get("namespace")
-                .and_then(|value| value.as_str())
-                .is_none_or(str::is_empty)
-            {
-                let inherited = match k.namespace.as_str() {
-                    "" => &self.helm_namespace,
-                    namespace => namespace,
-                };
-                if !inherited.is_empty() {
-                    fields.insert("namespace".to_owned(), inherited.to_owned().into());
-                }
-            }
-            for made in self.inflate_chart(fields, &k.place(chart.line))? {
-                all.resources.absorb(made)?;
+        let mut fields = k.helm_globals.clone();
+        fields.extend(own.clone());
+        let namespace = fields.get("namespace").and_then(|value| value.as_str());
+        if namespace.is_none_or(str::is_empty) {
+            let inherited = match k.namespace.as_str() {
+                "" => &self.helm_namespace,
+                namespace => namespace,
+            };
+            if !inherited.is_empty() {
+                fields.insert("namespace".to_owned(), inherited.to_owned().into());
             }
         }
-        Ok(())
+        fields
     }
 
-    fn inflate_chart(
-        &self,
-        fields: serde_json::Map<String, serde_json::Value>,
-        place: &Place,
-    ) -> Result<Vec<Resource>, Error> {
+    /// Renders a chart, if that is turned on.
+    fn inflate_chart(&self, fields: Fields, place: &Place) -> Result<Vec<Resource>, Error> {
         let doing = "trouble configuring builtin HelmChartInflationGenerator";
         let Some(helm) = self.loader.session.options.helm else {
             return Err(Error::at(place.clone(), "must specify --enable-helm").context(doing));
@@ -376,11 +374,15 @@ impl<'a> Target<'a> {
             .inflate(self.loader.tree, &chart)
             .map_err(|reason| Error::at(place.clone(), reason).context(doing))?;
         let max_bytes = self.loader.session.options.limits.max_file_bytes;
-        let mut made = read::resources(text.as_bytes(), &place.file, max_bytes, 1)
-            .map_err(|(error, _)| error)?;
+        let input = Input {
+            bytes: text.as_bytes(),
+            file: &place.file,
+            lines: Lines::Only(place.line),
+        };
+        let made = read::resources(&input, max_bytes, 1);
+        let mut made = made.map_err(|(error, _)| error.context(doing))?;
         let origin = self.built_in_origin("HelmChartInflationGenerator");
         for resource in &mut made {
-            resource.line = place.line;
             resource.origin.clone_from(&origin);
             let mut annotations: Vec<(String, String)> =
                 tree::meta_map(&resource.node, "annotations")
@@ -394,20 +396,27 @@ impl<'a> Target<'a> {
 
     /// Runs the validators, which must leave the objects as they are.
     fn validate(&self, all: &mut Accumulator) -> Result<(), Error> {
-        for step in self.validators()? {
-            let before = all.resources.clone();
-            step.transformer.apply(&mut all.resources)?;
-            let same = before.len() == all.resources.len()
-                && before
-                    .iter()
-                    .zip(all.resources.iter())
-                    .all(|(a, b)| a.node == b.node);
-            if !same {
+        let mut faults = Gathered::default();
+        for step in self.transformer_plugins(&self.kustomization.validators)? {
+            let place = || step.place.clone().unwrap_or_default();
+            let mut seen = all.resources.clone();
+            let validated = step.transformer.apply(&mut seen);
+            faults.note(validated.map_err(|error| error.or_place(place)));
+            let before = all.resources.iter().map(|resource| &resource.node);
+            if !before.eq(seen.iter().map(|resource| &resource.node)) {
                 let text = "validator shouldn't modify the resource map";
-                return Err(Error::at(self.place(), text));
+                faults.note::<()>(Err(Error::at(place(), text)));
             }
         }
-        Ok(())
+        faults.end()
+    }
+}
+
+/// Takes what a generator made; where objects are missing nobody can tell whether it fits.
+fn absorb(all: &mut Accumulator, made: Resource, pass: Pass, faults: &mut Gathered) {
+    if pass == Pass::Whole {
+        let absorbed = all.resources.absorb(made);
+        faults.note(absorbed.map_err(|error| error.context("merging from generator")));
     }
 }
 
@@ -422,7 +431,12 @@ pub(crate) fn run(resources: &mut ResMap, steps: &[Step]) -> Result<(), Error> {
         if !faults.is_empty() && name != failed {
             break;
         }
-        if faults.note(step.transformer.apply(resources)).is_none() {
+        let applied = step.transformer.apply(resources);
+        let applied = applied.map_err(|error| match &step.place {
+            Some(place) => error.or_place(|| place.clone()),
+            None => error,
+        });
+        if faults.note(applied).is_none() {
             failed = name;
         }
         if let Some(origin) = &step.origin {

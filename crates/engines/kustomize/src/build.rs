@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use yaml::Node;
 
-use crate::accumulate::{Accumulator, Target};
+use crate::accumulate::{Accumulator, Pass, Target};
 use crate::error::{Error, Gathered, Place};
 use crate::file_tree::FileTree;
 use crate::load::{Loader, Session};
@@ -85,8 +85,9 @@ impl Trees {
             cluster_scoped,
         } in self.objects
         {
-            let object = yaml::to_json(&resource.node)
-                .map_err(|error| Error::at(resource.place(), error.to_string()));
+            let object = yaml::to_json(&resource.node).map_err(|error| {
+                Error::at(resource.place().within(error.span()), error.to_string())
+            });
             if let Some(object) = faults.note(object) {
                 resources.push(Resource {
                     object,
@@ -193,7 +194,8 @@ pub fn build_trees(tree: &dyn FileTree, path: &str, options: &Options<'_>) -> Re
     if !target.kustomization.build_metadata.is_empty() {
         target.origin = Some(Origin::default());
     }
-    let mut all = target.accumulate(Accumulator::new(&schema))?;
+    let mut all = Accumulator::new(&schema);
+    target.accumulate(&mut all, Pass::Whole)?;
     session.check_missing()?;
     finish(&mut all, &session)?;
     arrange(&mut all.resources, &target, options)?;
@@ -226,7 +228,7 @@ fn finish(all: &mut Accumulator, session: &Session<'_>) -> Result<(), Error> {
 /// # Errors
 /// Every object that lost its kind or its name.
 fn drop_local(resources: &mut ResMap) -> Result<(), Error> {
-    let mut failed: Option<Error> = None;
+    let mut faults = Gathered::default();
     for resource in resources.iter().filter(|resource| !resource.is_empty()) {
         let problem = if resource.kind().is_empty() {
             "missing kind in object"
@@ -235,12 +237,9 @@ fn drop_local(resources: &mut ResMap) -> Result<(), Error> {
         } else {
             continue;
         };
-        let error = failed.take().unwrap_or_else(|| Error::new(problem));
-        failed = Some(error.with_place(resource.place()));
+        faults.note::<()>(Err(Error::at(resource.place(), problem)));
     }
-    if let Some(error) = failed {
-        return Err(error);
-    }
+    faults.end()?;
     resources.retain(|resource| {
         !resource.is_empty()
             && resource

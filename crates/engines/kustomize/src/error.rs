@@ -29,6 +29,20 @@ impl Place {
         }
     }
 
+    /// Names where something within an object was written; the object itself where nobody wrote it.
+    #[must_use]
+    pub(crate) fn within(self, span: &yaml::Span) -> Self {
+        match span.file() {
+            Some(file) if span.line() > 0 => Self {
+                file: file.to_owned(),
+                line: number(span.line()),
+                column: number(span.column()),
+                ..self
+            },
+            _ => self,
+        }
+    }
+
     /// Names a line of a file.
     pub fn line(file: &str, line: u32) -> Self {
         Self {
@@ -37,6 +51,11 @@ impl Place {
             ..Self::default()
         }
     }
+}
+
+/// Gives a number of lines or columns as places hold it.
+pub(crate) fn number(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
 }
 
 impl fmt::Display for Place {
@@ -107,6 +126,24 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
+impl Fault {
+    /// Says what is wrong to those who know already what another fault says was being done.
+    fn beside(&self, first: &Self) -> String {
+        let pairs = self.context.iter().zip(&first.context);
+        let shared = pairs.take_while(|(own, other)| own == other).count();
+        let mut text = String::new();
+        for context in &self.context[shared..] {
+            text.push_str(context);
+            text.push_str(": ");
+        }
+        if text.len() > LONGEST_MESSAGE {
+            text.clear();
+        }
+        text.push_str(&self.message);
+        text
+    }
+}
+
 impl Error {
     /// Makes an error that has no place yet.
     pub(crate) fn new(message: impl Into<String>) -> Self {
@@ -152,6 +189,14 @@ impl Error {
         }
     }
 
+    /// Gives what is wrong without what was being done, and without the places.
+    pub(crate) fn message(&self) -> String {
+        match self {
+            Self::Invalid(fault) => fault.message.clone(),
+            Self::Missing(_) => self.to_string(),
+        }
+    }
+
     /// Gives every place at fault.
     pub fn places(&self) -> &[Place] {
         match self {
@@ -172,6 +217,9 @@ const LONGEST_MESSAGE: usize = 4096;
 #[derive(Debug, Default)]
 pub(crate) struct Gathered {
     first: Option<Error>,
+    /// The other problems, each once.
+    told: Vec<String>,
+    /// What is said of them.
     messages: Vec<String>,
 }
 
@@ -186,10 +234,10 @@ impl Gathered {
             (None, error) => self.first = Some(error),
             (Some(Error::Invalid(first)), Error::Invalid(other)) => {
                 let message = &other.message;
-                let is_told = *message == first.message || self.messages.contains(message);
-                let is_short = message.len() <= LONGEST_MESSAGE;
-                if !is_told && is_short && self.messages.len() < MOST_MESSAGES {
-                    self.messages.push(other.message);
+                let is_told = *message == first.message || self.told.contains(message);
+                if !is_told && self.told.len() < MOST_MESSAGES && message.len() <= LONGEST_MESSAGE {
+                    self.messages.push(other.beside(first));
+                    self.told.push(other.message);
                 }
                 for place in other.places {
                     if first.places.len() < MOST_PLACES && !first.places.contains(&place) {

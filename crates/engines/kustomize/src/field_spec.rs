@@ -2,9 +2,9 @@
 
 use std::sync::OnceLock;
 
-use yaml::{Kind, Mapping, Node, Value};
+use yaml::{Kind, Mapping, Node, Span, Value};
 
-use crate::error::Error;
+use crate::error::{Error, Place};
 use crate::id::{Gvk, split_api_version};
 use crate::resource::Resource;
 use crate::tree;
@@ -26,6 +26,14 @@ pub(crate) struct FieldSpec {
 struct Segment {
     name: String,
     is_list: bool,
+}
+
+/// Why something inside an object could not be changed, and where that was written: not always in
+/// the object's own file, since patches bring nodes of theirs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Misfit {
+    pub(crate) problem: String,
+    at: Span,
 }
 
 /// What is made where a field is missing and its spec says create.
@@ -50,6 +58,20 @@ pub(crate) fn split_path(path: &str, delimiter: char) -> Vec<String> {
         }
     }
     parts
+}
+
+impl Misfit {
+    pub(crate) fn new(node: &Node, problem: impl Into<String>) -> Self {
+        Self {
+            problem: problem.into(),
+            at: node.span.clone(),
+        }
+    }
+
+    /// Names the place within an object, or that of the object for a node that was made.
+    pub(crate) fn place(&self, object: Place) -> Place {
+        object.within(&self.at)
+    }
 }
 
 impl FieldSpec {
@@ -98,13 +120,13 @@ impl FieldSpec {
     /// Calls `set` with every node below `node` that the path leads to.
     ///
     /// # Errors
-    /// As for [`Self::visit`], without saying where.
+    /// As for [`Self::visit`], without the object.
     pub(crate) fn walk(
         &self,
         node: &mut Node,
         create: Create,
         set: &mut dyn FnMut(&mut Node) -> Result<(), String>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Misfit> {
         let create = if self.create { create } else { Create::Nothing };
         walk(node, self.segments(), create, set)
     }
@@ -120,16 +142,14 @@ impl FieldSpec {
         set: &mut dyn FnMut(&mut Node) -> Result<(), String>,
     ) -> Result<(), Error> {
         self.walk(&mut resource.node, create, set)
-            .map_err(|problem| {
-                let place = resource.place();
-                Error::at(
-                    place,
-                    format!(
-                        "considering field '{}' of object {}: {problem}",
-                        self.path,
-                        resource.id()
-                    ),
-                )
+            .map_err(|misfit| {
+                let considering = format!(
+                    "considering field '{}' of object {}: {}",
+                    self.path,
+                    resource.id(),
+                    misfit.problem
+                );
+                Error::at(misfit.place(resource.place()), considering)
             })
     }
 }
@@ -212,9 +232,9 @@ fn walk(
     path: &[Segment],
     create: Create,
     set: &mut dyn FnMut(&mut Node) -> Result<(), String>,
-) -> Result<(), String> {
+) -> Result<(), Misfit> {
     let Some((segment, rest)) = path.split_first() else {
-        return set(node);
+        return set(node).map_err(|problem| Misfit::new(node, problem));
     };
     if node.is_null() {
         return Ok(());
@@ -225,14 +245,15 @@ fn walk(
             .try_for_each(|item| walk(item, path, create, set)),
         Value::Mapping(mapping) => {
             if segment.name.is_empty() {
-                return Err("cannot set or create an empty field name".to_owned());
+                let problem = "cannot set or create an empty field name";
+                return Err(Misfit::new(node, problem));
             }
             match enter(mapping, segment, rest.is_empty(), create) {
                 Some(field) => walk(field, rest, create, set),
                 None => Ok(()),
             }
         }
-        Value::Scalar(_) => Err("expected sequence or mapping node".to_owned()),
+        Value::Scalar(_) => Err(Misfit::new(node, "expected sequence or mapping node")),
     }
 }
 

@@ -14,6 +14,7 @@ pub(crate) use read::{
 use crate::error::Place;
 use crate::field_spec::FieldSpec;
 use crate::id::{Gvk, Id};
+use crate::read::{Input, Lines};
 
 /// The names a kustomization file may have.
 pub(crate) const FILE_NAMES: &[&str] =
@@ -28,6 +29,16 @@ pub(crate) struct At<T> {
     pub(crate) line: u32,
 }
 
+/// A text that may be YAML itself, and where it stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Text {
+    pub(crate) value: String,
+    pub(crate) line: u32,
+    /// The line its own first line stands on, where it is a literal block; those of other texts
+    /// are not lines of the file.
+    pub(crate) block: Option<u32>,
+}
+
 /// A kustomization file.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Kustomization {
@@ -36,13 +47,13 @@ pub(crate) struct Kustomization {
     pub(crate) kind: At<String>,
     pub(crate) is_empty: bool,
     pub(crate) deprecated: Vec<&'static str>,
-    pub(crate) resources: Vec<At<String>>,
-    pub(crate) components: Vec<At<String>>,
-    pub(crate) crds: Vec<At<String>>,
-    pub(crate) configurations: Vec<At<String>>,
-    pub(crate) generators: Vec<At<String>>,
-    pub(crate) transformers: Vec<At<String>>,
-    pub(crate) validators: Vec<At<String>>,
+    pub(crate) resources: Vec<Text>,
+    pub(crate) components: Vec<Text>,
+    pub(crate) crds: Vec<Text>,
+    pub(crate) configurations: Vec<Text>,
+    pub(crate) generators: Vec<Text>,
+    pub(crate) transformers: Vec<Text>,
+    pub(crate) validators: Vec<Text>,
     pub(crate) namespace: String,
     pub(crate) name_prefix: String,
     pub(crate) name_suffix: String,
@@ -50,7 +61,7 @@ pub(crate) struct Kustomization {
     pub(crate) labels: Vec<At<Label>>,
     pub(crate) common_annotations: BTreeMap<String, String>,
     pub(crate) patches: Vec<At<Patch>>,
-    pub(crate) patches_strategic_merge: Vec<At<String>>,
+    pub(crate) patches_strategic_merge: Vec<Text>,
     pub(crate) patches_json6902: Vec<At<Patch>>,
     pub(crate) images: Vec<At<Image>>,
     pub(crate) replicas: Vec<At<Replica>>,
@@ -63,7 +74,7 @@ pub(crate) struct Kustomization {
     pub(crate) helm_globals: serde_json::Map<String, serde_json::Value>,
     pub(crate) openapi: BTreeMap<String, String>,
     pub(crate) openapi_line: u32,
-    pub(crate) build_metadata: Vec<At<String>>,
+    pub(crate) build_metadata: Vec<Text>,
     pub(crate) sort_options: Option<SortOptions>,
 }
 
@@ -80,7 +91,7 @@ pub(crate) struct Label {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Patch {
     pub(crate) path: String,
-    pub(crate) text: String,
+    pub(crate) text: Text,
     pub(crate) target: Option<Selector>,
     pub(crate) allow_name_change: bool,
     pub(crate) allow_kind_change: bool,
@@ -169,9 +180,9 @@ pub(crate) struct MapGenerator {
     pub(crate) name: String,
     pub(crate) namespace: String,
     pub(crate) behavior: String,
-    pub(crate) literals: Vec<At<String>>,
-    pub(crate) files: Vec<At<String>>,
-    pub(crate) envs: Vec<At<String>>,
+    pub(crate) literals: Vec<Text>,
+    pub(crate) files: Vec<Text>,
+    pub(crate) envs: Vec<Text>,
     pub(crate) options: Option<GeneratorOptions>,
     pub(crate) secret_type: String,
 }
@@ -192,6 +203,32 @@ pub(crate) struct SortOptions {
     /// The kinds that come first and last.
     pub(crate) legacy: Option<(Vec<String>, Vec<String>)>,
     pub(crate) place: Place,
+}
+
+impl Text {
+    /// Gives the text to read it, as a part of the file it stands in.
+    pub(crate) fn input<'a>(&'a self, file: &'a str) -> Input<'a> {
+        Input {
+            bytes: self.value.as_bytes(),
+            file,
+            lines: self.block.map_or(Lines::Only(self.line), Lines::From),
+        }
+    }
+
+    /// Gives the text without the blanks around it, as [`Self::input`] does.
+    pub(crate) fn trimmed_input<'a>(&'a self, file: &'a str) -> Input<'a> {
+        let text = self.value.trim_start();
+        let before = &self.value[..self.value.len() - text.len()];
+        let skipped = u32::try_from(before.matches('\n').count()).unwrap_or(u32::MAX);
+        Input {
+            bytes: text.trim_end().as_bytes(),
+            file,
+            lines: match self.block {
+                Some(line) => Lines::From(line.saturating_add(skipped)),
+                None => Lines::Only(self.line),
+            },
+        }
+    }
 }
 
 impl Kustomization {

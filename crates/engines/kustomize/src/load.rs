@@ -382,7 +382,7 @@ impl<'a> Loader<'a> {
                     self.root
                 ));
                 Err(several.iter().fold(error, |error, name| {
-                    error.with_place(Place::file(&self.display(&path(name))))
+                    error.with_place(Place::line(&self.display(&path(name)), 1))
                 }))
             }
         }

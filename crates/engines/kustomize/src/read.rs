@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use yaml::{Node, Reader, Value};
+use yaml::{Node, Position, Reader, Span, Value};
 
-use crate::error::{Error, Gathered, Place};
+use crate::error::{Error, Gathered, Place, number};
+use crate::load::File;
 use crate::parallel;
 use crate::resource::Resource;
 use crate::tree;
@@ -13,19 +14,119 @@ use crate::tree;
 /// What a file turned out not to be.
 pub(crate) type ReadError = (Error, bool);
 
+/// A text to read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Input<'a> {
+    pub(crate) bytes: &'a [u8],
+    /// The file it is, or stands in.
+    pub(crate) file: &'a str,
+    pub(crate) lines: Lines,
+}
+
+/// Which lines of its file a text stands on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lines {
+    /// Its own lines are the file's, from this one on.
+    From(u32),
+    /// All of it counts as this one: it is quoted, folded, or made.
+    Only(u32),
+}
+
+impl<'a> Input<'a> {
+    /// Takes a whole file.
+    pub(crate) fn whole(file: &'a File<'_>) -> Self {
+        Self {
+            bytes: &file.content,
+            file: &file.path,
+            lines: Lines::From(1),
+        }
+    }
+
+    /// Gives the line that the text's own first line counts as.
+    fn first_line(&self) -> usize {
+        match self.lines {
+            Lines::From(line) => line as usize,
+            Lines::Only(_) => 1,
+        }
+    }
+
+    /// Names the place of a node, or of the whole text for one that was made.
+    pub(crate) fn place(&self, node: &Node) -> Place {
+        let found = node_place(node, self.file);
+        match self.lines {
+            Lines::From(line) if found.line == 0 => Place::line(self.file, line),
+            Lines::From(_) => found,
+            Lines::Only(line) => Place::line(self.file, line),
+        }
+    }
+
+    /// Reads the text as one document of YAML 1.1; an empty one is null.
+    ///
+    /// # Errors
+    /// What is wrong with it, in the words of Go's library.
+    pub(crate) fn legacy(&self) -> Result<Node, Error> {
+        let reader = Reader::new(yaml::Schema::Legacy).origin(self.first_line(), 0);
+        let read = reader.read_first(self.bytes, self.file);
+        let node = read.map_err(|error| {
+            let place = yaml_place(&error, self.file);
+            self.moved(Error::at(place, error.go_text()))
+        })?;
+        Ok(node.unwrap_or_default())
+    }
+
+    /// Puts what was found wrong on the lines of the file.
+    fn moved(&self, error: Error) -> Error {
+        match (error, self.lines) {
+            (Error::Invalid(mut fault), Lines::Only(line)) => {
+                fault.places = vec![Place::line(self.file, line)];
+                Error::Invalid(fault)
+            }
+            (error, _) => error,
+        }
+    }
+}
+
 /// Reads the objects of a text, lists taken apart; the documents of a large one on so many threads.
 ///
 /// # Errors
 /// What is wrong, and whether the text is no YAML at all.
 pub(crate) fn resources(
-    content: &[u8],
-    file: &str,
+    input: &Input<'_>,
     max_bytes: usize,
     threads: usize,
 ) -> Result<Vec<Resource>, ReadError> {
-    let shared: Arc<str> = Arc::from(file);
-    let text = text(content, file).map_err(|error| (error, true))?;
-    let mut nodes = documents(&text, file, max_bytes, threads)?;
+    let shared: Arc<str> = Arc::from(input.file);
+    let read = nodes(input, max_bytes, threads);
+    let mut nodes = read.map_err(|(error, is_malformed)| (input.moved(error), is_malformed))?;
+    if let Lines::Only(line) = input.lines {
+        let start = Position {
+            line: line as usize,
+            ..Position::START
+        };
+        let span = Span::new(yaml::Source::new(input.file), start, 0);
+        for node in &mut nodes {
+            pin(node, &span);
+        }
+    }
+    let made = nodes.into_iter().map(|node| Resource::new(node, &shared));
+    Ok(made.collect())
+}
+
+/// Puts the values of a tree where its text stands.
+fn pin(node: &mut Node, span: &Span) {
+    node.span = span.clone();
+    match &mut node.value {
+        Value::Scalar(_) => {}
+        Value::Sequence(items) => items.iter_mut().for_each(|item| pin(item, span)),
+        Value::Mapping(mapping) => mapping.values_mut().for_each(|value| pin(value, span)),
+    }
+}
+
+/// Reads the objects of a text as trees.
+fn nodes(input: &Input<'_>, max_bytes: usize, threads: usize) -> Result<Vec<Node>, ReadError> {
+    let file = input.file;
+    let text = text(input).map_err(|error| (error, true))?;
+    let mut nodes = documents(input, &text, max_bytes, threads)?;
     if nodes.len() == 1 && is_wrapper(&nodes[0].1) && nodes[0].0 == 1 {
         let (_, mut wrapper) = nodes.remove(0);
         let items = match wrapper.remove("items") {
@@ -42,23 +143,20 @@ pub(crate) fn resources(
     for (_, node) in nodes {
         faults.note(check(node, file, &mut checked));
     }
+    let flat = expand_lists(checked, file, &mut faults);
     faults.end().map_err(|error| (error, false))?;
-    let flat = expand_lists(checked, file).map_err(|error| (error, false))?;
-    Ok(flat
-        .into_iter()
-        .map(|node| Resource::new(node, &shared))
-        .collect())
+    Ok(flat)
 }
 
 /// Takes a text out of bytes: UTF-8, without a byte order mark, lines ended by `\n`.
-fn text<'c>(content: &'c [u8], file: &str) -> Result<Cow<'c, str>, Error> {
+fn text<'c>(input: &Input<'c>) -> Result<Cow<'c, str>, Error> {
+    let (content, file) = (input.bytes, input.file);
     let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
     let text = std::str::from_utf8(content).map_err(|error| {
         let before = &content[..error.valid_up_to()];
-        let line = before.split(|byte| *byte == b'\n').count();
-        let place = Place::line(file, u32::try_from(line).unwrap_or(u32::MAX));
+        let line = input.first_line() + before.split(|byte| *byte == b'\n').count() - 1;
         Error::at(
-            place,
+            Place::line(file, number(line)),
             format!("MalformedYAMLError: invalid UTF-8 in File: {file}"),
         )
     })?;
@@ -70,9 +168,13 @@ fn text<'c>(content: &'c [u8], file: &str) -> Result<Cow<'c, str>, Error> {
 }
 
 /// Splits a text at lines that start with `---`; gives each part's first line and offset.
-fn split<'t>(text: &'t str, file: &str) -> Result<Vec<Part<'t>>, Error> {
+///
+/// # Errors
+/// Every such line that says something else.
+fn split<'t>(input: &Input<'_>, text: &'t str) -> Result<Vec<Part<'t>>, Error> {
     let mut parts = Vec::new();
-    let (mut start, mut line) = (0, 1);
+    let mut faults = Gathered::default();
+    let (mut start, mut line) = (0, input.first_line());
     let mut search = 0;
     while let Some(found) = text[search..].find("\n---") {
         let at = search + found;
@@ -82,13 +184,11 @@ fn split<'t>(text: &'t str, file: &str) -> Result<Vec<Part<'t>>, Error> {
         let end = at + 1 + length;
         let separator = text[at + 4..end].trim();
         if !separator.is_empty() && !separator.starts_with('#') {
-            let lines = text[..=at].matches('\n').count() + 1;
-            let place = Place::line(file, u32::try_from(lines).unwrap_or(u32::MAX));
+            let lines = line + text[start..=at].matches('\n').count();
+            let place = Place::line(input.file, number(lines));
             let shown = text[at..end].trim();
-            return Err(Error::at(
-                place,
-                format!("invalid document separator: {shown}"),
-            ));
+            let problem = format!("invalid document separator: {shown}");
+            faults.note::<()>(Err(Error::at(place, problem)));
         }
         // The part keeps the line break that the separator began with.
         parts.push((line, start, &text[start..=at]));
@@ -97,6 +197,7 @@ fn split<'t>(text: &'t str, file: &str) -> Result<Vec<Part<'t>>, Error> {
         search = start;
     }
     parts.push((line, start, &text[start..]));
+    faults.end()?;
     Ok(parts)
 }
 
@@ -105,12 +206,13 @@ type Part<'t> = (usize, usize, &'t str);
 
 /// Reads each document; gives it with the number of documents of the text.
 fn documents(
+    input: &Input<'_>,
     text: &str,
-    file: &str,
     max_bytes: usize,
     threads: usize,
 ) -> Result<Vec<(usize, Node)>, ReadError> {
-    let parts = split(text, file).map_err(|error| (error, false))?;
+    let file = input.file;
+    let parts = split(input, text).map_err(|error| (error, false))?;
     if threads > 1
         && let Some(nodes) = documents_at_once(text, &parts, file, threads)
     {
@@ -199,9 +301,27 @@ fn documents_at_once(
     Some(nodes.map(|node| (parts.len(), node)).collect())
 }
 
+/// Reads a file that is JSON where it begins with `{`, else YAML 1.1.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn json(file: &File<'_>) -> Result<serde_json::Value, Error> {
+    if file.content.first() != Some(&b'{') {
+        let node = Input::whole(file).legacy()?;
+        return yaml::to_json(&node)
+            .map_err(|error| Error::at(json_place(&error, &file.path), error.to_string()));
+    }
+    serde_json::from_slice(&file.content).map_err(|error| {
+        let place = Place {
+            column: number(error.column()),
+            ..Place::line(&file.path, number(error.line()).max(1))
+        };
+        Error::at(place, error.to_string())
+    })
+}
+
 /// Names the place a YAML error points at.
 pub(crate) fn yaml_place(error: &yaml::Error, file: &str) -> Place {
-    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     Place {
         file: file.to_owned(),
         line: number(error.line()),
@@ -210,15 +330,14 @@ pub(crate) fn yaml_place(error: &yaml::Error, file: &str) -> Place {
     }
 }
 
+/// Names the place of what JSON cannot hold.
+pub(crate) fn json_place(error: &yaml::JsonError, file: &str) -> Place {
+    Place::line(file, 1).within(error.span())
+}
+
 /// Names the place of a node.
 pub(crate) fn node_place(node: &Node, file: &str) -> Place {
-    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    Place {
-        file: file.to_owned(),
-        line: number(node.span.line()),
-        column: number(node.span.column()),
-        object: String::new(),
-    }
+    Place::file(file).within(&node.span)
 }
 
 /// Tells whether a file's only document is a list whose items stand for it.
@@ -279,14 +398,14 @@ fn through_json(item: &Node, file: &str) -> Result<Node, Error> {
         }
     }
     let json = yaml::to_json(item)
-        .map_err(|error| Error::at(node_place(item, file), error.to_string()))?;
+        .map_err(|error| Error::at(json_place(&error, file), error.to_string()))?;
     let mut node = yaml::from_json(&json).with_span(item.span.clone());
     quote(&mut node);
     Ok(node)
 }
 
 /// Puts the items of lists after the other objects, in place of the lists.
-fn expand_lists(nodes: Vec<Node>, file: &str) -> Result<Vec<Node>, Error> {
+fn expand_lists(nodes: Vec<Node>, file: &str, faults: &mut Gathered) -> Vec<Node> {
     let mut flat = Vec::with_capacity(nodes.len());
     let mut queue = std::collections::VecDeque::from(nodes);
     while let Some(mut node) = queue.pop_front() {
@@ -301,24 +420,21 @@ fn expand_lists(nodes: Vec<Node>, file: &str) -> Result<Vec<Node>, Error> {
                 ..
             }) => {
                 let mut inner = Vec::new();
-                let mut faults = Gathered::default();
                 for item in items {
                     if let Some(item) = faults.note(through_json(&item, file)) {
                         faults.note(check(item, file, &mut inner));
                     }
                 }
-                faults.end()?;
                 queue.extend(inner);
             }
             Some(items) if items.is_null() => {}
             Some(items) => {
-                return Err(Error::at(
-                    node_place(&items, file),
-                    format!("expected array in {}/items", tree::text(&node, "kind")),
-                ));
+                let problem = format!("expected array in {}/items", tree::text(&node, "kind"));
+                let place = node_place(&items, file);
+                faults.note::<()>(Err(Error::at(place, problem)));
             }
             None => {}
         }
     }
-    Ok(flat)
+    flat
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use crate::error::Error;
+use crate::error::{Error, Gathered};
 use crate::id::IdRef;
 use crate::resource::{Behavior, Resource, list_ids};
 use crate::schema::Schema;
@@ -108,16 +108,11 @@ impl ResMap {
         &mut self,
         resources: impl IntoIterator<Item = Resource>,
     ) -> Result<(), Error> {
-        let mut first: Option<Error> = None;
+        let mut faults = Gathered::default();
         for resource in resources {
-            if let Err(error) = self.append(resource) {
-                first = Some(match first {
-                    None => error,
-                    Some(kept) => error.places().iter().cloned().fold(kept, Error::with_place),
-                });
-            }
+            faults.note(self.append(resource));
         }
-        first.map_or(Ok(()), Err)
+        faults.end()
     }
 
     /// Gives the positions of the objects that have or had a name, in order.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use yaml::Node;
 
 use crate::error::Place;
-use crate::id::{IdRef, split_api_version};
+use crate::id::{Gvk, Id, IdRef, split_api_version};
 use crate::origin::Origin;
 use crate::schema::Schema;
 use crate::tree;
@@ -97,6 +97,8 @@ pub(crate) struct Resource {
     pub(crate) vars: Vec<String>,
     pub(crate) origin: Option<Origin>,
     pub(crate) transformations: Vec<Origin>,
+    /// Whether its content is lost to a patch that failed: what else goes wrong with it says nothing.
+    pub(crate) is_broken: bool,
 }
 
 impl Resource {
@@ -115,7 +117,29 @@ impl Resource {
             vars: Vec::new(),
             origin: None,
             transformations: Vec::new(),
+            is_broken: false,
         }
+    }
+
+    /// Leaves nothing of the object but its identity, so that others may still name it.
+    pub(crate) fn lose_content(&mut self, id: &Id) {
+        let Gvk {
+            group,
+            version,
+            kind,
+        } = &id.gvk;
+        let api_version = match group.as_str() {
+            "" => version.clone(),
+            group => format!("{group}/{version}"),
+        };
+        let mut node = tree::strings([("apiVersion", api_version.as_str()), ("kind", kind)]);
+        let mut meta = tree::strings([("name", id.name.as_str())]);
+        if !id.namespace.is_empty() {
+            meta.insert("namespace", Node::string(&id.namespace));
+        }
+        node.insert("metadata", meta);
+        self.node = node;
+        self.is_broken = true;
     }
 
     /// Tells whether nothing is left of the object.

@@ -6,7 +6,7 @@ use regex::Regex;
 
 pub(crate) use labels::LabelSelector;
 
-use crate::error::{Error, Place};
+use crate::error::{Error, Gathered, Place};
 use crate::id::IdRef;
 use crate::kustomization::Selector;
 use crate::res_map::ResMap;
@@ -63,18 +63,32 @@ impl Matcher {
     /// Compiles a selector.
     ///
     /// # Errors
-    /// Where a regular expression or a label selector cannot be read.
+    /// Every regular expression and label selector that cannot be read.
     pub(crate) fn new(selector: &Selector, place: &Place) -> Result<Self, Error> {
         let failed = |problem: String| Error::at(place.clone(), problem);
+        let mut faults = Gathered::default();
+        let mut pattern = |text: &str| {
+            let made = faults.note(Pattern::new(text).map_err(failed));
+            made.unwrap_or(Pattern::Any)
+        };
         let id = &selector.id;
+        let (group, version) = (pattern(&id.gvk.group), pattern(&id.gvk.version));
+        let (kind, name) = (pattern(&id.gvk.kind), pattern(&id.name));
+        let namespace = pattern(&id.namespace);
+        let mut labels = |text: &str| {
+            let read = faults.note(LabelSelector::parse(text).map_err(failed));
+            read.unwrap_or_default()
+        };
+        let (on_labels, on_annotations) = (labels(&selector.labels), labels(&selector.annotations));
+        faults.end()?;
         Ok(Self {
-            group: Pattern::new(&id.gvk.group).map_err(failed)?,
-            version: Pattern::new(&id.gvk.version).map_err(failed)?,
-            kind: Pattern::new(&id.gvk.kind).map_err(failed)?,
-            name: Pattern::new(&id.name).map_err(failed)?,
-            namespace: Pattern::new(&id.namespace).map_err(failed)?,
-            labels: LabelSelector::parse(&selector.labels).map_err(failed)?,
-            annotations: LabelSelector::parse(&selector.annotations).map_err(failed)?,
+            group,
+            version,
+            kind,
+            name,
+            namespace,
+            labels: on_labels,
+            annotations: on_annotations,
             names_nothing: selector.names_nothing(),
             has_labels: !selector.labels.is_empty() || !selector.annotations.is_empty(),
         })

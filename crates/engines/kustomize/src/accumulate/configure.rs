@@ -20,54 +20,50 @@ impl Target<'_> {
     /// Makes all transformers, so that what is wrong with one shows before any runs.
     ///
     /// # Errors
-    /// Where one cannot be made.
+    /// Every one that cannot be made.
     pub(super) fn transformers(&self, config: &Config) -> Result<Vec<Step>, Error> {
-        let mut made: Vec<Box<dyn Transformer>> = Vec::new();
-        self.patches(&mut made)?;
+        let mut made = Made::default();
+        self.patches(&mut made);
         self.names(config, &mut made);
-        self.labels(config, &mut made)?;
-        self.rest(config, &mut made)?;
+        self.labels(config, &mut made);
+        self.rest(config, &mut made);
         let mut steps: Vec<Step> = made
+            .transformers
             .into_iter()
             .map(|transformer| {
                 let origin = self.built_in_origin(transformer.name());
                 Step {
                     transformer,
                     origin,
+                    place: None,
                 }
             })
             .collect();
-        steps.extend(self.transformer_plugins(&self.kustomization.transformers)?);
+        let plugins = self.transformer_plugins(&self.kustomization.transformers);
+        steps.extend(made.faults.note(plugins).into_iter().flatten());
+        made.faults.end()?;
         Ok(steps)
     }
 
-    fn patches(&self, made: &mut Vec<Box<dyn Transformer>>) -> Result<(), Error> {
+    fn patches(&self, made: &mut Made) {
         let k = &self.kustomization;
-        if !k.patches_strategic_merge.is_empty() {
-            let entries: Vec<_> = k
-                .patches_strategic_merge
-                .iter()
-                .map(|entry| (entry.value.clone(), k.place(entry.line)))
-                .collect();
-            let merges = StrategicMerges::new(&self.loader, &entries).map_err(|error| {
+        let entries = &k.patches_strategic_merge;
+        if !entries.is_empty() {
+            let merges = StrategicMerges::new(&self.loader, entries, &k.file);
+            made.add(merges.map_err(|error| {
                 error.context("trouble configuring builtin PatchStrategicMergeTransformer")
-            })?;
-            made.push(Box::new(merges));
+            }));
         }
-        let mut faults = Gathered::default();
         for entry in &k.patches {
-            let patch = Patches::new(&self.loader, &entry.value, &k.place(entry.line));
-            if let Some(patch) = faults.note(patch) {
-                made.push(Box::new(patch));
-            }
+            let place = k.place(entry.line);
+            made.add(Patches::new(&self.loader, &entry.value, &place));
         }
-        faults.end()
     }
 
-    fn names(&self, config: &Config, made: &mut Vec<Box<dyn Transformer>>) {
+    fn names(&self, config: &Config, made: &mut Made) {
         let k = &self.kustomization;
         if !k.namespace.is_empty() {
-            made.push(Box::new(Namespace {
+            made.add(Ok(Namespace {
                 name: k.namespace.clone(),
                 specs: config.namespace.clone(),
                 unset_only: false,
@@ -80,7 +76,7 @@ impl Target<'_> {
         ];
         for (end, text, specs) in affixes {
             if !text.is_empty() {
-                made.push(Box::new(Affix {
+                made.add(Ok(Affix {
                     end,
                     text: text.clone(),
                     specs: specs.clone(),
@@ -89,46 +85,42 @@ impl Target<'_> {
         }
     }
 
-    fn labels(&self, config: &Config, made: &mut Vec<Box<dyn Transformer>>) -> Result<(), Error> {
+    fn labels(&self, config: &Config, made: &mut Made) {
         let k = &self.kustomization;
         if k.labels.is_empty() && k.common_labels.is_empty() {
-            return Ok(());
+            return;
         }
         for label in &k.labels {
             let specs = label_specs(label, config).map_err(|error| {
                 error
                     .context("failed to merge labels")
                     .or_place(|| k.place(label.line))
-            })?;
-            made.push(Box::new(Labels {
+            });
+            made.add(specs.map(|specs| Labels {
                 labels: label.value.pairs.clone(),
                 specs,
             }));
         }
-        made.push(Box::new(Labels {
+        made.add(Ok(Labels {
             labels: k.common_labels.clone(),
             specs: config.common_labels.clone(),
         }));
-        Ok(())
     }
 
-    fn rest(&self, config: &Config, made: &mut Vec<Box<dyn Transformer>>) -> Result<(), Error> {
+    fn rest(&self, config: &Config, made: &mut Made) {
         let k = &self.kustomization;
         if !k.common_annotations.is_empty() {
-            made.push(Box::new(Annotations {
+            made.add(Ok(Annotations {
                 annotations: k.common_annotations.clone(),
                 specs: config.common_annotations.clone(),
             }));
         }
-        let mut faults = Gathered::default();
         for entry in &k.patches_json6902 {
-            let patch = Patches::deprecated(&self.loader, &entry.value, &k.place(entry.line));
-            if let Some(patch) = faults.note(patch) {
-                made.push(Box::new(patch));
-            }
+            let place = k.place(entry.line);
+            made.add(Patches::deprecated(&self.loader, &entry.value, &place));
         }
         for entry in &k.replicas {
-            made.push(Box::new(Replicas {
+            made.add(Ok(Replicas {
                 replica: entry.value.clone(),
                 specs: config.replicas.clone(),
                 place: k.place(entry.line),
@@ -137,16 +129,27 @@ impl Target<'_> {
         for entry in &k.images {
             let place = k.place(entry.line);
             let images = Images::new(entry.value.clone(), config.images.clone(), place);
-            if let Some(images) = faults.note(images) {
-                made.push(Box::new(images));
-            }
+            made.add(images);
         }
-        faults.end()?;
         if !k.replacements.is_empty() {
-            let entries: Vec<_> = k.replacements.iter().map(|r| r.value.clone()).collect();
-            made.push(Box::new(Replacements::new(&self.loader, &entries)?));
+            let entries = k.replacements.iter().map(|entry| &entry.value);
+            made.add(Replacements::new(&self.loader, entries));
         }
-        Ok(())
+    }
+}
+
+/// The transformers made so far, and why others could not be.
+#[derive(Default)]
+struct Made {
+    transformers: Vec<Box<dyn Transformer>>,
+    faults: Gathered,
+}
+
+impl Made {
+    fn add(&mut self, transformer: Result<impl Transformer + 'static, Error>) {
+        if let Some(transformer) = self.faults.note(transformer) {
+            self.transformers.push(Box::new(transformer));
+        }
     }
 }
 

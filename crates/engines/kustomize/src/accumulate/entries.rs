@@ -2,28 +2,35 @@
 
 use std::collections::VecDeque;
 
-use super::{Accumulator, Target};
+use super::{Accumulator, Pass, Target};
 use crate::error::{Error, Gathered};
-use crate::kustomization::{At, COMPONENT};
+use crate::kustomization::{COMPONENT, Text};
 use crate::load::{File, LoadError, Loader};
 use crate::origin::Origin;
 use crate::parallel;
-use crate::read;
+use crate::read::{self, Input};
 use crate::remote;
 use crate::resource::Resource;
 
 /// The objects of a file, or why there are none and whether the file is no YAML at all.
 type Objects = Result<Vec<Resource>, (LoadError, bool)>;
 
+/// What a directory is entered as.
+#[derive(Debug, Clone, Copy)]
+enum Role {
+    Base,
+    Component,
+}
+
 /// Reads the files of entries, several ahead where threads may share the work.
 struct Ahead<'e> {
     /// The entries not read yet.
-    entries: &'e [At<String>],
+    entries: &'e [Text],
     ready: VecDeque<Objects>,
 }
 
 impl<'e> Ahead<'e> {
-    fn new(entries: &'e [At<String>]) -> Self {
+    fn new(entries: &'e [Text]) -> Self {
         Self {
             entries,
             ready: VecDeque::new(),
@@ -63,7 +70,7 @@ impl<'e> Ahead<'e> {
         let max_bytes = options.limits.max_file_bytes;
         let read = parallel::map(&files, threads, |file| {
             let file = file.as_ref().ok()?;
-            Some(read::resources(&file.content, &file.path, max_bytes, inner))
+            Some(read::resources(&Input::whole(file), max_bytes, inner))
         });
         self.ready = files
             .into_iter()
@@ -86,24 +93,23 @@ impl<'a> Target<'a> {
     /// Every entry that cannot be added.
     pub(crate) fn accumulate_resources(
         &self,
-        mut all: Accumulator,
-        entries: &[At<String>],
-    ) -> Result<Accumulator, Error> {
+        all: &mut Accumulator,
+        entries: &[Text],
+    ) -> Result<(), Error> {
         let mut ahead = Ahead::new(entries);
         let mut faults = Gathered::default();
         for entry in entries {
             let read = ahead.next(&self.loader);
-            faults.note(self.accumulate_entry(&mut all, entry, read));
+            faults.note(self.accumulate_entry(all, entry, read));
         }
-        faults.end()?;
-        Ok(all)
+        faults.end()
     }
 
     /// Adds a file, or else what is found where the entry leads.
     fn accumulate_entry(
         &self,
         all: &mut Accumulator,
-        entry: &At<String>,
+        entry: &Text,
         read: Objects,
     ) -> Result<(), Error> {
         let place = || self.kustomization.place(entry.line);
@@ -120,10 +126,9 @@ impl<'a> Target<'a> {
                 return Err(both(&as_file, error).with_place(place()));
             }
         };
-        let base = self
-            .accumulate_directory(&entry.value, inner, None)
+        let mut base = Accumulator::new(&self.schema);
+        self.accumulate_directory(&entry.value, inner, &mut base, Role::Base, Pass::Whole)
             .map_err(|error| both(&as_file, error).with_place(place()))?;
-        let Some(base) = base else { return Ok(()) };
         all.merge(base).map_err(|error| {
             let doing = format!("recursed merging from path '{}'", entry.value);
             both(&as_file, error.context(doing)).with_place(place())
@@ -157,14 +162,16 @@ impl<'a> Target<'a> {
         })
     }
 
-    /// Builds a directory: a base on its own, or a component onto what is there. Nothing comes
-    /// back where something remote is missing.
+    /// Builds a directory onto what is there. Where something remote is missing the build goes on
+    /// to find what else is.
     fn accumulate_directory(
         &self,
         entry: &str,
         loader: Loader<'a>,
-        onto: Option<Accumulator>,
-    ) -> Result<Option<Accumulator>, Error> {
+        all: &mut Accumulator,
+        role: Role,
+        pass: Pass,
+    ) -> Result<(), Error> {
         let root = loader.root.clone();
         let mut inner = Self::load(loader, &self.schema)
             .map_err(|error| error.context(format!("couldn't make target for path '/{root}'")))?;
@@ -182,8 +189,8 @@ impl<'a> Target<'a> {
         let place = inner
             .kustomization
             .place(inner.kustomization.kind.line.max(1));
-        match (&onto, is_component) {
-            (Some(_), false) => {
+        match (role, is_component) {
+            (Role::Component, false) => {
                 let kind = match inner.kustomization.kind.value.as_str() {
                     "" => "Kustomization",
                     kind => kind,
@@ -193,53 +200,66 @@ impl<'a> Target<'a> {
                     format!("expected kind 'Component' for path '/{root}' but got '{kind}'"),
                 ));
             }
-            (None, true) => {
+            (Role::Base, true) => {
                 return Err(Error::at(
                     place,
                     format!("expected kind != 'Component' for path '/{root}'"),
                 ));
             }
-            _ => {}
+            (Role::Base, false) | (Role::Component, true) => {}
         }
-        let all = onto.unwrap_or_else(|| Accumulator::new(&self.schema));
-        match inner.accumulate(all) {
-            Ok(all) => Ok(Some(all)),
-            Err(Error::Missing(_)) => Ok(None),
+        match inner.accumulate(all, pass) {
+            Ok(()) | Err(Error::Missing(_)) => Ok(()),
             Err(error) => Err(error.context(format!("recursed accumulation of path '/{root}'"))),
         }
     }
 
+    /// Lets components work on what is there, one after the other.
+    ///
+    /// # Errors
+    /// Every component that fails. Those after it are only read: what it would have brought is
+    /// missing.
     pub(super) fn accumulate_components(
         &self,
-        mut all: Accumulator,
-        entries: &[At<String>],
-    ) -> Result<Accumulator, Error> {
+        all: &mut Accumulator,
+        entries: &[Text],
+        pass: Pass,
+    ) -> Result<(), Error> {
+        let mut faults = Gathered::default();
         for entry in entries {
-            let place = || self.kustomization.place(entry.line);
-            let inner = match self.loader.enter(&entry.value) {
-                Ok(inner) => inner,
-                Err(LoadError::Missing) => continue,
-                Err(LoadError::Http(error) | LoadError::Other(error)) => {
-                    return Err(error.context("loader.New").with_place(place()));
+            let added = match pass.after(&faults) {
+                Pass::Whole => self.accumulate_component(all, entry, Pass::Whole),
+                Pass::Reading => {
+                    let mut alone = Accumulator::new(&self.schema);
+                    self.accumulate_component(&mut alone, entry, Pass::Reading)
                 }
             };
-            let built = self.accumulate_directory(&entry.value, inner, Some(all));
-            let built =
-                built.map_err(|error| error.context("accumulateDirectory").with_place(place()))?;
-            match built {
-                Some(built) => {
-                    // Upstream adds everything anew after a component.
-                    built.resources.check_unique().map_err(|error| {
-                        let doing = format!("recursed merging from path '{}'", entry.value);
-                        error.context(doing).with_place(place())
-                    })?;
-                    all = built;
-                }
-                // What was there went into the component; the build ends with what is missing.
-                None => return Err(self.loader.session.missing_error()),
-            }
+            faults.note(
+                added.map_err(|error| error.with_place(self.kustomization.place(entry.line))),
+            );
         }
-        Ok(all)
+        faults.end()
+    }
+
+    fn accumulate_component(
+        &self,
+        all: &mut Accumulator,
+        entry: &Text,
+        pass: Pass,
+    ) -> Result<(), Error> {
+        let inner = match self.loader.enter(&entry.value) {
+            Ok(inner) => inner,
+            Err(LoadError::Missing) => return Ok(()),
+            Err(LoadError::Http(error) | LoadError::Other(error)) => {
+                return Err(error.context("loader.New"));
+            }
+        };
+        self.accumulate_directory(&entry.value, inner, all, Role::Component, pass)
+            .map_err(|error| error.context("accumulateDirectory"))?;
+        // Upstream adds everything anew after a component.
+        all.resources
+            .check_unique()
+            .map_err(|error| error.context(format!("recursed merging from path '{}'", entry.value)))
     }
 }
 

@@ -6,16 +6,16 @@ use std::sync::Arc;
 use yaml::Node;
 
 use super::{Accumulator, Step, Target};
-use crate::error::{Error, Place};
+use crate::error::{Error, Gathered, Place};
 use crate::field_spec::FieldSpec;
 use crate::generate::iam_policy;
 use crate::generate::map::{self, MapKind};
 use crate::kustomization::{
-    At, Decoder, Image, Patch, ReplacementField, Replica, field_specs, image, map_generator, patch,
-    replacements, replica, selector,
+    Decoder, Image, Patch, ReplacementField, Replica, Text, field_specs, image, map_generator,
+    patch, replacements, replica, selector,
 };
 use crate::origin::ConfiguredBy;
-use crate::read;
+use crate::read::{self, Input};
 use crate::resource::Resource;
 use crate::selector::Matcher;
 use crate::transform::Transformer;
@@ -51,16 +51,15 @@ fn refuse(resource: &Resource) -> Error {
 
 impl Target<'_> {
     /// Reads the objects that configure plugins: inline ones first, then those of files.
-    fn plugin_configs(&self, entries: &[At<String>]) -> Result<Vec<Resource>, Error> {
+    fn plugin_configs(&self, entries: &[Text]) -> Result<Vec<Resource>, Error> {
         let max_bytes = self.loader.session.options.limits.max_file_bytes;
         let mut all = Accumulator::new(&self.schema);
         let mut paths = Vec::new();
         for entry in entries {
-            let file = &self.kustomization.file;
-            match read::resources(entry.value.as_bytes(), file, max_bytes, 1) {
+            let input = entry.input(&self.kustomization.file);
+            match read::resources(&input, max_bytes, 1) {
                 Ok(mut inline) => {
                     for resource in &mut inline {
-                        resource.line = entry.line;
                         resource.origin = self
                             .origin
                             .as_ref()
@@ -71,7 +70,7 @@ impl Target<'_> {
                 Err(_) => paths.push(entry.clone()),
             }
         }
-        let all = self.accumulate_resources(all, &paths)?;
+        self.accumulate_resources(&mut all, &paths)?;
         self.loader.session.check_missing()?;
         Ok(all.resources.into_vec())
     }
@@ -82,11 +81,13 @@ impl Target<'_> {
             .plugin_configs(&self.kustomization.generators)
             .map_err(|error| error.context("loading generator plugins"))?;
         let mut made = Vec::new();
+        let mut faults = Gathered::default();
         for config in &configs {
             let origin = self.plugin_origin(config);
             let generated = self
                 .generate_plugin(config)
-                .map_err(|error| error.or_place(|| config.place()))?;
+                .map_err(|error| error.or_place(|| config.place()));
+            let generated = faults.note(generated).unwrap_or_default();
             made.extend(generated.into_iter().map(|mut resource| {
                 if resource.origin.is_none() {
                     resource.origin.clone_from(&origin);
@@ -94,6 +95,7 @@ impl Target<'_> {
                 resource
             }));
         }
+        faults.end()?;
         Ok(made)
     }
 
@@ -155,26 +157,21 @@ impl Target<'_> {
         map::generate(&self.loader, kind, &generator, &options, &place).map(|made| vec![made])
     }
 
-    /// Makes the transformers of `transformers`.
-    pub(super) fn transformer_plugins(&self, entries: &[At<String>]) -> Result<Vec<Step>, Error> {
-        let configs = self.plugin_configs(entries)?;
-        configs
-            .iter()
-            .map(|config| {
-                let transformer = self
-                    .transformer_plugin(config)
-                    .map_err(|error| error.or_place(|| config.place()))?;
-                Ok(Step {
-                    transformer,
-                    origin: self.plugin_origin(config),
-                })
-            })
-            .collect()
-    }
-
-    /// Makes the transformers of `validators`.
-    pub(super) fn validators(&self) -> Result<Vec<Step>, Error> {
-        self.transformer_plugins(&self.kustomization.validators)
+    /// Makes the transformers of `transformers` or `validators`.
+    pub(super) fn transformer_plugins(&self, entries: &[Text]) -> Result<Vec<Step>, Error> {
+        let mut steps = Vec::new();
+        let mut faults = Gathered::default();
+        for config in self.plugin_configs(entries)? {
+            let made = self.transformer_plugin(&config);
+            let made = faults.note(made.map_err(|error| error.or_place(|| config.place())));
+            steps.extend(made.map(|transformer| Step {
+                transformer,
+                origin: self.plugin_origin(&config),
+                place: Some(config.place()),
+            }));
+        }
+        faults.end()?;
+        Ok(steps)
     }
 
     fn transformer_plugin(&self, resource: &Resource) -> Result<Box<dyn Transformer>, Error> {
@@ -209,7 +206,8 @@ impl Target<'_> {
             }
             "PatchJson6902Transformer" => {
                 let entry = patch(&mut config.decoder, config.node);
-                let text = config.text("jsonop");
+                let text = config.part("jsonop", |d, node| d.placed(node, "jsonOp"));
+                let text = text.unwrap_or_default();
                 let entry = Patch { text, ..entry };
                 Box::new(Patches::deprecated(&self.loader, &entry, &config.place)?)
             }
@@ -233,18 +231,15 @@ impl Target<'_> {
     }
 
     fn strategic_merges(&self, config: &mut Config<'_>) -> Result<StrategicMerges, Error> {
-        let mut entries: Vec<(String, Place)> = Vec::new();
-        if let Some(paths) = config.part("paths", |d, node| d.texts(node, "paths")) {
-            entries.extend(paths.into_iter().map(|path| (path, config.place.clone())));
-        }
-        let inline = config.text("patches");
-        if !inline.is_empty() {
-            entries.push((inline, config.place.clone()));
-        }
+        let mut entries = config
+            .part("paths", |d, node| d.lines(node, "paths"))
+            .unwrap_or_default();
+        let inline = config.part("patches", |d, node| d.placed(node, "patches"));
+        entries.extend(inline.filter(|text| !text.value.is_empty()));
         if entries.is_empty() {
             return Err(Error::new("empty file path and empty patch content"));
         }
-        StrategicMerges::new(&self.loader, &entries)
+        StrategicMerges::new(&self.loader, &entries, &config.place.file)
     }
 
     fn value_add(&self, config: &mut Config<'_>) -> Result<ValueAdd, Error> {
@@ -260,11 +255,7 @@ impl Target<'_> {
                 .loader
                 .load(&path)
                 .map_err(|e| e.into_error(&self.loader.session))?;
-            let reader = yaml::Reader::new(yaml::Schema::Legacy);
-            let node = reader
-                .read_first(&file.content, &file.path)
-                .map_err(|e| Error::at(read::yaml_place(&e, &file.path), e.go_text()))?
-                .unwrap_or_default();
+            let node = Input::whole(&file).legacy()?;
             let mut d = Decoder::new(&Arc::from(file.path.as_str()), false);
             for (name, _, value) in d.fields(&node, "targets") {
                 if name == "targets" {

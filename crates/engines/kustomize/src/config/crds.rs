@@ -4,10 +4,11 @@
 use serde_json::{Map, Value};
 
 use super::{Config, NameReference};
-use crate::error::{Error, Place};
+use crate::error::{Error, Gathered, Place};
 use crate::field_spec::{FieldSpec, merge_one};
 use crate::id::Gvk;
 use crate::load::File;
+use crate::read;
 
 /// How deep definitions may refer to each other.
 const MAX_DEPTH: usize = 64;
@@ -17,27 +18,15 @@ const MAX_DEPTH: usize = 64;
 /// # Errors
 /// Where it is neither JSON nor YAML, or its definitions refer to themselves.
 pub(crate) fn read_crd(file: &File<'_>) -> Result<Config, Error> {
-    let failed = |problem: String| {
-        let text = format!(
-            "unable to parse open API definition from '{}': {problem}",
-            file.path
-        );
-        Error::at(Place::file(&file.path), text)
-    };
-    let definitions: Value = if file.content.first() == Some(&b'{') {
-        serde_json::from_slice(&file.content).map_err(|error| failed(error.to_string()))?
-    } else {
-        let reader = yaml::Reader::new(yaml::Schema::Legacy);
-        let node = reader.read_first(&file.content, &file.path);
-        let node = node
-            .map_err(|error| failed(error.go_text()))?
-            .unwrap_or_default();
-        yaml::to_json(&node).map_err(|error| failed(error.to_string()))?
-    };
+    let start = || Place::line(&file.path, 1);
+    let doing = || format!("unable to parse open API definition from '{}'", file.path);
+    let definitions = read::json(file).map_err(|error| error.context(doing()))?;
     let Value::Object(definitions) = definitions else {
-        return Err(failed("it is no mapping of definitions".to_owned()));
+        let error = Error::at(start(), "it is no mapping of definitions");
+        return Err(error.context(doing()));
     };
     let mut config = Config::default();
+    let mut faults = Gathered::default();
     for (name, definition) in &definitions {
         let Some(properties) = properties(definition) else {
             continue;
@@ -53,9 +42,10 @@ pub(crate) fn read_crd(file: &File<'_>) -> Result<Config, Error> {
             definitions: &definitions,
             gvk: Gvk::new("", "", kind),
         };
-        walk.visit(&mut config, name, &mut Vec::new())
-            .map_err(|error| error.or_place(|| Place::file(&file.path)))?;
+        let walked = walk.visit(&mut config, name, &mut Vec::new());
+        faults.note(walked.map_err(|error| error.or_place(start)));
     }
+    faults.end()?;
     Ok(config)
 }
 

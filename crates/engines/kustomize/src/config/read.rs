@@ -9,18 +9,14 @@ use crate::error::Error;
 use crate::id::Gvk;
 use crate::kustomization::{Decoder, field_specs};
 use crate::load::File;
-use crate::read::yaml_place;
+use crate::read::Input;
 
 /// Reads one transformer configuration.
 ///
 /// # Errors
 /// Where it is no YAML, or has a field nobody knows.
 pub(crate) fn read_configuration(file: &File<'_>) -> Result<Config, Error> {
-    let reader = yaml::Reader::new(yaml::Schema::Legacy);
-    let node = reader
-        .read_first(&file.content, &file.path)
-        .map_err(|error| Error::at(yaml_place(&error, &file.path), error.go_text()))?
-        .unwrap_or_default();
+    let node = Input::whole(file).legacy()?;
     let mut d = Decoder::new(&Arc::from(file.path.as_str()), true);
     let mut config = Config::default();
     for (name, key, value) in d.fields(&node, "TransformerConfig") {

@@ -1,7 +1,7 @@
 //! Keys and values of generators: env files, literals and files.
 
 use crate::error::{Error, Gathered, Place};
-use crate::kustomization::{At, MapGenerator};
+use crate::kustomization::{MapGenerator, Text};
 use crate::load::{File, Loader};
 
 /// Lines of env files longer than this end the reading, as they do upstream.
@@ -21,7 +21,7 @@ pub(super) fn read(
 ) -> Result<Vec<Pair>, Error> {
     let mut pairs = Vec::new();
     let mut faults = Gathered::default();
-    let place = |source: &At<String>| Place::line(file, source.line);
+    let place = |source: &Text| Place::line(file, source.line);
     for source in &generator.envs {
         let read = read_env(loader, &source.value, &mut pairs);
         faults.note(read.map_err(|error| error.with_place(place(source))));
@@ -46,10 +46,17 @@ fn load<'a>(loader: &Loader<'a>, what: &str, path: &str) -> Result<File<'a>, Err
 fn read_env(loader: &Loader<'_>, path: &str, pairs: &mut Vec<Pair>) -> Result<(), Error> {
     let what = "env source files";
     let file = load(loader, what, path)?;
-    env_file(&file.content, pairs).map_err(|(line, problem)| {
-        let place = Place::line(&file.path, line);
-        Error::at(place, problem).context(doing(what, path))
-    })
+    let Err(lines) = env_file(&file.content, pairs) else {
+        return Ok(());
+    };
+    let mut faults = Gathered::default();
+    for line in lines {
+        let text = format!("line {line} has invalid utf8 bytes");
+        faults.note::<()>(Err(Error::at(Place::line(&file.path, line), text)));
+    }
+    faults
+        .end()
+        .map_err(|error| error.context(doing(what, path)))
 }
 
 fn read_file(loader: &Loader<'_>, source: &str) -> Result<Pair, Error> {
@@ -109,7 +116,11 @@ fn parse_file(source: &str) -> Result<(&str, &str), String> {
 }
 
 /// Reads the lines of an env file.
-fn env_file(content: &[u8], pairs: &mut Vec<Pair>) -> Result<(), (u32, String)> {
+///
+/// # Errors
+/// The numbers of all lines that are no text.
+fn env_file(content: &[u8], pairs: &mut Vec<Pair>) -> Result<(), Vec<u32>> {
+    let mut refused = Vec::new();
     for (index, line) in content.split(|byte| *byte == b'\n').enumerate() {
         if line.len() > MAX_LINE_BYTES {
             break;
@@ -120,9 +131,10 @@ fn env_file(content: &[u8], pairs: &mut Vec<Pair>) -> Result<(), (u32, String)> 
         } else {
             line
         };
-        let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
-        let text = std::str::from_utf8(line)
-            .map_err(|_| (number, format!("line {number} has invalid utf8 bytes")))?;
+        let Ok(text) = std::str::from_utf8(line) else {
+            refused.push(u32::try_from(index + 1).unwrap_or(u32::MAX));
+            continue;
+        };
         let text = text.trim_start();
         if text.is_empty() || text.starts_with('#') {
             continue;
@@ -132,7 +144,11 @@ fn env_file(content: &[u8], pairs: &mut Vec<Pair>) -> Result<(), (u32, String)> 
             pairs.push((key.to_owned(), value.as_bytes().to_vec()));
         }
     }
-    Ok(())
+    if refused.is_empty() {
+        Ok(())
+    } else {
+        Err(refused)
+    }
 }
 
 #[cfg(test)]
@@ -172,7 +188,8 @@ mod tests {
             .collect();
         let expected = [("A", "'x'"), ("B ", " y "), ("C", "")];
         assert_eq!(texts, expected.map(|(k, v)| (k.to_owned(), v.to_owned())));
-        assert!(env_file(b"a=\xff", &mut Vec::new()).is_err());
+        let refused = env_file(b"a=\xff\nb=c\n\xff=d", &mut Vec::new());
+        assert_eq!(refused, Err(vec![1, 3]));
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use yaml::{Kind, Node, Value};
+use yaml::{Kind, Node, Style, Value};
 
-use super::At;
+use super::Text;
 use crate::error::{Error, Place};
 
 /// Reads typed fields; problems are gathered, so that one pass names them all.
@@ -185,16 +185,20 @@ impl Decoder {
             .collect()
     }
 
+    /// Gives a text with the lines it stands on.
+    pub(crate) fn placed(&mut self, node: &Node, field: &str) -> Text {
+        let line = line(node);
+        Text {
+            value: self.text(node, field),
+            line,
+            block: (node.style == Style::Literal).then_some(line.saturating_add(1)),
+        }
+    }
+
     /// Gives a list of texts with their lines.
-    pub(crate) fn lines(&mut self, node: &Node, field: &str) -> Vec<At<String>> {
+    pub(crate) fn lines(&mut self, node: &Node, field: &str) -> Vec<Text> {
         let items = self.items(node, field);
-        items
-            .iter()
-            .map(|item| At {
-                value: self.text(item, field),
-                line: line(item),
-            })
-            .collect()
+        items.iter().map(|item| self.placed(item, field)).collect()
     }
 
     /// Gives a mapping from texts to texts.
@@ -221,7 +225,11 @@ impl Decoder {
         match yaml::to_json(node) {
             Ok(serde_json::Value::Object(map)) => map,
             Ok(serde_json::Value::Null) => serde_json::Map::new(),
-            _ => {
+            Err(error) => {
+                self.problem(node, error.to_string());
+                serde_json::Map::new()
+            }
+            Ok(_) => {
                 self.mismatch(node, field, "object");
                 serde_json::Map::new()
             }

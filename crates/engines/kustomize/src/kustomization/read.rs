@@ -234,7 +234,7 @@ pub(crate) fn patch(d: &mut Decoder, node: &Node) -> Patch {
     for (name, key, value) in d.fields(node, "Patch") {
         match name.as_str() {
             "path" => patch.path = d.text(value, "Patch.path"),
-            "patch" => patch.text = d.text(value, "Patch.patch"),
+            "patch" => patch.text = d.placed(value, "Patch.patch"),
             "target" if value.is_null() => {}
             "target" => patch.target = Some(selector(d, value)),
             "options" => {
@@ -461,9 +461,8 @@ pub(crate) fn map_generator(d: &mut Decoder, node: &Node, is_secret: bool) -> Ma
             "files" => generator.files = d.lines(value, "GeneratorArgs.files"),
             "envs" => generator.envs = d.lines(value, "GeneratorArgs.envs"),
             "env" => {
-                let line = line(value);
-                let value = d.text(value, "GeneratorArgs.env");
-                env = (!value.is_empty()).then_some(At { value, line });
+                let text = d.placed(value, "GeneratorArgs.env");
+                env = (!text.value.is_empty()).then_some(text);
             }
             "options" => generator.options = generator_options(d, value),
             "type" if is_secret => generator.secret_type = d.text(value, "SecretArgs.type"),

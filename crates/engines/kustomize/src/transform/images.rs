@@ -5,7 +5,7 @@ use yaml::{Node, Value};
 
 use super::{Transformer, each};
 use crate::error::{Error, Place};
-use crate::field_spec::{Create, FieldSpec};
+use crate::field_spec::{Create, FieldSpec, Misfit};
 use crate::kustomization::Image;
 use crate::res_map::ResMap;
 use crate::tree;
@@ -54,7 +54,7 @@ impl Images {
     }
 
     /// Rewrites images in all lists of containers below a node.
-    fn walk(&self, node: &mut Node) -> Result<(), String> {
+    fn walk(&self, node: &mut Node) -> Result<(), Misfit> {
         match &mut node.value {
             Value::Scalar(_) => Ok(()),
             Value::Sequence(items) => items.iter_mut().try_for_each(|item| self.walk(item)),
@@ -70,17 +70,21 @@ impl Images {
         }
     }
 
-    fn set_container(&self, container: &mut Node) -> Result<(), String> {
+    fn set_container(&self, container: &mut Node) -> Result<(), Misfit> {
         if container.is_null() {
             return Ok(());
         }
-        let shape = tree::shape(container);
-        let mapping = container
-            .as_mapping_mut()
-            .ok_or_else(|| format!("wrong node kind: expected MappingNode but got {shape}"))?;
-        mapping
-            .get_mut("image")
-            .map_or(Ok(()), |image| self.set(image))
+        if container.as_mapping().is_none() {
+            let shape = tree::shape(container);
+            let problem = format!("wrong node kind: expected MappingNode but got {shape}");
+            return Err(Misfit::new(container, problem));
+        }
+        match container.get_mut("image") {
+            Some(image) => self
+                .set(image)
+                .map_err(|problem| Misfit::new(image, problem)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -95,7 +99,7 @@ impl Transformer for Images {
                 return Ok(());
             }
             self.walk(&mut resource.node)
-                .map_err(|problem| Error::at(resource.place(), problem))?;
+                .map_err(|misfit| Error::at(misfit.place(resource.place()), &*misfit.problem))?;
             FieldSpec::of(&self.specs, resource)
                 .into_iter()
                 .try_for_each(|spec| {

@@ -5,14 +5,20 @@
 use serde_json::Value as Json;
 use yaml::{Node, Value};
 
+use crate::error::{Error, Gathered, Place};
+use crate::read::Input;
+
 /// A list of operations.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct JsonPatch {
+    /// The file it stands in.
+    file: String,
     operations: Vec<Operation>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 struct Operation {
+    line: u32,
     op: String,
     path: String,
     from: Option<String>,
@@ -23,32 +29,46 @@ impl JsonPatch {
     /// Reads a patch: JSON where it begins with `[`, else YAML.
     ///
     /// # Errors
-    /// Where the text is no list of operations.
-    pub(crate) fn parse(text: &str, file: &str) -> Result<Self, String> {
-        if text.is_empty() {
-            return Err("empty json patch operations".to_owned());
+    /// Where the text is no list, or every item of it that is no operation.
+    pub(crate) fn parse(input: &Input<'_>) -> Result<Self, Error> {
+        let whole = || input.place(&Node::null());
+        if input.bytes.is_empty() {
+            return Err(Error::at(whole(), "empty json patch operations"));
         }
-        let value: Json = if text.starts_with('[') {
-            serde_json::from_str(text).map_err(|error| error.to_string())?
+        let node = input.legacy();
+        let (json, node) = if input.bytes.starts_with(b"[") {
+            let json = serde_json::from_slice(input.bytes);
+            let json = json.map_err(|error| Error::at(whole(), error.to_string()))?;
+            // What is JSON reads as YAML too, but for oddities; then the lines are not known.
+            (json, node.unwrap_or_default())
         } else {
-            let reader = yaml::Reader::new(yaml::Schema::Legacy);
-            let node = reader
-                .read_first(text.as_bytes(), file)
-                .map_err(|e| e.to_string())?;
-            let json = node.as_ref().map(yaml::to_json).transpose();
-            json.map_err(|error| error.to_string())?
-                .unwrap_or(Json::Null)
+            let node = node?;
+            let json = yaml::to_json(&node);
+            let json = json.map_err(|error| Error::at(input.place(&node), error.to_string()))?;
+            (json, node)
         };
-        match value {
-            Json::Null => Ok(Self {
-                operations: Vec::new(),
-            }),
+        let mut faults = Gathered::default();
+        let mut operations = Vec::new();
+        match json {
+            Json::Null => {}
             Json::Array(items) => {
-                let operations = items.into_iter().map(operation).collect::<Result<_, _>>()?;
-                Ok(Self { operations })
+                let nodes = node.as_sequence();
+                for (at, item) in items.into_iter().enumerate() {
+                    let node = nodes.and_then(|nodes| nodes.get(at));
+                    let place = node.map_or_else(whole, |node| input.place(node));
+                    operations.extend(faults.note(operation(item, place)));
+                }
             }
-            _ => Err("a JSON patch is a list of operations".to_owned()),
+            _ => {
+                let text = "a JSON patch is a list of operations";
+                return Err(Error::at(whole(), text));
+            }
         }
+        faults.end()?;
+        Ok(Self {
+            file: input.file.to_owned(),
+            operations,
+        })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -59,15 +79,19 @@ impl JsonPatch {
     ///
     /// # Errors
     /// What the first operation that fails says; those before it stay done.
-    pub(crate) fn apply(&self, document: &mut Node) -> Result<(), String> {
+    pub(crate) fn apply(&self, document: &mut Node) -> Result<(), Error> {
         let mut operations = self.operations.iter();
-        operations.try_for_each(|operation| operation.apply(document))
+        operations.try_for_each(|operation| {
+            let applied = operation.apply(document);
+            applied.map_err(|text| Error::at(Place::line(&self.file, operation.line), text))
+        })
     }
 }
 
-fn operation(item: Json) -> Result<Operation, String> {
+fn operation(item: Json, place: Place) -> Result<Operation, Error> {
     let Json::Object(mut fields) = item else {
-        return Err("an operation of a JSON patch is a mapping".to_owned());
+        let text = "an operation of a JSON patch is a mapping";
+        return Err(Error::at(place, text));
     };
     let mut text = |key: &str| match fields.remove(key) {
         Some(Json::String(text)) => Some(text),
@@ -76,6 +100,7 @@ fn operation(item: Json) -> Result<Operation, String> {
     let (op, path, from) = (text("op"), text("path"), text("from"));
     let op = op.unwrap_or_else(|| "unknown".to_owned());
     Ok(Operation {
+        line: place.line,
         op,
         path: path.unwrap_or_default(),
         from,
@@ -291,12 +316,20 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    use crate::read::Lines;
+
     fn check(document: &Json, patch: &Json, expected: Result<Json, &str>) {
-        let patch = JsonPatch::parse(&patch.to_string(), "p").unwrap();
+        let text = patch.to_string();
+        let input = Input {
+            bytes: text.as_bytes(),
+            file: "p",
+            lines: Lines::From(1),
+        };
+        let patch = JsonPatch::parse(&input).unwrap();
         let mut node = yaml::from_json(document);
         match (patch.apply(&mut node), expected) {
             (Ok(()), Ok(expected)) => assert_eq!(yaml::to_json(&node).unwrap(), expected),
-            (Err(error), Err(part)) => assert!(error.contains(part), "{error}"),
+            (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
             (got, expected) => panic!("{got:?} instead of {expected:?}"),
         }
     }

@@ -88,12 +88,15 @@ fn follow_in(
         if !reached.contains(&true) {
             continue;
         }
+        let Some(subjects) = faults.note(subjects(resource, node)) else {
+            continue;
+        };
         let id = id_of(node);
         let referrer = Referrer {
             resource,
             effective: id.effective_namespace(schema).to_owned(),
             is_cluster_scoped: id.is_cluster_scoped(schema),
-            subjects: subjects(resource, node)?,
+            subjects,
         };
         let specs = fields.specs.iter().zip(reached);
         for ((target, spec), _) in specs.filter(|(_, is_reached)| *is_reached) {
@@ -209,14 +212,14 @@ fn update(
             _ => choice.set(item, &mut ambiguous),
         })
     });
-    result.map_err(|problem| {
+    result.map_err(|misfit| {
         let referrer = whole(referrer.resource, node);
         let id = referrer.id();
         let error = Error::at(
-            referrer.place(),
+            misfit.place(referrer.place()),
             format!(
-                "considering field '{}' of object {id}: {problem}",
-                spec.path
+                "considering field '{}' of object {id}: {}",
+                spec.path, misfit.problem
             ),
         );
         let doing = format!("updating name reference in '{}' field of '{id}'", spec.path);

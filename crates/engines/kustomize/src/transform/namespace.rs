@@ -1,10 +1,10 @@
 //! The namespace of a kustomization.
 
-use yaml::{Kind, Mapping, Node, Value};
+use yaml::{Kind, Node, Value};
 
 use super::{Transformer, each};
 use crate::error::Error;
-use crate::field_spec::{Create, FieldSpec};
+use crate::field_spec::{Create, FieldSpec, Misfit};
 use crate::id::Gvk;
 use crate::res_map::ResMap;
 use crate::resource::{HELM_GENERATED, Resource, list_ids};
@@ -120,35 +120,38 @@ impl Namespace {
             Subjects::NamedDefault => ("name", "default"),
             Subjects::ServiceAccounts => ("kind", "ServiceAccount"),
         };
-        let result = match &mut subjects.value {
-            Value::Sequence(items) => items.iter_mut().try_for_each(|subject| {
-                let found = match &subject.value {
-                    Value::Mapping(mapping) => mapping.get(field),
-                    _ if subject.is_null() => None,
-                    _ => {
-                        let shape = tree::shape(subject);
-                        return Err(format!(
-                            "wrong node kind: expected MappingNode but got {shape}"
-                        ));
-                    }
-                };
-                if found.is_none_or(|node| node.is_null() || node.text() != wanted) {
-                    return Ok(());
-                }
-                let make = || Node::scalar(Kind::String, "");
-                let mapping: Option<&mut Mapping> = subject.as_mapping_mut();
-                mapping.map_or(Ok(()), |mapping| {
-                    self.set_node(mapping.get_or_insert_with("namespace", make))
-                })
-            }),
-            _ => Err(format!(
-                "wrong node kind: expected SequenceNode but got {}",
-                tree::shape(subjects)
-            )),
+        let shape = tree::shape(subjects);
+        let result = if let Value::Sequence(items) = &mut subjects.value {
+            let mut items = items.iter_mut();
+            items.try_for_each(|subject| self.set_subject(subject, field, wanted))
+        } else {
+            let problem = format!("wrong node kind: expected SequenceNode but got {shape}");
+            Err(Misfit::new(subjects, problem))
         };
-        result.map_err(|problem| {
+        result.map_err(|misfit| {
             let doing = "setting namespace on (cluster)role binding subjects";
-            Error::at(place, format!("{doing}: {problem}"))
+            let problem = format!("{doing}: {}", misfit.problem);
+            Error::at(misfit.place(place), problem)
         })
+    }
+
+    /// Moves one subject, if the field that decides is what it has to be.
+    fn set_subject(&self, subject: &mut Node, field: &str, wanted: &str) -> Result<(), Misfit> {
+        if subject.is_null() {
+            return Ok(());
+        }
+        let shape = tree::shape(subject);
+        let Value::Mapping(mapping) = &mut subject.value else {
+            let problem = format!("wrong node kind: expected MappingNode but got {shape}");
+            return Err(Misfit::new(subject, problem));
+        };
+        let found = mapping.get(field);
+        if found.is_none_or(|node| node.is_null() || node.text() != wanted) {
+            return Ok(());
+        }
+        let make = || Node::scalar(Kind::String, "");
+        let node = mapping.get_or_insert_with("namespace", make);
+        self.set_node(node)
+            .map_err(|problem| Misfit::new(node, problem))
     }
 }

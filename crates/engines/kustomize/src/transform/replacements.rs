@@ -32,7 +32,10 @@ impl Replacements {
     ///
     /// # Errors
     /// Where an entry is both a path and a replacement, or a file cannot be read.
-    pub(crate) fn new(loader: &Loader<'_>, entries: &[ReplacementField]) -> Result<Self, Error> {
+    pub(crate) fn new<'e>(
+        loader: &Loader<'_>,
+        entries: impl IntoIterator<Item = &'e ReplacementField>,
+    ) -> Result<Self, Error> {
         let mut all = Vec::new();
         let mut faults = Gathered::default();
         for entry in entries {
@@ -59,11 +62,7 @@ fn from_file(loader: &Loader<'_>, entry: &ReplacementField) -> Result<Vec<Replac
     let file = loader
         .load(&entry.path)
         .map_err(|error| error.into_error(&loader.session).with_place(place.clone()))?;
-    let reader = yaml::Reader::new(yaml::Schema::Legacy);
-    let node = reader
-        .read_first(&file.content, &file.path)
-        .map_err(|error| Error::at(read::yaml_place(&error, &file.path), error.go_text()))?
-        .unwrap_or_default();
+    let node = read::Input::whole(&file).legacy()?;
     if node.is_scalar() {
         let text = "unsupported replacement type encountered within replacement path";
         return Err(Error::at(read::node_place(&node, &file.path), text));
@@ -116,11 +115,13 @@ fn replace(resources: &mut ResMap, replacement: &Replacement) -> Result<(), Erro
         }
         (None, None) => return Ok(()),
     };
+    let mut faults = Gathered::default();
     for target in &replacement.targets {
-        apply(resources, &mut value, live.as_ref(), target, replacement)?;
+        let applied = apply(resources, &mut value, live.as_ref(), target, replacement);
+        faults.note(applied);
     }
     resources.names_changed();
-    Ok(())
+    faults.end()
 }
 
 /// Tells whether an identity has all that a source asks for.
@@ -184,7 +185,7 @@ fn value_of(resources: &ResMap, source: &Source) -> Result<(usize, Node), Error>
             format!("error looking up replacement source: {problem}"),
         )
     })?;
-    let Some(node) = node.filter(|node| !tree::is_empty(node)) else {
+    let Some(node) = node.filter(|node| !tree::is_empty(node) || is_copied_null(node)) else {
         return Err(Error::at(
             resource.place(),
             format!(
@@ -225,6 +226,9 @@ pub(super) fn retext(node: &Node, text: &str) -> Result<Node, String> {
     if node.is_string() {
         return Ok(node_like(Node::string(text)));
     }
+    if is_copied_null(node) {
+        return Ok(copied(text));
+    }
     let fresh = tree::untagged(text, node.style);
     if node.is_null() && node.text().is_empty() {
         return Ok(node_like(fresh));
@@ -247,6 +251,23 @@ pub(super) fn retext(node: &Node, text: &str) -> Result<Node, String> {
             node.text()
         ))
     }
+}
+
+/// Makes the scalar of a text that is copied to where nothing was. Upstream does not say what it is:
+/// `null` is printed as a null, but to later replacements it is a text. Such a null is the only one
+/// with quotes.
+fn copied(text: &str) -> Node {
+    let node = tree::untagged(text, Style::Plain);
+    if node.is_null() {
+        node.with_style(Style::DoubleQuoted)
+    } else {
+        node
+    }
+}
+
+/// Tells whether a node is a null that was copied as a text.
+fn is_copied_null(node: &Node) -> bool {
+    node.is_null() && !node.text().is_empty() && is_quoted(node.style)
 }
 
 fn is_quoted(style: Style) -> bool {
@@ -373,7 +394,7 @@ pub(super) fn overwrite(node: &mut Node, value: &Node) -> Result<(), String> {
     let is_fresh = node.is_null() && node.text().is_empty();
     match &node.value {
         Value::Scalar(_) if is_fresh && value.is_scalar() => {
-            *node = tree::untagged(value.text(), Style::Plain);
+            *node = copied(value.text());
             Ok(())
         }
         Value::Scalar(_) if value.is_scalar() => {

@@ -3,7 +3,7 @@
 use yaml::{Node, Style};
 
 use super::Transformer;
-use crate::error::{Error, Place};
+use crate::error::{Error, Gathered, Place};
 use crate::field_spec::{Create, FieldSpec};
 use crate::kustomization::Replica;
 use crate::res_map::ResMap;
@@ -43,6 +43,7 @@ impl Transformer for Replicas {
     fn apply(&self, resources: &mut ResMap) -> Result<(), Error> {
         let named = resources.named(&self.replica.name);
         let mut found = false;
+        let mut faults = Gathered::default();
         for spec in &self.specs {
             for at in &named {
                 let resource = resources.get_mut(*at);
@@ -54,12 +55,13 @@ impl Transformer for Replicas {
                 }
                 found = true;
                 if spec.selects(resource) {
-                    spec.visit(resource, Create::Scalar, &mut |node| self.set(node))?;
+                    let set = &mut |node: &mut Node| self.set(node);
+                    faults.note(spec.visit(resource, Create::Scalar, set));
                 }
             }
         }
         if found {
-            return Ok(());
+            return faults.end();
         }
         let kinds: Vec<String> = self.specs.iter().map(|spec| spec.gvk.to_string()).collect();
         Err(Error::at(

@@ -6,6 +6,7 @@ mod list;
 
 use yaml::{Entry, Kind, Node, Style, Value};
 
+use crate::field_spec::Misfit;
 use crate::schema::{Cursor, Schema};
 use crate::tree;
 use list::Other;
@@ -24,8 +25,9 @@ pub(super) enum Directive {
 /// Lays a patch over an object; `None` where the patch deletes it.
 ///
 /// # Errors
-/// Where a mapping, list or scalar meets something else, or a directive is unknown.
-pub(crate) fn merge(object: Node, patch: &Node, schema: &Schema) -> Result<Option<Node>, String> {
+/// Where a mapping, list or scalar meets something else, or a directive is unknown; the place is the
+/// patch's.
+pub(crate) fn merge(object: Node, patch: &Node, schema: &Schema) -> Result<Option<Node>, Misfit> {
     Merger { schema }.walk(Some(object), Some(patch), None)
 }
 
@@ -36,20 +38,21 @@ pub(super) struct Merger<'s> {
 }
 
 /// Reads the text of a directive.
-fn directive(text: &str) -> Result<Directive, String> {
-    match text {
+fn directive(node: &Node) -> Result<Directive, Misfit> {
+    match node.text() {
         "merge" => Ok(Directive::Merge),
         "replace" => Ok(Directive::Replace),
         "delete" => Ok(Directive::Delete),
-        other => Err(format!("unknown patch strategy '{other}'")),
+        other => {
+            let problem = format!("unknown patch strategy '{other}'");
+            Err(Misfit::new(node, problem))
+        }
     }
 }
 
 /// Reads what a mapping of a patch asks for.
-pub(super) fn map_directive(patch: &Node) -> Result<Directive, String> {
-    patch
-        .get(DIRECTIVE)
-        .map_or(Ok(Directive::Merge), |node| directive(node.text()))
+pub(super) fn map_directive(patch: &Node) -> Result<Directive, Misfit> {
+    patch.get(DIRECTIVE).map_or(Ok(Directive::Merge), directive)
 }
 
 impl<'s> Merger<'s> {
@@ -59,7 +62,7 @@ impl<'s> Merger<'s> {
         dest: Option<Node>,
         patch: Option<&Node>,
         schema: Option<Cursor<'s>>,
-    ) -> Result<Option<Node>, String> {
+    ) -> Result<Option<Node>, Misfit> {
         let schema = schema.or_else(|| self.schema_of(dest.as_ref(), patch));
         let solid = |node: Option<&Node>| match node {
             Some(node) if !node.is_null() => Some(tree::shape(node)),
@@ -67,9 +70,11 @@ impl<'s> Merger<'s> {
         };
         let shapes = (solid(dest.as_ref()), solid(patch));
         if let (Some(one), Some(other)) = shapes
+            && let Some(patch) = patch
             && one != other
         {
-            return Err(format!("wrong node kind: expected {one} but got {other}"));
+            let problem = format!("wrong node kind: expected {one} but got {other}");
+            return Err(Misfit::new(patch, problem));
         }
         match shapes.0.or(shapes.1) {
             None | Some("MappingNode") => self.map(dest, patch, schema),
@@ -97,7 +102,7 @@ impl<'s> Merger<'s> {
         dest: Option<Node>,
         patch: Option<&Node>,
         schema: Option<Cursor<'s>>,
-    ) -> Result<Option<Node>, String> {
+    ) -> Result<Option<Node>, Misfit> {
         let Some(mut dest) = dest.filter(|node| !node.is_null()) else {
             return self.map_onto_nothing(patch, schema);
         };
@@ -120,7 +125,7 @@ impl<'s> Merger<'s> {
         self,
         patch: Option<&Node>,
         schema: Option<Cursor<'s>>,
-    ) -> Result<Option<Node>, String> {
+    ) -> Result<Option<Node>, Misfit> {
         match patch {
             Some(patch) if !patch.is_null() => match map_directive(patch) {
                 Ok(Directive::Delete) => Ok(None),
@@ -136,11 +141,11 @@ impl<'s> Merger<'s> {
         self,
         patch: &Node,
         schema: Option<Cursor<'s>>,
-    ) -> Result<Option<Node>, String> {
+    ) -> Result<Option<Node>, Misfit> {
         let mut patch = patch.clone();
         let known = patch
             .get(DIRECTIVE)
-            .is_some_and(|node| directive(node.text()).is_ok());
+            .is_some_and(|node| directive(node).is_ok());
         if known {
             patch.remove(DIRECTIVE);
         }
@@ -159,7 +164,7 @@ impl<'s> Merger<'s> {
     }
 
     /// Takes a field of what a patch brings where nothing was.
-    fn alone_value(self, value: Node, schema: Option<Cursor<'s>>) -> Result<Option<Node>, String> {
+    fn alone_value(self, value: Node, schema: Option<Cursor<'s>>) -> Result<Option<Node>, Misfit> {
         let schema = schema.or_else(|| self.schema_of(Some(&value), None));
         match &value.value {
             _ if value.is_null() => Ok(None),
@@ -189,7 +194,7 @@ impl<'s> Merger<'s> {
         dest: &mut Node,
         patch: Option<&Node>,
         schema: Option<Cursor<'s>>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Misfit> {
         let Value::Mapping(mapping) = &mut dest.value else {
             return Ok(());
         };
@@ -235,7 +240,7 @@ impl<'s> Merger<'s> {
         self,
         node: &mut Node,
         schema: Option<Cursor<'s>>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Misfit> {
         match &node.value {
             Value::Scalar(_) => {
                 tree::quote(node);
@@ -261,7 +266,7 @@ impl<'s> Merger<'s> {
         patch: Option<&Node>,
         schema: Option<Cursor<'s>>,
         keys: &[&str],
-    ) -> Result<Option<Node>, String> {
+    ) -> Result<Option<Node>, Misfit> {
         let elements = schema.and_then(Cursor::elements);
         let merge = |mut list: Node, other: Other<'_>| {
             list::merge(self, &mut list, other, elements, keys)?;
@@ -298,8 +303,7 @@ fn is_gone(value: &Node) -> bool {
 /// Gives the fields of a patch that a mapping lacks, in key order.
 fn new_entries<'p>(mapping: &yaml::Mapping, patch: Option<&'p Node>) -> Vec<&'p Entry> {
     let entries = patch.and_then(Node::as_mapping).into_iter().flatten();
-    let is_directive =
-        |entry: &Entry| entry.name() == DIRECTIVE && directive(entry.value.text()).is_ok();
+    let is_directive = |entry: &Entry| entry.name() == DIRECTIVE && directive(&entry.value).is_ok();
     let mut new: Vec<&Entry> = entries
         .filter(|entry| !mapping.contains_key(entry.name()) && !is_directive(entry))
         .collect();

@@ -4,7 +4,7 @@ use yaml::{Mapping, Node};
 
 use super::Transformer;
 use super::namespace::{Namespace, Subjects};
-use crate::error::Error;
+use crate::error::{Error, Gathered};
 use crate::field_spec::split_path;
 use crate::res_map::ResMap;
 use crate::selector::Matcher;
@@ -33,6 +33,7 @@ impl Transformer for ValueAdd {
 
     fn apply(&self, resources: &mut ResMap) -> Result<(), Error> {
         let schema = std::rc::Rc::clone(resources.schema());
+        let mut faults = Gathered::default();
         for target in &self.targets {
             let selected = match &target.selector {
                 Some(selector) => selector.select(resources),
@@ -47,16 +48,16 @@ impl Transformer for ValueAdd {
                         unset_only: false,
                         subjects: Subjects::NamedDefault,
                     };
-                    namespace.set(resource, &schema)?;
+                    faults.note(namespace.set(resource, &schema));
                     continue;
                 }
                 let path = split_path(&target.field_path, '/');
-                self.set(&mut resource.node, &path, target.position)
-                    .map_err(|problem| Error::at(resource.place(), problem))?;
+                let set = self.set(&mut resource.node, &path, target.position);
+                faults.note(set.map_err(|problem| Error::at(resource.place(), problem)));
             }
         }
         resources.names_changed();
-        Ok(())
+        faults.end()
     }
 }
 

@@ -6,7 +6,7 @@ use yaml::{Kind, Node, Value};
 
 use crate::error::{Error, Gathered};
 use crate::field_spec::{Create, FieldSpec};
-use crate::kustomization::Var;
+use crate::kustomization::{At, Var};
 use crate::path;
 use crate::res_map::ResMap;
 
@@ -39,9 +39,13 @@ impl VarSet {
     /// Adds the variables of a base.
     ///
     /// # Errors
-    /// Where one of the same name is there.
+    /// Every one whose name is taken.
     pub(crate) fn merge(&mut self, other: Self) -> Result<(), Error> {
-        other.vars.into_values().try_for_each(|var| self.add(var))
+        let mut faults = Gathered::default();
+        for var in other.vars.into_values() {
+            faults.note(self.add(var));
+        }
+        faults.end()
     }
 }
 
@@ -49,10 +53,15 @@ impl VarSet {
 ///
 /// # Errors
 /// Where one names several objects, or its name is taken.
-pub(crate) fn bind(resources: &mut ResMap, set: &mut VarSet, vars: &[Var]) -> Result<(), Error> {
+pub(crate) fn bind(
+    resources: &mut ResMap,
+    set: &mut VarSet,
+    vars: &[At<Var>],
+) -> Result<(), Error> {
     let schema = std::rc::Rc::clone(resources.schema());
     let mut faults = Gathered::default();
-    for var in vars {
+    let vars = || vars.iter().map(|var| &var.value);
+    for var in vars() {
         let wanted = var.object.as_ref();
         let with_namespace = !wanted.namespace.is_empty() || wanted.is_cluster_scoped(&schema);
         let mut found = resources.named(wanted.name);
@@ -82,7 +91,7 @@ pub(crate) fn bind(resources: &mut ResMap, set: &mut VarSet, vars: &[Var]) -> Re
             resources.get_mut(*at).vars.push(var.name.clone());
         }
     }
-    for var in vars {
+    for var in vars() {
         faults.note(set.add(var.clone()));
     }
     faults.end()

@@ -6,6 +6,8 @@ use std::time::Duration;
 use kustomize::{Error, MemoryTree, Options, build};
 
 const K: &str = "app/kustomization.yaml";
+/// The only entry of a kustomization, on the second line.
+const K2: &str = "app/kustomization.yaml:2";
 const R: &str = "app/r.yaml";
 /// No bad input may cost more CPU time, without optimisation: how long that takes depends on what else
 /// the machine has to do.
@@ -243,8 +245,44 @@ fn two_kustomization_files() {
     check(
         failure(&files),
         "Found multiple kustomization files",
-        &["app/kustomization.yaml:0", "app/kustomization.yml:0"],
+        &["app/kustomization.yaml:1", "app/kustomization.yml:1"],
     );
+    let mut files = files
+        .map(|(path, text)| (path.replace("app", "base"), text))
+        .to_vec();
+    files.push((K.to_owned(), b"resources:\n- ../base".to_vec()));
+    let files: Vec<_> = files.iter().map(|(p, t)| (p.as_str(), t.clone())).collect();
+    check(
+        failure(&files),
+        "Found multiple kustomization files",
+        &["base/kustomization.yaml:1", K2, "base/kustomization.yml:1"],
+    );
+}
+
+#[test]
+fn no_kustomization_file_and_an_empty_one() {
+    check(
+        kustomization("kind: Kustomization\n"),
+        "is empty",
+        &["app/kustomization.yaml:1"],
+    );
+    check(kustomization(""), "is empty", &["app/kustomization.yaml:1"]);
+    for entry in ["resources", "components"] {
+        let files = [
+            (K, format!("{entry}:\n- ../base").into_bytes()),
+            ("base/other.yaml", Vec::new()),
+        ];
+        check(failure(&files), "unable to find one of", &[K2]);
+        let files = [
+            (K, format!("{entry}:\n- ../base").into_bytes()),
+            ("base/kustomization.yaml", b"kind: Kustomization".to_vec()),
+        ];
+        check(
+            failure(&files),
+            "is empty",
+            &[K2, "base/kustomization.yaml:1"],
+        );
+    }
 }
 
 #[test]
@@ -434,7 +472,7 @@ fn every_object_that_a_patch_does_not_fit_is_named() {
     check(
         failure(&files),
         "wrong node kind",
-        &["app/r.yaml:1", "app/r.yaml:3", "app/kustomization.yaml:3"],
+        &["app/r.yaml:1", "app/r.yaml:3", "app/kustomization.yaml:4"],
     );
 }
 
@@ -473,4 +511,182 @@ fn threads_make_no_difference() {
         assert!(alone.is_err(), "{text}");
         assert_eq!(outcome(&files, 4), alone, "{text}");
     }
+}
+
+#[test]
+fn every_wrong_component_is_named() {
+    let component = "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\n";
+    let files = [
+        (
+            K,
+            b"components:\n- ../gone\n- ../base\n- ../one\n- ../two\n- ../three\n".to_vec(),
+        ),
+        ("base/kustomization.yaml", b"namePrefix: a-\n".to_vec()),
+        (
+            "one/kustomization.yaml",
+            format!("{component}resources:\n- gone.yaml\npatches:\n- path: lost.yaml\n")
+                .into_bytes(),
+        ),
+        (
+            "two/kustomization.yaml",
+            format!("{component}configMapGenerator:\n- name: c\n  literals: [none]\n").into_bytes(),
+        ),
+        // What it patches may be in a component that failed: nobody can tell.
+        (
+            "three/kustomization.yaml",
+            format!("{component}patches:\n- patch: '{{kind: A, metadata: {{name: a}}}}'\n")
+                .into_bytes(),
+        ),
+    ];
+    let (text, places) = failure(&files);
+    assert!(
+        !places.iter().any(|place| place.starts_with("three")),
+        "{text}"
+    );
+    check(
+        (text, places),
+        "expected kind 'Component' for path '/base' but got 'Kustomization'",
+        &[
+            "app/kustomization.yaml:2",
+            "app/kustomization.yaml:3",
+            "base/kustomization.yaml:1",
+            "app/kustomization.yaml:4",
+            "one/kustomization.yaml:4",
+            "one/kustomization.yaml:6",
+            "app/kustomization.yaml:5",
+            "two/kustomization.yaml:5",
+        ],
+    );
+}
+
+/// Whatever can be told although objects are missing is told with them.
+#[test]
+fn every_wrong_field_is_named_whichever_comes_first() {
+    let found = kustomization(
+        "resources:\n- gone.yaml\nconfigMapGenerator:\n- {name: c, literals: [none]}\ngenerators:\n- \
+         lost.yaml\npatchesStrategicMerge:\n- away.yaml\npatches:\n- patch: x\n- target: {kind: \
+         '('}\n  patch: '[{\"op\": \"add\"}]'\npatchesJson6902:\n- path: p.yaml\nimages:\n- name: \
+         (\nreplacements:\n- path: r.txt\ntransformers:\n- |\n  apiVersion: builtin\n  kind: \
+         Nothing\n  metadata: {name: a}\n  ---\n  apiVersion: builtin\n  kind: \
+         LabelTransformer\n  metadata: {name: b}\n  labels: 1\n",
+    );
+    let places = [2, 4, 6, 8, 10, 11, 14, 16, 18, 21, 28];
+    let places = places.map(|line| format!("app/kustomization.yaml:{line}"));
+    check(found, "gone.yaml", &places.each_ref().map(String::as_str));
+}
+
+#[test]
+fn faults_of_inline_texts_are_told_on_their_own_lines() {
+    for (patch, lines) in [
+        (
+            "patches:\n- target: {kind: ConfigMap}\n  patch: |\n\n    - op: add\n      path: /a\n    - \
+          op: test\n      path: /b\n      value: 1\n",
+            &[8][..],
+        ),
+        (
+            "patches:\n- target: {kind: ConfigMap}\n  patch: |-\n    kind: any\n    metadata:\n      name: \
+          any\n    data:\n    - x\n",
+            &[9],
+        ),
+        (
+            "patches:\n- patch: |-\n    kind: A\n    metadata:\n      name: a\n    ---\n    kind: B\n    \
+          metadata:\n      name: b\n",
+            &[4, 8],
+        ),
+        (
+            "patches:\n- patch: |-\n    kind: A\n    metadata: [\n",
+            &[6],
+        ),
+        (
+            "patchesStrategicMerge:\n- |-\n  kind: A\n  metadata:\n    name: a\n",
+            &[4],
+        ),
+        (
+            "patches:\n- target: {kind: ConfigMap}\n  patch: >-\n    [{\"op\": \"test\",\n    \"path\": \
+          \"/kind\",\n    \"value\": 1}]\n",
+            &[4],
+        ),
+        (
+            "validators:\n- |-\n  apiVersion: builtin\n  kind: LabelTransformer\n  metadata:\n    name: \
+          a\n  labels:\n    a: b\n  fieldSpecs:\n  - path: metadata/labels\n    create: true\n",
+            &[4],
+        ),
+    ] {
+        let text = format!("resources: [r.yaml]\n{patch}");
+        let map = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n  x: y\n";
+        let (message, places) = failure(&[(K, text.into()), (R, map.into())]);
+        let own: Vec<_> = places.iter().filter(|place| place.starts_with(K)).collect();
+        let expected: Vec<_> = lines.iter().map(|line| format!("{K}:{line}")).collect();
+        assert_eq!(
+            own,
+            expected.iter().collect::<Vec<_>>(),
+            "{patch}: {message}"
+        );
+    }
+}
+
+#[test]
+fn what_does_not_fit_within_an_object_is_told_on_its_own_line() {
+    let header = "apiVersion: x/v1\nkind: W\nmetadata:\n  name: a\nspec:\n";
+    let images = "images: [{name: a, newTag: b}]";
+    let labels = "labels: [{pairs: {a: b}, fields: [{path: spec/x/y, create: true}]}]";
+    for (field, spec, line) in [
+        (images, "  a: b\n  containers: 1\n", 7),
+        (images, "  a:\n  - b\n  - containers:\n    - c\n", 9),
+        (images, "  a:\n  - containers:\n    - image: [x]\n", 8),
+        (labels, "  x:\n  - y: {}\n  - z\n", 8),
+    ] {
+        let files = [
+            (K, format!("resources: [r.yaml]\n{field}\n").into_bytes()),
+            (R, format!("{header}{spec}").into_bytes()),
+        ];
+        check(failure(&files), "", &[&format!("app/r.yaml:{line}")]);
+    }
+    let files = [
+        (K, b"resources: [r.yaml]\n".to_vec()),
+        (
+            R,
+            b"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n  x: .inf\n".to_vec(),
+        ),
+    ];
+    check(failure(&files), "+Inf", &["app/r.yaml:6"]);
+}
+
+#[test]
+fn broken_files_of_fields_and_schemas_are_told_on_their_lines() {
+    for (field, text, line) in [
+        ("configurations: [r.yaml]", "namePrefix:\n- x: y\n", 2),
+        ("crds: [r.yaml]", "{\n \"a\": ]}\n", 2),
+        ("crds: [r.yaml]", "a:\n- b: c: d\n", 2),
+        ("crds: [r.yaml]", "- a\n", 1),
+        ("openapi: {path: r.yaml}", "{\n \"a\": ]}\n", 2),
+        ("openapi: {path: r.yaml}", "a:\n- b: c: d\n", 2),
+        ("openapi: {path: r.yaml}", "- a\n", 1),
+        ("replacements: [{path: r.yaml}]", "- source: x\n", 1),
+        (
+            "patches: [{path: r.yaml, target: {kind: A}}]",
+            "- op: add\n- x\n",
+            2,
+        ),
+        (
+            "patchesJson6902: [{path: r.yaml, target: {name: a}}]",
+            "- op: add\n- x\n",
+            2,
+        ),
+    ] {
+        let files = [(K, format!("{field}\n").into_bytes()), (R, text.into())];
+        check(failure(&files), "", &[&format!("app/r.yaml:{line}")]);
+    }
+    let files = [
+        (
+            K,
+            b"configMapGenerator: [{name: a, envs: [r.yaml]}]".to_vec(),
+        ),
+        (R, b"a=b\nc=\xff\n\xff\n".to_vec()),
+    ];
+    check(
+        failure(&files),
+        "invalid utf8",
+        &["app/r.yaml:2", "app/r.yaml:3"],
+    );
 }

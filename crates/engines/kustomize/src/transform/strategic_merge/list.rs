@@ -9,11 +9,12 @@ use std::collections::{HashMap, HashSet};
 use yaml::{Node, Style, Value};
 
 use super::{DIRECTIVE, Directive, Merger, map_directive};
+use crate::field_spec::Misfit;
 use crate::schema::Cursor;
 use crate::tree;
 
 /// Reads what a list of a patch asks for, and gives the list without the element that asks.
-pub(super) fn directive(patch: &Node) -> Result<(Node, Directive), String> {
+pub(super) fn directive(patch: &Node) -> Result<(Node, Directive), Misfit> {
     let items = patch
         .as_sequence()
         .map_or(&[][..], |items| items.as_slice());
@@ -53,7 +54,7 @@ pub(super) fn merge<'s>(
     other: Other<'_>,
     elements: Option<Cursor<'s>>,
     keys: &[&str],
-) -> Result<(), String> {
+) -> Result<(), Misfit> {
     let Value::Sequence(items) = &mut dest.value else {
         return Ok(());
     };
@@ -123,7 +124,7 @@ fn merge_distinct<'s>(
     new: &[Node],
     elements: Option<Cursor<'s>>,
     key: &str,
-) -> Result<Vec<Node>, String> {
+) -> Result<Vec<Node>, Misfit> {
     let name = |item: &Node| item.get(key).map_or("", Node::text).to_owned();
     let positions: HashMap<String, usize> = old
         .iter()
@@ -152,7 +153,7 @@ fn element<'s>(
     dest: Option<Node>,
     patch: &Node,
     elements: Option<Cursor<'s>>,
-) -> Result<Option<Node>, String> {
+) -> Result<Option<Node>, Misfit> {
     // An element that replaces another loses to it: the old one is put back behind it.
     if dest.is_some() && map_directive(patch)? == Directive::Replace {
         return Ok(dest);
@@ -169,7 +170,7 @@ fn merge_any<'s>(
     new: Option<&[Node]>,
     elements: Option<Cursor<'s>>,
     keys: &[&str],
-) -> Result<Vec<Node>, String> {
+) -> Result<Vec<Node>, Misfit> {
     let mut wanted = key_values(new.unwrap_or_default(), &old, keys);
     if keys.len() > 1 {
         unite(&mut wanted);
@@ -340,15 +341,14 @@ fn is_match(item: &Node, keys: &[&str], values: &[String]) -> bool {
 }
 
 /// Puts the old elements behind the merged ones, each over the one of its key.
-fn append_rest(mut merged: Vec<Node>, old: Vec<Node>, keys: &[&str]) -> Result<Vec<Node>, String> {
+fn append_rest(mut merged: Vec<Node>, old: Vec<Node>, keys: &[&str]) -> Result<Vec<Node>, Misfit> {
     for item in old {
         let mut values = Vec::with_capacity(keys.len());
         for key in keys {
             if item.as_mapping().is_none() {
                 let found = tree::shape(&item);
-                return Err(format!(
-                    "wrong node kind: expected MappingNode but got {found}"
-                ));
+                let problem = format!("wrong node kind: expected MappingNode but got {found}");
+                return Err(Misfit::new(&item, problem));
             }
             match item.get(key) {
                 Some(value) => values.push(value.text().to_owned()),
