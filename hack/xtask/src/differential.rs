@@ -98,7 +98,7 @@ fn kustomizations(args: &Args) -> anyhow::Result<()> {
         })
         .collect();
     let answers = ask(&oracle, &requests)?;
-    let (mut agreed, mut failed, mut crashed, mut different) = (0, 0, 0, 0);
+    let (mut agreed, mut failed, mut crashed, mut different, mut nowhere) = (0, 0, 0, 0, 0);
     for (number, (request, answer)) in requests.iter().zip(&answers).enumerate() {
         let ours = build(request);
         match (&ours, &answer.yaml) {
@@ -107,6 +107,10 @@ fn kustomizations(args: &Args) -> anyhow::Result<()> {
             (_, None) if answer.is_crash() => crashed += 1,
             (Err(error), None) => {
                 failed += 1;
+                if error.places().iter().all(|place| place.line == 0) {
+                    nowhere += 1;
+                    say(&format!("NO LINE case {number}: {error}"));
+                }
                 if args.refused {
                     say(&format!(
                         "{number}\n  upstream: {}\n  ours:     {error}",
@@ -124,12 +128,12 @@ fn kustomizations(args: &Args) -> anyhow::Result<()> {
         }
     }
     say(&format!(
-        "{} cases: {agreed} built the same, {failed} refused by both, {crashed} crash upstream, {different} \
-         different",
+        "{} cases: {agreed} built the same, {failed} refused by both, {nowhere} of them without a line, \
+         {crashed} crash upstream, {different} different",
         requests.len()
     ));
-    if different > 0 {
-        bail!("{different} cases differ");
+    if different + nowhere > 0 {
+        bail!("{different} cases differ, {nowhere} errors name no line");
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Random Kubernetes objects, and patches for them.
 
+use super::input::Known;
 use super::random::Random;
 
 pub(super) const NAMES: &[&str] = &[
@@ -245,7 +246,7 @@ fn map(r: &mut Random, name: &str) -> String {
 fn other(r: &mut Random, name: &str) -> String {
     let n = r.pick(NAMES);
     let role = r.pick(&["Role", "ClusterRole"]);
-    match r.below(13) {
+    match r.below(16) {
         0 => {
             meta(r, "v1", "Service", name)
                 + &format!(
@@ -305,7 +306,20 @@ fn other(r: &mut Random, name: &str) -> String {
         10 => format!(
             "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata:\n  name: {name}.example.com\nspec:\n  versions:\n  - schema: {{openAPIV3Schema: {{properties: {{containers: {{type: array}}}}}}}}\n"
         ),
-        11 => format!(
+        11 => {
+            meta(r, "example.com/v1", "Widget", name)
+                + &format!(
+                    "spec:\n  first: &first\n    a: {}\n    list: &list [x, {{y: z}}]\n  second:\n    <<: \
+                     *first\n    a: 2\n  third: *list\n  ? fourth\n  : !!str 4\n  \"fi fth\": !custom x\n",
+                    r.pick(&SCALARS[..33])
+                )
+        }
+        12 => format!(
+            "{{\"apiVersion\": \"v1\", \"kind\": \"ConfigMap\",\n\t\"metadata\": {{\"name\": \
+             \"{name}\"}},\n\"data\": {{\"a\": \"\\u00e4\\n\\/\", \"b\": \"{}\"}}}}\n",
+            r.pick(&["1", "yes", "", "two  spaces"])
+        ),
+        13 => format!(
             "apiVersion: v1\nkind: List\nitems:\n- {{apiVersion: v1, kind: ConfigMap, metadata: {{name: {name}}}, data: {{a: b}}}}\n- {{apiVersion: v1, kind: Secret, metadata: {{name: {n}}}}}\n"
         ),
         _ => {
@@ -341,9 +355,13 @@ pub(super) fn object(r: &mut Random) -> String {
 }
 
 /// A strategic merge patch's body for pods, with directives now and then.
-pub(super) fn merge_patch(r: &mut Random, kind: &str, name: &str) -> String {
+pub(super) fn merge_patch(r: &mut Random, object: &Known) -> String {
+    let Known { kind, name, .. } = object;
     let api = if kind == "ConfigMap" { "v1" } else { "apps/v1" };
     let mut out = format!("apiVersion: {api}\nkind: {kind}\nmetadata:\n  name: {name}\n");
+    if !object.namespace.is_empty() && r.chance(97) {
+        out += &format!("  namespace: {}\n", object.namespace);
+    }
     if r.chance(8) {
         return out + "$patch: delete\n";
     }
@@ -396,24 +414,44 @@ pub(super) fn merge_patch(r: &mut Random, kind: &str, name: &str) -> String {
     out + &own
 }
 
-/// A JSON patch.
-pub(super) fn json_patch(r: &mut Random) -> String {
+/// Operations that fit every object, or nearly every one.
+const ANYWHERE: &[&str] = &[
+    "- op: add\n  path: /metadata/annotations/j\n  value: k\n",
+    "- op: add\n  path: /metadata/labels\n  value: {j: k}\n",
+    "- op: replace\n  path: /metadata/name\n  value: renamed\n",
+    "- op: add\n  path: /metadata/namespace\n  value: json\n",
+    "- op: add\n  path: /data\n  value: {x: [1, 1.0, \"2\", yes, null], \"0\": ~}\n",
+    "- op: copy\n  from: /metadata/name\n  path: /copied\n",
+    "- op: remove\n  path: /metadata/annotations\n",
+    "- op: test\n  path: /metadata/absent\n",
+];
+/// Operations that fit objects with pods.
+const ON_PODS: &[&str] = &[
+    "- op: add\n  path: /spec/replicas\n  value: 7\n",
+    "- {op: add, path: /spec/extra, value: [1, 1.0, \"2\", yes, null]}\n",
+    "- op: add\n  path: /spec/template/spec/containers/-\n  value: {name: j, image: nginx}\n",
+    "- op: add\n  path: /spec/template/spec/containers/0\n  value: {name: j, image: nginx}\n",
+    "- op: remove\n  path: /spec/template/spec/containers/0\n",
+    "- op: replace\n  path: /spec/template/spec/containers/0/name\n  value: \"1\"\n",
+    "- op: move\n  from: /spec/template/spec/containers\n  path: /spec/template/spec/initContainers\n",
+];
+/// Operations that few objects fit.
+const SELDOM: &[&str] = &[
+    "- op: test\n  path: /kind\n  value: Deployment\n",
+    "- op: move\n  from: /metadata/name\n  path: /metadata/moved\n",
+    "- op: add\n  path: /a/b\n  value: 1\n",
+    "- op: remove\n  path: /absent\n",
+];
+
+/// A JSON patch; where only objects with pods are meant it may change their pods.
+pub(super) fn json_patch(r: &mut Random, on_pods: bool) -> String {
     let one = |r: &mut Random| {
-        r.pick(&[
-            "- op: add\n  path: /metadata/annotations/j\n  value: k\n",
-            "- op: add\n  path: /metadata/labels\n  value: {j: k}\n",
-            "- op: replace\n  path: /metadata/name\n  value: renamed\n",
-            "- op: add\n  path: /spec/replicas\n  value: 7\n",
-            "- {op: add, path: /spec/extra, value: [1, 1.0, \"2\", yes, null]}\n",
-            "- op: add\n  path: /spec/template/spec/containers/-\n  value: {name: j, image: nginx}\n",
-            "- op: remove\n  path: /spec/template/spec/containers/0\n",
-            "- op: test\n  path: /kind\n  value: Deployment\n",
-            "- op: add\n  path: /metadata/namespace\n  value: json\n",
-            "- op: copy\n  from: /metadata/name\n  path: /copied\n",
-            "- op: move\n  from: /metadata/name\n  path: /metadata/moved\n",
-            "- op: remove\n  path: /metadata/annotations\n",
-        ])
-        .to_owned()
+        let operations = match (r.below(100), on_pods) {
+            (0..4, _) => SELDOM,
+            (4..60, true) => ON_PODS,
+            _ => ANYWHERE,
+        };
+        r.pick(operations).to_owned()
     };
     let mut out = one(r);
     if r.chance(30) {

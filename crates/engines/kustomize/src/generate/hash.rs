@@ -44,13 +44,43 @@ pub(crate) fn of(object: &Node) -> Result<String, String> {
         }
         _ => yaml::to_json(object).map_err(|error| error.to_string())?,
     };
-    Ok(encode(&go_json(&content)))
+    let mut printed = String::new();
+    go_json(&content, &mut printed);
+    Ok(encode(&printed))
 }
 
-/// Prints JSON as Go does, with what HTML could misread escaped.
-fn go_json(value: &Value) -> String {
-    let printed = value.to_string();
-    let mut out = String::with_capacity(printed.len());
+/// Prints JSON as Go does that has read it into no type of its own: every number is a float.
+fn go_json(value: &Value, out: &mut String) {
+    match value {
+        Value::Null | Value::Bool(_) => out.push_str(&value.to_string()),
+        Value::Number(number) => match number.as_f64() {
+            Some(float) => out.push_str(&yaml::number::go_json_float(float)),
+            None => out.push_str(&number.to_string()),
+        },
+        Value::String(_) => escaped(&value.to_string(), out),
+        Value::Array(items) => {
+            out.push('[');
+            for (at, item) in items.iter().enumerate() {
+                out.push_str(if at == 0 { "" } else { "," });
+                go_json(item, out);
+            }
+            out.push(']');
+        }
+        Value::Object(fields) => {
+            out.push('{');
+            for (at, (key, field)) in fields.iter().enumerate() {
+                out.push_str(if at == 0 { "" } else { "," });
+                escaped(&json!(key).to_string(), out);
+                out.push(':');
+                go_json(field, out);
+            }
+            out.push('}');
+        }
+    }
+}
+
+/// Prints a string of JSON with what HTML could misread escaped.
+fn escaped(printed: &str, out: &mut String) {
     for c in printed.chars() {
         match c {
             '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
@@ -60,7 +90,6 @@ fn go_json(value: &Value) -> String {
             other => out.push(other),
         }
     }
-    out
 }
 
 /// Gives the first characters of the SHA-256, the ones that could spell something replaced.
