@@ -5,7 +5,7 @@ mod identity;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{Certificates, ReadError};
+use access::{Asker, AwsPlace, Certificates, IdentityError, ReadError};
 use api::meta::LocalReference;
 use api::source::{Bucket, BucketProvider, TokenService, TokenServiceProvider};
 use bucket::{Azure, AzureIdentity, Gcs, GcsIdentity, S3, Settings, Store, keys_of_ldap_user};
@@ -18,24 +18,43 @@ use tokio::time::Instant;
 
 use super::Buckets;
 use super::gather::FAILED;
-use crate::failure::{AUTH_FAILED, chain, fetch, stalled};
+use crate::failure::{AUTH_FAILED, chain, fetch, gate_closed, stalled};
+use crate::provider::asker;
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_mins(1);
 /// Where an emulator of Google Cloud Storage listens, as Google's own clients read it.
 const GCS_EMULATOR: &str = "STORAGE_EMULATOR_HOST";
+/// What a token of Azure has to be for.
+const AZURE_STORAGE: &str = "https://storage.azure.com/.default";
 
 /// What it takes to reach a bucket, as the object says it.
 struct Asked<'a> {
     object: &'a Bucket,
+    namespace: &'a str,
+    name: &'a str,
     secret: Option<&'a SecretView>,
     proxy: &'a Proxy,
     deadline: Instant,
+}
+
+impl<'a> Asked<'a> {
+    /// On whose behalf a cloud is asked for an identity.
+    fn asker(&self) -> Asker<'a> {
+        let account = self.object.spec.service_account_name.as_deref();
+        asker(
+            super::KIND,
+            (self.namespace, self.name),
+            account,
+            self.proxy,
+        )
+    }
 }
 
 impl Buckets {
     /// Reads everything that it takes to reach the bucket.
     pub(super) async fn store(&self, object: &Bucket) -> Result<Store, Failure> {
         check(object)?;
+        self.check_gates(object)?;
         let spec = &object.spec;
         let namespace = object.namespace().unwrap_or_default();
         let secret = match &spec.secret_ref {
@@ -50,14 +69,16 @@ impl Buckets {
         let deadline = Instant::now() + spec.timeout.map_or(DEFAULT_TIMEOUT, Into::into);
         let asked = Asked {
             object,
+            namespace: &namespace,
+            name: &object.name_any(),
             secret,
             proxy: &proxy,
             deadline,
         };
         match spec.provider.unwrap_or_default() {
             BucketProvider::Generic | BucketProvider::Aws => self.s3(&asked).await.map(Store::S3),
-            BucketProvider::Gcp => self.gcs(&asked).map(Store::Gcs),
-            BucketProvider::Azure => self.azure(&asked).map(Store::Azure),
+            BucketProvider::Gcp => self.gcs(&asked).await.map(Store::Gcs),
+            BucketProvider::Azure => self.azure(&asked).await.map(Store::Azure),
         }
     }
 
@@ -65,34 +86,54 @@ impl Buckets {
         let spec = &asked.object.spec;
         let keys = asked.secret.map(keys).transpose().map_err(bad_secret)?;
         let keys = match (keys, &spec.sts) {
+            (Some(keys), _) => Some(keys),
+            (None, sts) if spec.provider == Some(BucketProvider::Aws) => {
+                let place = AwsPlace {
+                    region: spec.region.as_deref(),
+                    token_service: sts.as_ref().map(|sts| &*sts.endpoint),
+                };
+                let identities = &self.setup.identities;
+                let keys = identities.aws_keys(&asked.asker(), place).await;
+                Some(keys.map_err(|error| no_identity(&error))?)
+            }
             (None, Some(sts)) => Some(self.token_service(asked, sts).await?),
-            (keys, _) => keys,
+            (None, None) => None,
         };
         let insecure = spec.insecure.unwrap_or_default();
         let reference = spec.cert_secret_ref.as_ref().filter(|_| !insecure);
         let client = self.certified(asked, reference).await;
         let client =
             client.map_err(|why| fetch(AUTH_FAILED, format!("failed to get TLS config: {why}")))?;
+        let own = || self.setup.identities.aws_region().map(str::to_owned);
+        let region = spec.region.clone().filter(|region| !region.is_empty());
         let settings = Settings {
             endpoint: spec.endpoint.clone(),
             insecure,
             bucket: spec.bucket_name.clone(),
-            region: spec.region.clone(),
+            region: match spec.provider {
+                Some(BucketProvider::Aws) => region.or_else(own),
+                _ => region,
+            },
             keys,
         };
         Ok(S3::new(client, settings, asked.deadline))
     }
 
-    fn gcs(&self, asked: &Asked<'_>) -> Result<Gcs, Failure> {
+    async fn gcs(&self, asked: &Asked<'_>) -> Result<Gcs, Failure> {
+        let service = emulator();
         let identity = match asked.secret {
             Some(secret) => {
                 let account = identity::google(secret).map_err(bad_secret)?;
                 GcsIdentity::ServiceAccount(Arc::new(account))
             }
-            None => GcsIdentity::Anonymous,
+            // An emulator knows nobody.
+            None if service.is_some() => GcsIdentity::Anonymous,
+            None => {
+                let token = self.setup.identities.google_token(&asked.asker()).await;
+                GcsIdentity::Token(token.map_err(|error| no_identity(&error))?)
+            }
         };
         let client = self.client(asked.proxy)?;
-        let service = emulator();
         let name = &asked.object.spec.bucket_name;
         Ok(Gcs::new(
             client,
@@ -103,10 +144,14 @@ impl Buckets {
         ))
     }
 
-    fn azure(&self, asked: &Asked<'_>) -> Result<Azure, Failure> {
+    async fn azure(&self, asked: &Asked<'_>) -> Result<Azure, Failure> {
         let identity = match asked.secret {
             Some(secret) => identity::azure(secret).map_err(bad_secret)?,
-            None => AzureIdentity::Anonymous,
+            None => {
+                let identities = &self.setup.identities;
+                let token = identities.azure_token(&asked.asker(), AZURE_STORAGE).await;
+                AzureIdentity::Token(token.map_err(|error| no_identity(&error))?)
+            }
         };
         let client = self.client(asked.proxy)?;
         let spec = &asked.object.spec;
@@ -118,6 +163,16 @@ impl Buckets {
             asked.deadline,
         );
         store.map_err(|error| fetch(FAILED, chain(&error)))
+    }
+
+    /// Refuses what is behind a gate that is closed.
+    fn check_gates(&self, object: &Bucket) -> Result<(), Failure> {
+        let of_cloud = object.spec.provider.unwrap_or_default() != BucketProvider::Generic;
+        let account = object.spec.service_account_name.as_deref();
+        if of_cloud && self.setup.identities.needs_gate(account) {
+            return Err(gate_closed());
+        }
+        Ok(())
     }
 
     async fn proxy(&self, object: &Bucket) -> Result<Proxy, Failure> {
@@ -137,10 +192,9 @@ impl Buckets {
         asked: &Asked<'_>,
         reference: Option<&LocalReference>,
     ) -> Result<Client, String> {
-        let namespace = asked.object.namespace().unwrap_or_default();
         let name = reference.map(|reference| reference.name.as_str());
         let reader = &self.setup.reader;
-        let certificates = reader.certificates(&namespace, name).await;
+        let certificates = reader.certificates(asked.namespace, name).await;
         let certificates = certificates.map_err(|error: ReadError| chain(&error))?;
         let config = reader.config(certificates, asked.proxy.clone());
         let config = config.map_err(|error| chain(&error))?;
@@ -156,11 +210,10 @@ impl Buckets {
 
     /// Asks the token service of a store for the keys of a user.
     async fn token_service(&self, asked: &Asked<'_>, sts: &TokenService) -> Result<Keys, Failure> {
-        let object = asked.object;
-        let namespace = object.namespace().unwrap_or_default();
+        let (object, namespace) = (asked.object, asked.namespace);
         let (user, password) = match &sts.secret_ref {
             Some(reference) => {
-                let read = self.setup.reader.secret(&namespace, &reference.name).await;
+                let read = self.setup.reader.secret(namespace, &reference.name).await;
                 let read = read.map_err(|error| {
                     let name = format!("{namespace}/{}", reference.name);
                     let why = chain(&error);
@@ -189,6 +242,10 @@ impl Buckets {
     }
 }
 
+fn no_identity(error: &IdentityError) -> Failure {
+    fetch(AUTH_FAILED, chain(error))
+}
+
 fn bad_secret(why: String) -> Failure {
     fetch(AUTH_FAILED, why)
 }
@@ -207,17 +264,8 @@ fn emulator() -> Option<String> {
 fn check(object: &Bucket) -> Result<(), Failure> {
     let spec = &object.spec;
     let provider = spec.provider.unwrap_or_default();
-    let refused = |what: &str| {
-        Err(stalled(
-            "UnsupportedFeature",
-            format!("{what} is not supported"),
-        ))
-    };
     if let Some(sts) = &spec.sts {
         check_token_service(provider, sts)?;
-        if sts.provider == TokenServiceProvider::Aws {
-            return refused("spec.sts.provider 'aws'");
-        }
     }
     let speaks_s3 = matches!(provider, BucketProvider::Generic | BucketProvider::Aws);
     let odd = |each: char| each.is_control() || each == ' ' || (speaks_s3 && each == '/');
@@ -227,15 +275,7 @@ fn check(object: &Bucket) -> Result<(), Failure> {
             "endpoint must be a host with an optional port",
         ));
     }
-    match provider {
-        BucketProvider::Aws if spec.secret_ref.is_none() => {
-            refused("spec.provider 'aws' without spec.secretRef")
-        }
-        BucketProvider::Gcp if spec.secret_ref.is_none() && emulator().is_none() => {
-            refused("spec.provider 'gcp' without spec.secretRef")
-        }
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 fn check_token_service(provider: BucketProvider, sts: &TokenService) -> Result<(), Failure> {

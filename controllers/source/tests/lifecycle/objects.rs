@@ -1,7 +1,7 @@
 //! Buckets of a real store that speaks S3.
 
 use serde_json::{Value, json};
-use testkit::ObjectStore;
+use testkit::{Answer, HttpSink, ObjectStore};
 
 use crate::any::names;
 use crate::bench::Bench;
@@ -198,4 +198,72 @@ async fn bucket_is_reached_by_tls_and_through_a_proxy() {
         "{:#?}",
         proxy.requests()
     );
+}
+
+/// Keys of the process, where the object names no Secret.
+///
+/// covers: SC-110
+#[tokio::test]
+async fn cloud_gives_the_identity_that_no_secret_does() {
+    let plane = testkit::control_plane().await;
+    let store = ObjectStore::start(false).unwrap();
+    store.bucket("things").unwrap();
+    store.put("things", "a.yaml", b"kind: A\n").unwrap();
+    let google = HttpSink::start().unwrap();
+    google.answer(Answer::body(r#"{"items":[]}"#));
+    let azure = HttpSink::start().unwrap();
+    let token = r#"{"access_token":"t0ken-of-azure","expires_in":"3600","token_type":"Bearer"}"#;
+    azure.answer(Answer::body(token));
+    let bench = Bench::start_as(plane, |program| {
+        program
+            .env("AWS_ACCESS_KEY_ID", ObjectStore::ACCESS_KEY)
+            .env("AWS_SECRET_ACCESS_KEY", ObjectStore::SECRET_KEY)
+            .env("AWS_REGION", ObjectStore::REGION)
+            .env("STORAGE_EMULATOR_HOST", &google.url())
+            .env("AZURE_POD_IDENTITY_AUTHORITY_HOST", &azure.url())
+    })
+    .await;
+    let without = |provider: &str, endpoint: &str| {
+        json!({ "provider": provider, "endpoint": endpoint, "bucketName": "things", "insecure": true,
+            "interval": "10m", "timeout": "30s" })
+    };
+    let aws = without("aws", store.address());
+    bench.put("Bucket", "aws", aws).await;
+    let object = bench.settled("Bucket", "aws").await;
+    assert_eq!(names(&bench.contents(&object).await), ["a.yaml"]);
+
+    let gcp = without("gcp", "storage.googleapis.com");
+    bench.put("Bucket", "gcp", gcp).await;
+    bench.settled("Bucket", "gcp").await;
+
+    let account = azure.url();
+    bench
+        .put("Bucket", "azure", without("azure", &account))
+        .await;
+    // What answers has no containers to list.
+    bench
+        .refused("Bucket", "azure", "BucketOperationFailed", "")
+        .await;
+    let asked = azure.requests();
+    assert!(
+        asked.iter().any(|request| {
+            request.target.contains("/things")
+                && request.header("authorization") == Some("Bearer t0ken-of-azure")
+        }),
+        "{asked:#?}"
+    );
+    for provider in ["aws", "gcp", "azure"] {
+        let own = json!({ "serviceAccountName": "own" });
+        bench.put("Bucket", provider, own).await;
+        bench
+            .refused(
+                "Bucket",
+                provider,
+                "FeatureGateDisabled",
+                "ObjectLevelWorkloadIdentity",
+            )
+            .await;
+    }
+    let log = bench.controller.log().unwrap();
+    assert!(!log.contains("t0ken") && !log.contains(ObjectStore::SECRET_KEY));
 }

@@ -27,6 +27,11 @@ pub struct AwsPlace<'a> {
 }
 
 impl Identities {
+    /// Returns the region that this process runs in, where it is told.
+    pub fn aws_region(&self) -> Option<&str> {
+        self.0.aws.region.as_deref()
+    }
+
     /// Returns keys of AWS.
     ///
     /// # Errors
