@@ -145,13 +145,12 @@ impl Buckets {
     }
 
     async fn azure(&self, asked: &Asked<'_>) -> Result<Azure, Failure> {
-        let identity = match asked.secret {
-            Some(secret) => identity::azure(secret).map_err(bad_secret)?,
-            None => {
-                let identities = &self.setup.identities;
-                let token = identities.azure_token(&asked.asker(), AZURE_STORAGE).await;
-                AzureIdentity::Token(token.map_err(|error| no_identity(&error))?)
-            }
+        let identity = if let Some(secret) = asked.secret {
+            identity::azure(secret).map_err(bad_secret)?
+        } else {
+            let identities = &self.setup.identities;
+            let token = identities.azure_token(&asked.asker(), AZURE_STORAGE).await;
+            AzureIdentity::Token(token.map_err(|error| no_identity(&error))?)
         };
         let client = self.client(asked.proxy)?;
         let spec = &asked.object.spec;
