@@ -33,6 +33,7 @@ interop:
 	cargo build --workspace --bins
 	hack/controlplane/build
 	cargo test -p helm-controller --test interop -- --ignored
+	cargo test -p lockgate-tests --test takeover -- --ignored
 	hack/interop/flux/check
 
 install-check:
