@@ -18,6 +18,8 @@ mod lifecycle;
 mod operation;
 #[path = "controller/others.rs"]
 mod others;
+#[path = "controller/peculiarities.rs"]
+mod peculiarities;
 #[path = "controller/prerequisites.rs"]
 mod prerequisites;
 #[path = "controller/remedies.rs"]

@@ -127,11 +127,14 @@ impl Session<'_> {
             phase: "Running".to_owned(),
         };
         self.record(record).await;
-        if let Err(cause) = self.create_all(&targets, server_side).await {
-            finish(record, index, "Failed");
-            return Err(format!("warning: Hook {name} {path} failed: {cause}").into());
-        }
-        match self.await_hooks(&targets).await {
+        let made = match self.create_all(&targets, server_side).await {
+            Ok(made) => made,
+            Err(cause) => {
+                finish(record, index, "Failed");
+                return Err(format!("warning: Hook {name} {path} failed: {cause}").into());
+            }
+        };
+        match self.await_hooks(&made).await {
             Ok(()) => {
                 finish(record, index, "Succeeded");
                 Ok(())

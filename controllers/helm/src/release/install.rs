@@ -125,16 +125,17 @@ impl Session<'_> {
             let run = self.run_hooks(record, hooks, method.server_side).await;
             run.map_err(|error| error.within("failed pre-install"))?;
         }
-        if adopted.is_empty() {
-            self.create_all(targets, method.server_side).await?;
+        let placed = if adopted.is_empty() {
+            self.create_all(targets, method.server_side).await?
         } else {
             let updated = self
                 .update_all(adopted, targets, method, Fields::TakeOver)
                 .await;
-            updated.error.map_or(Ok(()), Err)?;
-        }
+            let placed = updated.named(targets);
+            updated.error.map_or(Ok(placed), Err)?
+        };
         if !waiting.no_wait {
-            self.await_ready(targets, !waiting.no_jobs).await?;
+            self.await_ready(&placed, !waiting.no_jobs).await?;
         }
         if !waiting.no_hooks {
             let hooks = Selection::all(Event::PostInstall);

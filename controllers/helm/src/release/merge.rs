@@ -165,9 +165,11 @@ fn merge_key(field: &str, items: &[Value]) -> Option<&'static str> {
         | "env"
         | "imagePullSecrets"
         | "resourceClaims"
+        | "schedulingGates"
         | "secrets"
         | "webhooks"
-        | "validations" => "name",
+        | "matchConditions"
+        | "variables" => "name",
         "volumeMounts" => "mountPath",
         "volumeDevices" => "devicePath",
         "hostAliases" => "ip",
@@ -207,6 +209,48 @@ mod tests {
             patch["spec"]["template"]["spec"]["containers"],
             json!([{ "name": "a", "image": "a:2", "env": null }, { "$patch": "delete", "name": "b" }])
         );
+    }
+
+    /// covers: HE-108
+    #[test]
+    fn items_of_lists_are_joined_by_the_keys_of_their_types() {
+        for (field, key) in [
+            ("containers", "name"),
+            ("initContainers", "name"),
+            ("ephemeralContainers", "name"),
+            ("volumes", "name"),
+            ("env", "name"),
+            ("imagePullSecrets", "name"),
+            ("resourceClaims", "name"),
+            ("schedulingGates", "name"),
+            ("secrets", "name"),
+            ("webhooks", "name"),
+            ("matchConditions", "name"),
+            ("variables", "name"),
+            ("volumeMounts", "mountPath"),
+            ("volumeDevices", "devicePath"),
+            ("hostAliases", "ip"),
+            ("topologySpreadConstraints", "topologyKey"),
+            ("ports", "containerPort"),
+            ("ports", "port"),
+        ] {
+            let item = |id: &str, more: u8| json!({ key: id, "more": more });
+            let of = |items: &[Value]| json!({ "apiVersion": "v1", "kind": "Pod", "spec": { field: items } });
+            let old = of(&[item("a", 1), item("b", 1)]);
+            let live = of(&[item("a", 1), item("b", 1), item("theirs", 1)]);
+            let Computed::Strategic(patch) = patch(&old, &of(&[item("a", 2)]), &live) else {
+                panic!("{field} is joined")
+            };
+            let expected = json!([{ key: "a", "more": 2 }, { "$patch": "delete", key: "b" }]);
+            assert_eq!(patch["spec"][field], expected, "{field}");
+        }
+        // Any other list is one value.
+        let of = |items: Value| json!({ "apiVersion": "v1", "kind": "Pod", "spec": { "tolerations": items } });
+        let (old, new) = (of(json!([{ "key": "a" }])), of(json!([{ "key": "b" }])));
+        let Computed::Strategic(patch) = patch(&old, &new, &old) else {
+            panic!("tolerations are set")
+        };
+        assert_eq!(patch["spec"], new["spec"]);
     }
 
     #[test]

@@ -217,9 +217,17 @@ pub(crate) fn check_owner(live: &Value, name: &str, namespace: &str) -> Result<(
     Err(format!("invalid ownership metadata; {}", faults.join("; ")))
 }
 
+const POLICY: &str = "helm.sh/resource-policy";
+
+/// Whether an object says what becomes of it: such are left by an uninstallation, also where what
+/// they say is not known.
+pub(crate) fn has_policy(value: &Value) -> bool {
+    object::annotation(value, POLICY).is_some()
+}
+
 /// Whether a live object is to be left where Helm would delete it.
 pub(crate) fn is_kept(value: &Value) -> bool {
-    object::annotation(value, "helm.sh/resource-policy")
+    object::annotation(value, POLICY)
         .is_some_and(|policy| policy.trim().eq_ignore_ascii_case("keep"))
 }
 

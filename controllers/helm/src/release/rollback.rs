@@ -63,11 +63,11 @@ impl Session<'_> {
             apply_method: method_of(method),
             ..previous
         };
-        self.storage.inherit(version, next);
         self.storage
             .prune(options.max_history)
             .await
             .map_err(|error| error.to_string())?;
+        self.storage.inherit(version, next);
         self.storage
             .create(&record)
             .await
@@ -112,6 +112,7 @@ impl Session<'_> {
         let updated = self
             .update_all(&originals, &targets, method, Fields::TakeOver)
             .await;
+        let placed = updated.named(&targets);
         if let Some(cause) = updated.error {
             "superseded".clone_into(&mut current.status);
             let error = self
@@ -122,7 +123,7 @@ impl Session<'_> {
                 .await);
         }
         if !waiting.no_wait
-            && let Err(error) = self.await_ready(&targets, !waiting.no_jobs).await
+            && let Err(error) = self.await_ready(&placed, !waiting.no_jobs).await
         {
             let error = self.failed(record, Some(current), error).await;
             return Err(error.within(&format!("release {} failed", self.name)));

@@ -211,7 +211,8 @@ impl Storage {
         Ok(())
     }
 
-    /// Lets a new revision have the user's labels of another.
+    /// Lets a new revision have the user's labels of another, as they were last listed; to be called
+    /// after the last listing before the new revision is created.
     pub(crate) fn inherit(&self, from: i64, to: i64) {
         let mut labels = self.labels.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(own) = labels.get(&from).cloned() {

@@ -125,7 +125,7 @@ impl Session<'_> {
             ActionError::Failed(format!("{words}: {cause}"))
         })?;
         targets.retain(|target| {
-            !objects::is_kept(&target.object) && !object::name(&target.object).is_empty()
+            !objects::has_policy(&target.object) && !object::name(&target.object).is_empty()
         });
         targets.sort_by(|a, b| compare_kinds(&a.id.kind, &b.id.kind, UNINSTALL_ORDER));
         Ok(targets)

@@ -114,11 +114,11 @@ impl Session<'_> {
         let targets = self.new_targets(&record, "new release manifest").await?;
         let adopted = self.adopted(&originals, &targets, options).await?;
         originals.extend(adopted);
-        self.storage.inherit(last.version, record.version);
         self.storage
             .prune(options.max_history)
             .await
             .map_err(|error| error.to_string())?;
+        self.storage.inherit(last.version, record.version);
         self.storage
             .create(&record)
             .await
@@ -222,11 +222,12 @@ impl Session<'_> {
             Fields::Keep
         };
         let updated = self.update_all(originals, targets, method, fields).await;
+        let placed = updated.named(targets);
         *created = updated.created;
         let result = match updated.error {
             Some(cause) => Err(ActionError::Failed(cause)),
             None if waiting.no_wait => Ok(()),
-            None => self.await_ready(targets, !waiting.no_jobs).await,
+            None => self.await_ready(&placed, !waiting.no_jobs).await,
         };
         if let Err(error) = result {
             // Written once more as it was, as Helm does: it stays the deployed one.

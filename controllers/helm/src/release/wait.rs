@@ -191,6 +191,7 @@ mod tests {
 
     use super::*;
 
+    /// covers: HE-131
     #[test]
     fn jobs_are_judged_by_their_conditions() {
         let object = |status: Value| json!({ "apiVersion": "batch/v1", "kind": "Job", "spec": {}, "status": status });
@@ -210,6 +211,10 @@ mod tests {
         let failed =
             json!({ "conditions": [{ "type": "Failed", "status": "True", "message": "m" }] });
         assert_eq!(status(&object(failed)), Status::Failed);
+        // More failures than allowed do not count before the cluster says so.
+        let mut failing = object(json!({ "startTime": "x", "failed": 7 }));
+        failing["spec"] = json!({ "backoffLimit": 6 });
+        assert_eq!(status(&failing), Status::InProgress);
     }
 
     #[test]

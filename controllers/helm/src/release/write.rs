@@ -27,6 +27,19 @@ pub(crate) struct Updated {
     pub error: Option<String>,
 }
 
+impl Updated {
+    /// The objects with the names that they have in the cluster.
+    pub(crate) fn named(&self, targets: &[Target]) -> Vec<Target> {
+        let has_name = |t: &&Target| !t.id.name.is_empty();
+        let given = targets.iter().filter(has_name);
+        let is_new = |c: &&Target| !targets.iter().any(|t| is_same(&t.id, &c.id));
+        given
+            .chain(self.created.iter().filter(is_new))
+            .cloned()
+            .collect()
+    }
+}
+
 /// What happens to managed fields of patches that a client computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fields {
@@ -37,7 +50,7 @@ pub(crate) enum Fields {
 }
 
 impl Session<'_> {
-    /// Creates objects; those of one kind side by side.
+    /// Creates objects; those of one kind side by side. Returns them with the names they were given.
     ///
     /// # Errors
     /// The texts of all that failed.
@@ -45,8 +58,8 @@ impl Session<'_> {
         &self,
         targets: &[Target],
         server_side: bool,
-    ) -> Result<(), String> {
-        let mut errors = Vec::new();
+    ) -> Result<Vec<Target>, String> {
+        let (mut created, mut errors) = (Vec::new(), Vec::new());
         for same in targets.chunk_by(|a, b| a.id.kind == b.id.kind) {
             let work: Vec<_> = same
                 .iter()
@@ -54,26 +67,33 @@ impl Session<'_> {
                 .collect();
             let mut results = futures::stream::iter(work).buffered(SIDE_BY_SIDE);
             while let Some(result) = results.next().await {
-                errors.extend(result.err());
+                match result {
+                    Ok(target) => created.push(target),
+                    Err(cause) => errors.push(cause),
+                }
             }
         }
         if errors.is_empty() {
-            Ok(())
+            Ok(created)
         } else {
             Err(errors.join("\n"))
         }
     }
 
-    async fn create_one(&self, target: &Target, server_side: bool) -> Result<(), String> {
+    async fn create_one(&self, target: &Target, server_side: bool) -> Result<Target, String> {
         if server_side && !target.id.name.is_empty() {
-            return self.apply_one(target, false).await;
+            self.apply_one(target, false).await?;
+            return Ok(target.clone());
         }
         let created = self
             .cluster
             .create(&target.location(), &target.object, self.manager)
             .await;
         self.log.say(format!("creating {}", target.id));
-        created.map(drop).map_err(|error| chain_text(&error))
+        let created = created.map_err(|error| chain_text(&error))?;
+        let mut target = target.clone();
+        object::name(&created).clone_into(&mut target.id.name);
+        Ok(target)
     }
 
     async fn apply_one(&self, target: &Target, force: bool) -> Result<(), String> {
@@ -115,7 +135,7 @@ impl Session<'_> {
         fields: Fields,
     ) -> Updated {
         let mut updated = Updated::default();
-        let mut errors = Vec::new();
+        let (mut errors, mut changed) = (Vec::new(), BTreeSet::new());
         for target in targets {
             let live = match self.live(target).await {
                 Ok(live) => live,
@@ -128,12 +148,19 @@ impl Session<'_> {
             };
             let Some(live) = live else {
                 updated.created.push(target.clone());
-                if let Err(cause) = self.create_one(target, method.server_side).await {
-                    updated.error = Some(format!("failed to create resource: {cause}"));
-                    return updated;
+                match self.create_one(target, method.server_side).await {
+                    Ok(named) => {
+                        updated.created.pop();
+                        updated.created.push(named);
+                    }
+                    Err(cause) => {
+                        updated.error = Some(format!("failed to create resource: {cause}"));
+                        return updated;
+                    }
                 }
                 continue;
             };
+            changed.extend(object::uid(&live).map(str::to_owned));
             let original = originals.iter().find(|o| is_same(&o.id, &target.id));
             let original = original.map(|o| &o.object);
             if let Err(cause) = self
@@ -144,7 +171,7 @@ impl Session<'_> {
             }
         }
         if errors.is_empty() {
-            errors.extend(self.delete_left_over(originals, targets).await);
+            errors.extend(self.delete_left_over(originals, targets, &changed).await);
         }
         if !errors.is_empty() {
             updated.error = Some(errors.join(" && "));
@@ -280,7 +307,14 @@ impl Session<'_> {
     }
 
     /// Deletes what a release had and no longer has. Returns what failed.
-    async fn delete_left_over(&self, originals: &[Target], targets: &[Target]) -> Vec<String> {
+    ///
+    /// What was just changed under the name of another group, by its `uid`, is not left over.
+    async fn delete_left_over(
+        &self,
+        originals: &[Target],
+        targets: &[Target],
+        changed: &BTreeSet<String>,
+    ) -> Vec<String> {
         let wanted: BTreeSet<_> = targets.iter().map(|t| key(&t.id)).collect();
         let mut errors = Vec::new();
         for old in originals.iter().filter(|o| !wanted.contains(&key(&o.id))) {
@@ -292,6 +326,9 @@ impl Session<'_> {
                     continue;
                 }
             };
+            if object::uid(&live).is_some_and(|uid| changed.contains(uid)) {
+                continue;
+            }
             if objects::is_kept(&live) {
                 self.log
                     .say(format!("skipping delete of {} due to its policy", old.id));
@@ -393,7 +430,7 @@ impl Session<'_> {
         if !existing.is_empty() {
             return Ok(());
         }
-        self.create_all(&built, server_side).await
+        self.create_all(&built, server_side).await.map(drop)
     }
 }
 

@@ -27,6 +27,8 @@ async fn is_intact(world: &World) {
 }
 
 /// Charts that cannot be rendered; the release stays, and the next good chart is released.
+///
+/// covers: HE-126
 #[tokio::test]
 async fn chart_that_cannot_be_rendered_touches_nothing() {
     let cases = [

@@ -49,7 +49,7 @@ async fn release_follows_chart_and_values_and_goes_with_its_object() {
     assert_eq!(world.records().await, []);
 }
 
-/// covers: HC-026
+/// covers: HC-026, HE-127
 #[tokio::test]
 async fn failed_upgrade_without_retries_stalls_and_new_values_help() {
     let world = World::new().await;

@@ -24,7 +24,7 @@ fn named(record: &Record, version: i64, status: &str) -> Record {
     }
 }
 
-/// covers: HC-010, HC-011, HC-012, HC-077, HC-126
+/// covers: HC-010, HC-011, HC-012, HC-077, HC-126, HE-125
 #[tokio::test]
 async fn release_left_half_done_is_unlocked_and_finished_in_one_run() {
     let all = ["install", "upgrade", "rollback"].map(|action| async move {

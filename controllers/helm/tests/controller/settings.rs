@@ -208,6 +208,8 @@ async fn what_is_to_be_kept_stays_when_the_release_goes() {
 }
 
 /// Client-side patches, and the way from them to server-side apply.
+///
+/// covers: HE-107
 #[tokio::test]
 async fn release_applied_by_patches_becomes_one_applied_on_the_server() {
     let world = World::new().await;

@@ -84,6 +84,8 @@ async fn objects_that_do_not_become_ready_fail_the_release() {
 }
 
 /// A hook's job that never ends: it fails at its deadline, is undone, or ends when something newer comes.
+///
+/// covers: HE-133
 #[tokio::test]
 async fn hook_that_never_ends_fails_at_its_deadline_and_gives_way() {
     let chart = [("one.yaml", MAP), ("endless.yaml", ENDLESS)];

@@ -105,6 +105,11 @@ pub fn resource_version(object: &Value) -> Option<&str> {
     str_at(object, &["metadata", "resourceVersion"]).filter(|version| !version.is_empty())
 }
 
+/// Returns the identity that the API server gave a stored object.
+pub fn uid(object: &Value) -> Option<&str> {
+    str_at(object, &["metadata", "uid"]).filter(|uid| !uid.is_empty())
+}
+
 /// Returns the map at `key` of a map, made empty where it is missing or null.
 ///
 /// Returns `None` when the value there is something other than a map, which is left untouched.
