@@ -81,66 +81,103 @@ fn snippet(template: &str) -> Case {
     }
 }
 
+/// What the cases came to.
+#[derive(Default)]
+struct Counts {
+    same: usize,
+    refused: usize,
+    crashed: usize,
+    varied: usize,
+    different: usize,
+}
+
 /// Compares cases; how many differ.
 fn compare(args: &Args, oracle: &Path, what: &str, cases: &[Case]) -> anyhow::Result<usize> {
-    let mut counts = [0; 4];
-    let [same, refused, crashed, different] = &mut counts;
+    let mut counts = Counts::default();
     for (number, (case, answer)) in cases.iter().zip(ask(oracle, cases)?).enumerate() {
         let Some(answer) = answer else {
-            *crashed += 1;
+            counts.crashed += 1;
             continue;
         };
-        let (ours, theirs) = if case.release {
-            (ours_release(case, &answer), theirs_release(&answer))
-        } else {
-            (ours_file(case), theirs_file(&answer))
-        };
-        match (&ours, &theirs) {
-            _ if ours == theirs && ours.is_err() => {
-                *refused += 1;
-                if args.refused {
-                    say(&format!("{number}: {}", ours.err().unwrap_or_default()));
-                }
+        let (ours, theirs) = results(case, &answer);
+        if ours == theirs {
+            let count = if ours.is_err() {
+                &mut counts.refused
+            } else {
+                &mut counts.same
+            };
+            *count += 1;
+            if let (Err(error), true) = (ours, args.refused) {
+                say(&format!("{number}: {error}"));
             }
-            _ if ours == theirs => *same += 1,
-            _ if case.release && agrees_at_times(oracle, case)? => *same += 1,
-            (_, Err(error)) if error.starts_with("panic: ") => *crashed += 1,
-            _ => {
-                *different += 1;
-                say(&format!("DIFFERS seed {} {what} case {number}", args.seed));
-                if !case.release {
-                    say(&format!(
-                        "{}\n  helm: {theirs:?}\n  ours: {ours:?}",
-                        case.files[SNIPPET]
-                    ));
-                }
-                if let Some(directory) = &args.keep {
-                    keep(
-                        &directory.join(format!("{what}-{number}")),
-                        case,
-                        &ours,
-                        &theirs,
-                    )?;
-                }
-            }
+            continue;
+        }
+        if theirs
+            .as_ref()
+            .is_err_and(|error| error.starts_with("panic: "))
+        {
+            counts.crashed += 1;
+            continue;
+        }
+        let agreed = agreements(oracle, case)?;
+        if agreed > 0 {
+            counts.varied += 1;
+            say(&format!(
+                "VARIES seed {} {what} case {number}: asked again, upstream answers as we do {agreed} \
+                 times of {TRIES}",
+                args.seed
+            ));
+            continue;
+        }
+        counts.different += 1;
+        say(&format!("DIFFERS seed {} {what} case {number}", args.seed));
+        if !case.release {
+            say(&format!(
+                "{}\n  helm: {theirs:?}\n  ours: {ours:?}",
+                case.files[SNIPPET]
+            ));
+        }
+        if let Some(directory) = &args.keep {
+            let directory = directory.join(format!("{what}-{number}"));
+            keep(&directory, case, &ours, &theirs)?;
         }
     }
     say(&format!(
-        "{} {what}: {same} rendered the same, {refused} refused in the same words, {crashed} crash \
-         upstream, {different} different",
-        cases.len()
+        "{} {what}: {} rendered the same, {} refused in the same words, {} crash upstream, {} vary \
+         upstream, {} different",
+        cases.len(),
+        counts.same,
+        counts.refused,
+        counts.crashed,
+        counts.varied,
+        counts.different
     ));
-    Ok(*different)
+    Ok(counts.different)
+}
+
+type Outcome = Result<String, String>;
+
+/// Our result and theirs.
+fn results(case: &Case, answer: &Answer) -> (Outcome, Outcome) {
+    if case.release {
+        (ours_release(case, answer), theirs_release(answer))
+    } else {
+        (ours_file(case), theirs_file(answer))
+    }
 }
 
 /// How often a case is asked again.
-const TRIES: usize = 16;
+const TRIES: usize = 32;
 
-/// Whether upstream itself sometimes gives what we give: it takes subcharts in a random order.
-fn agrees_at_times(oracle: &Path, case: &Case) -> anyhow::Result<bool> {
+/// How often upstream gives what we give: it goes through subcharts and through the errors of a
+/// schema in a random order.
+fn agreements(oracle: &Path, case: &Case) -> anyhow::Result<usize> {
     let answers = ask(oracle, &vec![case.clone(); TRIES])?;
-    let mut answers = answers.iter().flatten();
-    Ok(answers.any(|answer| ours_release(case, answer) == theirs_release(answer)))
+    let agree = answers.iter().flatten().filter(|answer| {
+        let (ours, theirs) = results(case, answer);
+        ours == theirs
+    });
+    Ok(agree.count())
 }
 
 /// The answers; none where the oracle died of a case, as it does of maps that hold themselves.
