@@ -357,6 +357,24 @@ impl Identities {
             .ok_or_else(|| failed(None))
     }
 
+    /// Returns what a key of a Secret is exchanged for, kept as all tokens are. `words` name the key and what the token is
+    /// for: whoever has the same words has the same token.
+    ///
+    /// # Errors
+    /// [`IdentityError`].
+    pub async fn exchanged<F>(
+        &self,
+        asker: &Asker<'_>,
+        words: &[&str],
+        ask: impl FnOnce() -> F,
+    ) -> Result<String, IdentityError>
+    where
+        F: Future<Output = Result<cloud::Lasting<String>, cloud::Error>>,
+    {
+        let ask = || async { Ok(ask().await?) };
+        self.kept(asker, None, words, ask).await
+    }
+
     /// Returns what is kept under these words, or asks; the account and the proxy are part of them always.
     async fn kept<T, F>(
         &self,

@@ -117,8 +117,7 @@ impl Identities {
             &format!("{:?}", app.installation),
             secret.text(KEY).unwrap_or_default(),
         ];
-        let ask = || async { Ok(app.token(&client).await?) };
-        let password = self.kept(asker, None, &words, ask).await?;
+        let password = self.exchanged(asker, &words, || app.token(&client)).await?;
         Ok(Auth::Basic {
             username: USER.to_owned(),
             password,

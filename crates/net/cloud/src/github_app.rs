@@ -62,6 +62,11 @@ struct Found {
 }
 
 #[derive(Deserialize)]
+struct Own {
+    slug: String,
+}
+
+#[derive(Deserialize)]
 struct Made {
     token: String,
     expires_at: Timestamp,
@@ -87,6 +92,19 @@ impl App {
             value: made.token,
             until: made.expires_at,
         })
+    }
+
+    /// Asks for the app's name in addresses, which its login is made of: `<slug>[bot]`.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn slug(&self, client: &Client) -> Result<String, Error> {
+        let signed = self.signed(Timestamp::now())?;
+        let own: Own = self
+            .ask(client, Method::GET, "/app", &signed)?
+            .answer()
+            .await?;
+        Ok(own.slug)
     }
 
     /// Makes the token by which the app itself asks.
