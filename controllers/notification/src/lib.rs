@@ -7,6 +7,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use access::{Identities, Rules};
 use net_http::{Clients, Environment};
 use runtime::{
     Kind,
@@ -30,7 +31,6 @@ mod provider_status;
 pub mod receiver;
 pub mod server;
 mod status_name;
-mod tokens;
 mod watched;
 
 pub use args::Args;
@@ -73,6 +73,7 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
     let receiver = receiver::Reconciler { client, configs };
     let provider = provider_kind::Reconciler {
         metrics: out.deliveries,
+        identities: out.identities,
     };
     let sending = sending(out.senders, ready.clone());
     Ok(Parts {
@@ -96,6 +97,7 @@ struct Outbound {
     dispatcher: Arc<dispatch::Dispatcher>,
     senders: Senders,
     deliveries: metrics::Deliveries,
+    identities: Identities,
     clients: Arc<Clients>,
 }
 
@@ -115,6 +117,7 @@ fn outbound(
     let deliveries = metrics::Deliveries::new(&context.metrics);
     let environment = Environment::from_variables(|name| std::env::var(name).ok());
     let clients = Arc::new(Clients::new(CONTROLLER.name, environment));
+    let identities = identities(args, context, features, &clients);
     let limiter = Arc::new(dispatch::limiter::Limiter::new(args.rate_limit_interval));
     let per_alert = Arc::new(dispatch::limiter::Limiter::new(args.rate_limit_interval));
     let teller = dispatch::tell::Teller::new(context.recorder.clone(), args.rate_limit_interval);
@@ -127,7 +130,11 @@ fn outbound(
         dispatch::courier::Parts {
             alerts: alerts.clone(),
             providers: providers.clone(),
-            loader: loader(args, context, features, &clients),
+            loader: provider::Loader {
+                kube: client.clone(),
+                clients: Arc::clone(&clients),
+                identities: identities.clone(),
+            },
             limiter: Arc::clone(&limiter),
             per_alert: Arc::clone(&per_alert),
             teller: Arc::clone(&teller),
@@ -160,29 +167,22 @@ fn outbound(
         dispatcher,
         senders: (courier, recovery, statuses),
         deliveries,
+        identities,
         clients,
     })
 }
 
-fn loader(
+fn identities(
     args: &Args,
     context: &Context,
     features: &Features,
     clients: &Arc<Clients>,
-) -> provider::Loader {
-    let cache = &context.shared.token_cache;
-    let tokens = tokens::Tokens::new(
-        &context.metrics,
-        cache.token_cache_max_size,
-        cache.token_cache_max_duration,
-    );
-    provider::Loader {
-        kube: context.client.clone(),
-        clients: Arc::clone(clients),
-        tokens,
-        gates: features.clone(),
-        default_service_account: args.default_service_account.clone(),
-    }
+) -> Identities {
+    let tokens = &context.shared.token_cache;
+    let rules = Rules::read(features, &args.default_service_account, tokens);
+    let own = Arc::clone(clients);
+    let (client, variable) = (context.client.clone(), runtime::env::variable);
+    Identities::new(client, own, &context.metrics, rules, variable)
 }
 
 fn scope(context: &Context) -> Scope {

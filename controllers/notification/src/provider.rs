@@ -16,7 +16,6 @@ mod azuredevops;
 mod azureeventhub;
 mod bitbucket;
 mod bitbucketserver;
-mod cloud;
 mod datadog;
 mod discord;
 mod error;
@@ -35,6 +34,7 @@ mod gitlabmergerequestcomment;
 mod googlechat;
 mod googlepubsub;
 mod grafana;
+mod identity;
 mod incident_io;
 mod lark;
 mod matrix;
@@ -54,6 +54,7 @@ mod zoom;
 mod zulip;
 
 pub(crate) use error::{BuildError, SendError};
+pub(crate) use identity::OPERATION;
 pub(crate) use outgoing::{Answer, Outgoing};
 pub(crate) use settings::{Loader, Settings};
 

@@ -1,5 +1,6 @@
 //! The Provider kind: it holds a finalizer, so that what is remembered of a Provider goes with it.
 
+use access::Identities;
 use api::notification::Provider;
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -8,11 +9,12 @@ use runtime::{
     conduct::{Begin, Retry},
 };
 
-use crate::metrics::Deliveries;
+use crate::{metrics::Deliveries, provider};
 
 /// Reconciles Providers.
 pub(crate) struct Reconciler {
     pub(crate) metrics: Deliveries,
+    pub(crate) identities: Identities,
 }
 
 impl std::fmt::Debug for Reconciler {
@@ -53,7 +55,10 @@ impl runtime::Reconciler for Reconciler {
 
     async fn cleanup(&self, object: &Provider, _: &Progress) -> Result<Vec<Note>, Failure> {
         let namespace = object.namespace().unwrap_or_default();
-        self.metrics.forget(&namespace, &object.name_any());
+        let name = object.name_any();
+        self.metrics.forget(&namespace, &name);
+        self.identities
+            .forget("Provider", &namespace, &name, provider::OPERATION);
         Ok(Vec::new())
     }
 }

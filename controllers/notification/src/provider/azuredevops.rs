@@ -11,17 +11,16 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    Boxed, BuildError, Notice, Notifier, Outgoing, SendError, Settings, cloud, git, outgoing,
+    Boxed, BuildError, Notice, Notifier, Outgoing, SendError, Settings, git, identity, outgoing,
 };
 
 const VERSION: &str = "api-version=7.1";
-/// The application of Azure DevOps, for whose tokens an identity asks.
-const SCOPE: &str = "499b84ac-1321-427f-aa17-267ca6975798/.default";
 
 struct Devops {
     client: Client,
     /// Up to `/commits`.
     api: String,
+    /// Of the token; absent: an identity's is asked for.
     authorization: Option<HeaderValue>,
     settings: Arc<Settings>,
 }
@@ -30,9 +29,6 @@ pub(super) fn build(settings: &Arc<Settings>) -> Result<Boxed, BuildError> {
     let api = api_of(&settings.address)?;
     let token = settings.token_or_password().trim_end();
     let authorization = (!token.is_empty()).then(|| outgoing::basic("", token));
-    if authorization.is_none() && !cloud::has_azure_identity(settings) {
-        return Err(BuildError::new("azure devops token cannot be empty"));
-    }
     Ok(Box::new(Devops {
         client: settings.client.clone(),
         api,
@@ -130,9 +126,7 @@ impl Devops {
         if let Some(own) = &self.authorization {
             return Ok(own.clone());
         }
-        let token = cloud::azure_token(&self.settings, SCOPE).await?;
-        HeaderValue::try_from(format!("Bearer {token}"))
-            .map_err(|_| SendError::rejected("the token is no header"))
+        identity::azure(&self.settings, cloud::azure::DEVOPS).await
     }
 }
 

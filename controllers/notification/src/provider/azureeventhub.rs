@@ -13,7 +13,7 @@ use net_http::{HeaderValue, Method};
 use ring::hmac;
 
 use super::{
-    Boxed, BuildError, Notice, Notifier, Outgoing, SendError, Settings, cloud, git, outgoing,
+    Boxed, BuildError, Notice, Notifier, Outgoing, SendError, Settings, git, identity, outgoing,
 };
 
 const SCOPE: &str = "https://eventhubs.azure.net/.default";
@@ -31,7 +31,7 @@ enum Way {
     Shared(String, String),
     /// A token that the user keeps fresh.
     Token(HeaderValue),
-    /// Tokens of the pod's identity.
+    /// Tokens of the identity of a service account, or the pod.
     Identity,
 }
 
@@ -69,7 +69,7 @@ fn read(settings: &Settings) -> Result<(String, Way), BuildError> {
     }
     let mut host = settings.channel.clone();
     if !host.contains(".servicebus.") {
-        host.push_str(suffix());
+        host.push_str(suffix(settings.identities.azure_authority()));
     }
     let url = format!("https://{host}/{}/messages", git::segment(address));
     outgoing::web_url("Event Hubs namespace", &url)?;
@@ -80,9 +80,8 @@ fn read(settings: &Settings) -> Result<(String, Way), BuildError> {
     Ok((url, way))
 }
 
-/// The namespace's domain, by cloud.
-fn suffix() -> &'static str {
-    let authority = runtime::env::variable("AZURE_AUTHORITY_HOST").unwrap_or_default();
+/// The namespace's domain, by the cloud whose tokens an authority gives.
+fn suffix(authority: &str) -> &'static str {
     if authority.contains("chinacloudapi.cn") {
         ".servicebus.chinacloudapi.cn"
     } else if authority.contains("microsoftonline.us") {
@@ -143,10 +142,7 @@ impl EventHub {
         let text = match &self.way {
             Way::Token(token) => return Ok(token.clone()),
             Way::Shared(name, key) => signature(&self.url, name, key, Timestamp::now().as_second()),
-            Way::Identity => {
-                let token = cloud::azure_token(&self.settings, SCOPE).await?;
-                format!("Bearer {token}")
-            }
+            Way::Identity => return identity::azure(&self.settings, SCOPE).await,
         };
         HeaderValue::try_from(text).map_err(|_| SendError::rejected("the token is no header"))
     }
@@ -188,5 +184,67 @@ mod tests {
         ));
         assert!(got.ends_with("&se=1767225600&skn=send"), "{got}");
         assert!(shared("Endpoint=sb://x/;SharedAccessKey=a").is_err());
+    }
+
+    #[test]
+    fn namespace_is_in_the_cloud_of_the_authority() {
+        for (authority, expect) in [
+            (
+                "https://login.microsoftonline.com",
+                ".servicebus.windows.net",
+            ),
+            (
+                "https://login.chinacloudapi.cn/",
+                ".servicebus.chinacloudapi.cn",
+            ),
+            (
+                "https://login.microsoftonline.us",
+                ".servicebus.usgovcloudapi.net",
+            ),
+        ] {
+            assert_eq!(suffix(authority), expect);
+        }
+    }
+
+    #[tokio::test]
+    async fn identity_of_the_pod_is_asked_once_for_a_token_that_lets_in() {
+        use testkit::{Answer, HttpSink};
+        let sink = HttpSink::start().unwrap();
+        sink.answer_once(Answer::body(
+            r#"{"access_token":"ey.x","expires_in":"3599"}"#,
+        ));
+        sink.answer(Answer::status(201));
+        let kind = api::notification::ProviderKind::AzureEventhub;
+        let mut settings = crate::provider::tests::settings(kind, "hub");
+        let clients = net_http::Clients::new("test", net_http::Environment::default());
+        settings.identities = crate::provider::tests::identities(&Arc::new(clients), &sink.url());
+        settings.channel = "ns".into();
+        let (url, way) = read(&settings).unwrap();
+        assert_eq!(url, "https://ns.servicebus.windows.net/hub/messages");
+        let hub = EventHub {
+            url: format!("{}/hub/messages", sink.url()),
+            way,
+            settings: Arc::new(settings),
+        };
+        for severity in ["info", "error"] {
+            let notice = crate::provider::tests::notice(severity);
+            hub.send(&notice).await.unwrap();
+        }
+        let requests = sink.requests();
+        assert_eq!(requests.len(), 3, "the token is kept");
+        assert_eq!(requests[0].header("metadata"), Some("true"));
+        let resource = "resource=https%3A%2F%2Feventhubs.azure.net";
+        assert!(
+            requests[0].target.contains(resource),
+            "{}",
+            requests[0].target
+        );
+        for request in &requests[1..] {
+            assert_eq!(request.header("authorization"), Some("Bearer ey.x"));
+            assert_eq!(
+                request.target,
+                "/hub/messages?timeout=60&api-version=2014-01"
+            );
+        }
     }
 }

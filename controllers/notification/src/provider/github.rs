@@ -27,7 +27,7 @@ pub(super) fn build(settings: &Arc<Settings>) -> Result<Boxed, BuildError> {
 }
 
 /// Reads which repository of which GitHub is meant, and how to log in.
-pub(super) fn repository(settings: &Settings) -> Result<(Login, String, String), BuildError> {
+pub(super) fn repository(settings: &Arc<Settings>) -> Result<(Login, String, String), BuildError> {
     let repository = git::repository(&settings.address)?;
     let (owner, name) = git::owner_and_name(&repository.id)?;
     let login = Login::new(settings, api_of(&repository.base, &repository.host))?;

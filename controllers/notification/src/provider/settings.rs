@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use access::Identities;
 use api::notification::{Provider, ProviderKind};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
@@ -11,12 +12,13 @@ use kube::{
 use net_http::{Client, ClientConfig, Clients, Destinations, Identity, Proxy, Redactor, Redirects};
 
 use super::{BuildError, is_commit_status};
-use crate::{features, tokens::Tokens};
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(15);
 const MAX_ADDRESS_BYTES: usize = 2048;
 /// The largest `headers` that are read.
 const MAX_HEADERS_BYTES: usize = 64 << 10;
+/// From this length on a part of a path that has a digit is no word.
+const MIN_ID_BYTES: usize = 8;
 
 type Data = BTreeMap<String, Vec<u8>>;
 
@@ -24,6 +26,8 @@ type Data = BTreeMap<String, Vec<u8>>;
 pub(crate) struct Settings {
     pub kind: ProviderKind,
     pub uid: String,
+    pub namespace: String,
+    pub name: String,
     pub address: String,
     pub channel: String,
     pub username: String,
@@ -33,15 +37,16 @@ pub(crate) struct Settings {
     pub headers: BTreeMap<String, String>,
     /// The Secret, for what only one type reads.
     pub secret: Data,
+    /// Whose cloud identity is used; absent: the default one.
     pub service_account: Option<String>,
     pub timeout: Duration,
     /// For the service: with its TLS and proxy.
     pub client: Client,
     pub certificate_authority: Option<Vec<u8>>,
-    /// For the clouds' own endpoints.
-    pub clients: Arc<Clients>,
-    /// Tokens that clouds and GitHub gave.
-    pub tokens: Arc<Tokens>,
+    /// The proxy that the client goes through.
+    pub proxy: Proxy,
+    /// Tokens that clouds and GitHub give.
+    pub identities: Identities,
     pub redactor: Redactor,
 }
 
@@ -74,9 +79,7 @@ impl Settings {
 pub(crate) struct Loader {
     pub kube: Kube,
     pub clients: Arc<Clients>,
-    pub tokens: Arc<Tokens>,
-    pub gates: runtime::features::Features,
-    pub default_service_account: String,
+    pub identities: Identities,
 }
 
 impl Loader {
@@ -91,7 +94,7 @@ impl Loader {
             return Err(self.unsupported(&namespace, &provider.name_any()).await);
         }
         let named = spec.service_account_name.clone().filter(|n| !n.is_empty());
-        if named.is_some() && !self.gates.enabled(features::WORKLOAD_IDENTITY) {
+        if self.identities.needs_gate(named.as_deref()) {
             return Err(BuildError::new(
                 "to use spec.serviceAccountName for provider authentication please enable the \
                  ObjectLevelWorkloadIdentity feature gate in the controller",
@@ -133,7 +136,7 @@ impl Loader {
         let config = ClientConfig {
             certificate_authority: certificate_authority.clone(),
             identity,
-            proxy,
+            proxy: proxy.clone(),
             redirects: Redirects::SameHost,
             destinations: Destinations::NoMetadata,
         };
@@ -147,10 +150,11 @@ impl Loader {
         let username = Some(own)
             .filter(|u| !u.is_empty())
             .or_else(|| spec.username.clone());
-        let default = Some(self.default_service_account.clone()).filter(|n| !n.is_empty());
         let settings = Settings {
             kind: spec.kind,
             uid: provider.uid().unwrap_or_default(),
+            namespace: provider.namespace().unwrap_or_default(),
+            name: provider.name_any(),
             redactor: redactor(spec.kind, &address, of_secret, &secret, &headers),
             address,
             channel: spec.channel.clone().unwrap_or_default(),
@@ -159,12 +163,12 @@ impl Loader {
             token: text(&secret, "token"),
             headers,
             secret,
-            service_account: named.or(default),
+            service_account: named,
             timeout: spec.timeout.map_or(DEFAULT_TIMEOUT, Duration::from),
             client,
             certificate_authority,
-            clients: Arc::clone(&self.clients),
-            tokens: Arc::clone(&self.tokens),
+            proxy,
+            identities: self.identities.clone(),
         };
         Ok(settings)
     }
@@ -386,6 +390,17 @@ fn redactor(
             }
             // A repository's path is no secret. Short paths are words of other texts.
             let repository = is_commit_status(kind) || super::is_change_request(kind);
+            if of_secret || !repository {
+                // A service may tell a part of it alone.
+                let parts = url.path().split('/');
+                let ids = parts.filter(|part| part.len() >= MIN_ID_BYTES);
+                for id in ids.filter(|part| part.bytes().any(|b| b.is_ascii_digit())) {
+                    redactor.add(id);
+                }
+                for (_, value) in url.query_pairs().filter(|(_, value)| value.len() > 3) {
+                    redactor.add(&value);
+                }
+            }
             if tail.len() > 3 && (of_secret || !repository) {
                 redactor.add(&tail);
                 redactor.add(

@@ -1,7 +1,9 @@
 //! Each service's requests, against the facts of its API.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
+use access::{Endpoints, Identities, Rules};
 use net_http::{ClientConfig, Clients, Environment, Redactor};
 use serde_json::{Value, json};
 
@@ -22,14 +24,45 @@ pub(crate) fn notice(severity: &str) -> Notice {
     }
 }
 
+/// Identities of a process that has none; `metadata` is where machines of clouds would tell.
+pub(crate) fn identities(clients: &Arc<Clients>, metadata: &str) -> Identities {
+    /// Clients of the API server want one.
+    static RUNTIME: LazyLock<tokio::runtime::Runtime> =
+        LazyLock::new(|| tokio::runtime::Runtime::new().unwrap());
+    let _inside = RUNTIME.enter();
+    let nobody = tower::service_fn(|_: http::Request<kube::client::Body>| {
+        std::future::ready(Err::<http::Response<kube::client::Body>, _>(
+            std::io::Error::other("there is no API server"),
+        ))
+    });
+    let endpoints = Endpoints {
+        azure_metadata: Some(metadata.to_owned()),
+        google_metadata: Some(metadata.to_owned()),
+        ..Endpoints::default()
+    };
+    let rules = Rules {
+        most_tokens: 10,
+        longest: std::time::Duration::from_hours(1),
+        ..Rules::default()
+    };
+    Identities::with_endpoints(
+        kube::Client::new(nobody, "ns"),
+        Arc::clone(clients),
+        &runtime::metrics::Metrics::new(),
+        rules,
+        (|_: &str| None, endpoints),
+    )
+}
+
 /// Settings with these fields.
 pub(crate) fn settings(kind: ProviderKind, address: &str) -> Settings {
     drop(rustls::crypto::ring::default_provider().install_default());
     let clients = Arc::new(Clients::new("test", Environment::default()));
-    let metrics = runtime::metrics::Metrics::new();
     Settings {
         kind,
         uid: "0c9c2e41-d2f9".into(),
+        namespace: "gitops-system".into(),
+        name: "provider".into(),
         address: address.into(),
         channel: String::new(),
         username: String::new(),
@@ -41,10 +74,21 @@ pub(crate) fn settings(kind: ProviderKind, address: &str) -> Settings {
         timeout: std::time::Duration::from_secs(15),
         client: clients.get(&ClientConfig::default()).unwrap(),
         certificate_authority: None,
-        clients,
-        tokens: crate::tokens::Tokens::new(&metrics, 10, std::time::Duration::from_hours(1)),
+        proxy: net_http::Proxy::Direct,
+        identities: identities(&clients, "http://127.0.0.1:1"),
         redactor: Redactor::default(),
     }
+}
+
+/// Returns a client that trusts an authority besides the system's.
+fn trusting(authority: &testkit::Authority) -> Client {
+    let config = ClientConfig {
+        certificate_authority: Some(authority.pem().into()),
+        ..ClientConfig::default()
+    };
+    Clients::new("test", Environment::default())
+        .get(&config)
+        .unwrap()
 }
 
 fn all() -> Vec<ProviderKind> {
@@ -498,8 +542,9 @@ async fn event_hub_is_told_with_a_signature_over_https_rules() {
     );
     let authorization = request.header("authorization").unwrap();
     assert!(authorization.starts_with("SharedAccessSignature sr=http%3A%2F%2F"));
-    let event: Value = request.json().unwrap();
-    assert_eq!(event["reason"], "ReconciliationFailed");
+    assert_eq!(request.method, "POST");
+    assert_eq!(request.header("content-type"), Some("application/json"));
+    assert_eq!(&request.body[..], notice("info").event.to_json().as_bytes());
 }
 
 /// covers: NC-072
@@ -519,11 +564,7 @@ async fn silence_self_signed_certificates_and_refusals_are_told() {
         "{error}"
     );
     let mut trusted = settings(ProviderKind::Generic, &sink.url());
-    let config = ClientConfig {
-        certificate_authority: Some(sink.authority().unwrap().pem().into()),
-        ..ClientConfig::default()
-    };
-    trusted.client = trusted.clients.get(&config).unwrap();
+    trusted.client = trusting(sink.authority().unwrap());
     let trusted = build(&Arc::new(trusted)).unwrap_or_else(|e| panic!("{e}"));
     trusted.send(&notice("info")).await.unwrap();
     sink.answer(testkit::Answer::body("x").after(std::time::Duration::from_secs(30)));

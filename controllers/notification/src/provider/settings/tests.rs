@@ -162,12 +162,11 @@ async fn type_that_is_not_known_is_named_and_not_supported() {
         let body = kube::client::Body::from(stored.to_string().into_bytes());
         std::future::ready(Ok::<_, std::convert::Infallible>(http::Response::new(body)))
     });
+    let clients = Arc::new(Clients::new("test", net_http::Environment::default()));
     let loader = Loader {
         kube: Kube::new(service, "ns"),
-        clients: Arc::new(Clients::new("test", net_http::Environment::default())),
-        tokens: Tokens::new(&runtime::metrics::Metrics::new(), 0, DEFAULT_TIMEOUT),
-        gates: runtime::features::Features::default(),
-        default_service_account: String::new(),
+        identities: crate::provider::tests::identities(&clients, "http://127.0.0.1:1"),
+        clients,
     };
     let error = loader.load(&decoded).await.unwrap_err();
     assert_eq!(error.to_string(), "provider carrier-pigeon not supported");
