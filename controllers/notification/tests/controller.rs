@@ -6,6 +6,8 @@
 mod alerts;
 #[path = "controller/delivery.rs"]
 mod delivery;
+#[path = "controller/page.rs"]
+mod page;
 #[path = "controller/peers.rs"]
 mod peers;
 #[path = "controller/receivers.rs"]

@@ -176,3 +176,50 @@ async fn content_that_is_meant_to_do_harm_stays_content() {
     let event: Value = forwarded.json().unwrap();
     assert_eq!(event["message"], HARM);
 }
+
+/// A service that tells everything it was sent gives nothing of it away: not in the log, in events, or in the status.
+#[tokio::test]
+async fn no_credential_is_told_wherever_a_failure_is() {
+    const SECRETS: [&str; 5] = [
+        "T0SECRET",
+        "t0ken-value",
+        "pa55word",
+        "h3ader-value",
+        "qu3ry",
+    ];
+    let (world, program) = World::alone(|p| p.flag("--log-level", "debug")).await;
+    let address = format!("{}/services/T0SECRET?key=qu3ry", world.sink.url());
+    let secret = json!({ "address": address, "token": "t0ken-value", "password": "pa55word",
+        "username": "u", "headers": "X-Api-Key: h3ader-value\n" });
+    world.secret("login", secret).await;
+    let echo = format!("no: {address} {}", SECRETS.join(" "));
+    for (name, kind) in [("chat", "slack"), ("plain", "generic")] {
+        world
+            .sink
+            .answer(testkit::Answer::body(echo.clone()).with_status(400));
+        let spec = json!({ "type": kind, "address": "", "secretRef": { "name": "login" } });
+        provider(&world, name, spec).await;
+        fails(&world, name, "no: ").await;
+        world
+            .until("the status tells of it", || async {
+                let status = world.providers().get(name).await.unwrap().status;
+                status.is_some_and(|s| s.last_failure_message.is_some())
+            })
+            .await;
+        let status = world.providers().get(name).await.unwrap().status.unwrap();
+        let events = world.events_of("Alert", name).await;
+        let told = format!(
+            "{:?} {status:?}",
+            events.iter().map(|e| &e.message).collect::<Vec<_>>()
+        );
+        for secret in SECRETS {
+            assert!(!told.contains(secret), "{secret} is in {told}");
+        }
+    }
+    let log = program.log().unwrap();
+    assert!(log.contains("notification"), "{log}");
+    for secret in SECRETS {
+        let line = log.lines().find(|line| line.contains(secret));
+        assert_eq!(line, None, "{secret} is in the log");
+    }
+}
