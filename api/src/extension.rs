@@ -16,6 +16,9 @@ use crate::{
     meta::DependencyReference,
 };
 
+/// What the annotations of this project begin with. They are part of what a user wishes, as the spec is.
+pub const PREFIX: &str = "lockgate.dev/";
+
 /// Annotation with the source revision whose deletions somebody agrees to, although `spec.pruneGuard` forbids them.
 pub const CONFIRM_PRUNE: &str = "lockgate.dev/confirmPrune";
 

@@ -22,7 +22,7 @@ use super::{
 use crate::features;
 
 /// The longest circle that is looked for.
-const MAX_CIRCLE: usize = 64;
+pub(super) const MAX_CIRCLE: usize = 64;
 
 impl Reconciler {
     /// Checks the dependencies, one after the other; the first that is not ready is told.

@@ -1,7 +1,10 @@
 //! What wakes a Kustomization beside its own changes: a new revision of its source, a dependency
 //! that became ready, a changed ConfigMap or Secret.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use api::{
     Reconciled,
@@ -20,6 +23,7 @@ use kube::{
 };
 use runtime::{Triggers, watch};
 
+use super::depend::{CIRCLE, MAX_CIRCLE};
 use super::source::{self, Reference, Shelf, same_revision};
 
 /// A stream of Kustomizations to reconcile.
@@ -170,7 +174,8 @@ fn named(object: &Kustomization) -> Vec<DependencyReference> {
 }
 
 /// A dependency became ready: those that wait for it need not poll. A dependency that another asks
-/// by expression wakes it with every change, and one whose spec changed those in a circle.
+/// by expression wakes it with every change, and one whose spec changed those in a circle. One that
+/// begins to wait itself wakes those that it waits for: they may all wait for each other.
 fn dependants(triggers: &Triggers<Kustomization>) -> Woken {
     let store = triggers.store();
     let scope = watch::Scope {
@@ -179,20 +184,46 @@ fn dependants(triggers: &Triggers<Kustomization>) -> Woken {
     };
     let mut told: HashMap<(String, String), Option<String>> = HashMap::new();
     let mut generations: HashMap<(String, String), Option<i64>> = HashMap::new();
+    let mut stuck: HashMap<(String, String), (bool, bool)> = HashMap::new();
     watch::applied::<Kustomization>(triggers.client(), &scope)
         .flat_map(move |object| {
             let id = (object.namespace().unwrap_or_default(), object.name_any());
             let is_news = is_news(&mut told, &object);
             let generation = object.metadata.generation;
             let is_changed = generations.insert(id.clone(), generation) != Some(generation);
+            // Whether it waits, and whether it is known to be in a circle.
+            let how = (waits(&object), is_in_circle(&object));
+            let begins = stuck.insert(id.clone(), how) != Some(how) && how != (false, false);
+            let circle = if begins {
+                needed(&store, &object)
+            } else {
+                HashSet::new()
+            };
             let hits = store.state_filter(|o| {
                 let waits = waits(o) && needs(o).contains(&id);
-                (waits && (is_news || asks_by_expression(o, &id)))
-                    || (is_changed && is_in_circle(o))
+                let is_woken = is_news || asks_by_expression(o, &id) || circle.contains(&id_of(o));
+                (waits && is_woken) || (is_changed && is_in_circle(o))
             });
             futures::stream::iter(hits.into_iter().map(|o| ObjectRef::from_obj(&*o)))
         })
         .boxed()
+}
+
+fn id_of(object: &Kustomization) -> (String, String) {
+    (object.namespace().unwrap_or_default(), object.name_any())
+}
+
+/// Returns those that an object waits for, and those that these wait for, as far as a circle is looked for.
+fn needed(store: &Store<Kustomization>, object: &Kustomization) -> HashSet<(String, String)> {
+    let mut found = HashSet::new();
+    let mut open = needs(object);
+    while let Some(id) = open.pop() {
+        if found.len() < MAX_CIRCLE && found.insert(id.clone()) {
+            let reference = ObjectRef::new(&id.1).within(&id.0);
+            open.extend(store.get(&reference).iter().flat_map(|next| needs(next)));
+        }
+    }
+    found
 }
 
 /// Whether an object asks a dependency by an expression, which may look at anything in it.
@@ -206,7 +237,7 @@ fn asks_by_expression(object: &Kustomization, (namespace, name): &(String, Strin
 }
 
 fn is_in_circle(object: &Kustomization) -> bool {
-    let circle = |c: &api::meta::Condition| c.type_ == "Ready" && c.reason == super::depend::CIRCLE;
+    let circle = |c: &api::meta::Condition| c.type_ == "Ready" && c.reason == CIRCLE;
     object.conditions().iter().any(circle)
 }
 

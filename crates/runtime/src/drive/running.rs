@@ -128,7 +128,7 @@ impl<K: Reconciled> Drop for Entered<K> {
 }
 
 /// Returns a fingerprint of what a user wishes of an object: which object it is, its generation,
-/// request and deletion.
+/// request and deletion, and the annotations that stand for fields of ours.
 pub fn wishes<K: Resource>(object: &K) -> u64 {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let meta = object.meta();
@@ -137,6 +137,11 @@ pub fn wishes<K: Resource>(object: &K) -> u64 {
     meta.generation.hash(&mut hasher);
     api::meta::requested_at(meta).hash(&mut hasher);
     meta.deletion_timestamp.is_some().hash(&mut hasher);
+    for annotation in meta.annotations.iter().flatten() {
+        if annotation.0.starts_with(api::extension::PREFIX) {
+            annotation.hash(&mut hasher);
+        }
+    }
     hasher.finish()
 }
 
@@ -180,6 +185,19 @@ mod tests {
         let entered = running.enter(&object("u", "10", 1));
         running.observe(&object("u", "11", 2));
         assert_eq!(superseded(&entered).as_deref(), Some("GitRepository/ns/a"));
+    }
+
+    #[test]
+    fn annotation_that_stands_for_a_field_is_a_wish_and_no_other_one() {
+        let plain = object("u", "10", 1);
+        let with = |name: &str| {
+            let mut object = plain.clone();
+            let annotation = (name.to_owned(), "on".to_owned());
+            object.metadata.annotations = Some([annotation].into());
+            wishes(&object)
+        };
+        assert_eq!(with("team"), wishes(&plain));
+        assert_ne!(with("lockgate.dev/driftDetection"), wishes(&plain));
     }
 
     #[test]
