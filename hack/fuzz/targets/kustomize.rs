@@ -1,4 +1,5 @@
-//! Builds of any files: no panic, bounded, the same result each time, no output next to an error.
+//! Builds of any files: no panic, bounded, the same result each time, no output next to an error, and
+//! every error names a line.
 //!
 //! The input is a case as in `crates/engines/kustomize/tests/cases`: files, each after `>>> path`.
 #![no_main]
@@ -34,6 +35,12 @@ fuzz_target!(|bytes: &[u8]| {
             (Err(one), Err(other)) => {
                 assert_eq!(one.to_string(), other.to_string());
                 assert!(!one.to_string().is_empty());
+                // Only where the build begins in no directory, or one without a kustomization file,
+                // is there no line to name.
+                let mut places = one.places().iter();
+                let has_line = places.any(|place| place.line > 0);
+                let is_root = one.places().iter().all(|place| place.file == "app");
+                assert!(has_line || is_root, "{one}");
             }
             (one, other) => panic!("{one:?} and then {other:?}"),
         }

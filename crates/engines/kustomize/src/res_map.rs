@@ -1,5 +1,6 @@
 //! The objects that came together so far, in order, with an index by name.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
@@ -15,6 +16,8 @@ pub(crate) struct ResMap {
     schema: Rc<Schema>,
     /// Positions by every name an object has or had; `None` once something may have changed it.
     by_name: Option<HashMap<String, Vec<usize>>>,
+    /// Whether names may have changed since the last look for identities that objects share.
+    may_clash: Cell<bool>,
 }
 
 impl ResMap {
@@ -23,6 +26,7 @@ impl ResMap {
             resources: Vec::new(),
             schema: Rc::clone(schema),
             by_name: Some(HashMap::new()),
+            may_clash: Cell::new(false),
         }
     }
 
@@ -48,7 +52,7 @@ impl ResMap {
 
     /// Gives the objects for change of anything, names included.
     pub(crate) fn iter_mut(&mut self) -> std::slice::IterMut<'_, Resource> {
-        self.by_name = None;
+        self.names_changed();
         self.resources.iter_mut()
     }
 
@@ -65,6 +69,7 @@ impl ResMap {
     /// Says that names may have changed.
     pub(crate) fn names_changed(&mut self) {
         self.by_name = None;
+        self.may_clash.set(true);
     }
 
     pub(crate) fn into_vec(self) -> Vec<Resource> {
@@ -232,8 +237,12 @@ impl ResMap {
     /// # Errors
     /// All of them.
     pub(crate) fn check_unique(&self) -> Result<(), Error> {
+        if !self.may_clash.get() {
+            return Ok(());
+        }
         let clashes = self.clashes();
         let Some(first) = clashes.first().and_then(|group| group.first()) else {
+            self.may_clash.set(false);
             return Ok(());
         };
         let text = format!(

@@ -36,15 +36,36 @@ pub(crate) fn meta_text<'a>(object: &'a Node, field: &str) -> &'a str {
 /// Makes a scalar as a plain or quoted text would be read: quoted or of several lines it is a
 /// string, else whatever its text means.
 pub(crate) fn untagged(text: &str, style: Style) -> Node {
-    let quoted = matches!(
-        style,
-        Style::SingleQuoted | Style::DoubleQuoted | Style::Literal | Style::Folded
-    );
-    if quoted || text.contains('\n') {
+    if is_quoted(style) || text.contains('\n') {
         Node::string(text).with_style(style)
     } else {
         Node::scalar(yaml::resolve(text, yaml::Schema::Core), text).with_style(style)
     }
+}
+
+/// Tells whether a style is one of strings alone.
+pub(crate) fn is_quoted(style: Style) -> bool {
+    matches!(
+        style,
+        Style::SingleQuoted | Style::DoubleQuoted | Style::Literal | Style::Folded
+    )
+}
+
+/// Makes the scalar of a text that is copied to where nothing was. Upstream does not say what it is:
+/// `null` and `1e3` are printed as null and number, but to whatever looks at them in between they are
+/// texts. Such scalars are the only ones with quotes that are no strings.
+pub(crate) fn copied(text: &str) -> Node {
+    let node = untagged(text, Style::Plain);
+    if node.is_string() {
+        node
+    } else {
+        node.with_style(Style::DoubleQuoted)
+    }
+}
+
+/// Tells whether a node is a text by [`copied`] that prints as something else.
+pub(crate) fn is_copied(node: &Node) -> bool {
+    node.is_scalar() && !node.is_string() && is_quoted(node.style)
 }
 
 /// Quotes a string that would read as something else, as upstream does with every field it sets;
@@ -106,6 +127,8 @@ pub(crate) fn require_scalar(node: &Node) -> Result<(), String> {
 /// where it is new.
 pub(crate) fn set_field_text(mapping: &mut Mapping, field: &str, text: &str) {
     match mapping.get_mut(field) {
+        // It may be a string that only upstream's tag says is one.
+        Some(node) if node.is_string() && node.text() == text => {}
         Some(node) => {
             let style = if node.is_scalar() {
                 node.style

@@ -475,6 +475,16 @@ fn replacements(r: &mut Random, k: &mut String, known: &[Known]) {
     if r.chance(20) {
         *k += "    reject:\n    - name: db\n";
     }
+    // KE-C06: a text where a number was.
+    let is_text = |known: &Known| {
+        let value = known
+            .text
+            .lines()
+            .find_map(|line| line.strip_prefix("  a: "));
+        let quoted = |text: &str| text.starts_with(['"', '\'', '|', '>']);
+        known.kind != "ConfigMap" || value.is_none_or(quoted)
+    };
+    let all_texts = known.iter().all(is_text);
     // KE-C14: names and images set to what is none, such as null.
     if !is_name || r.chance(80) {
         let paths: &[&str] = match (is_name, select) {
@@ -497,18 +507,21 @@ fn replacements(r: &mut Random, k: &mut String, known: &[Known]) {
                 "metadata.annotations.[x.io/y]",
             ],
         };
-        *k += &format!("    fieldPaths:\n    - {}\n", r.pick(paths));
+        let path = match r.pick(paths) {
+            "data.a" if !all_texts => "metadata.labels.app",
+            "spec.list.*.value" => "spec.list.*.made",
+            path => path,
+        };
+        *k += &format!("    fieldPaths:\n    - {path}\n");
     }
     if r.chance(95) {
-        *k += &format!(
-            "    options:\n      {}\n",
-            r.pick(&[
-                "create: true",
-                "create: true",
-                "create: true",
-                "{create: true, delimiter: \":\", index: 1}",
-                "{delimiter: /, index: -1}"
-            ])
-        );
+        let options = [
+            "create: true",
+            "create: true",
+            "create: true",
+            "{create: true, delimiter: \":\", index: 1}",
+            "{delimiter: /, index: -1}",
+        ];
+        *k += &format!("    options:\n      {}\n", r.pick(&options));
     }
 }

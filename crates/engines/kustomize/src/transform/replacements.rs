@@ -185,7 +185,7 @@ fn value_of(resources: &ResMap, source: &Source) -> Result<(usize, Node), Error>
             format!("error looking up replacement source: {problem}"),
         )
     })?;
-    let Some(node) = node.filter(|node| !tree::is_empty(node) || is_copied_null(node)) else {
+    let Some(node) = node.filter(|node| !tree::is_empty(node) || tree::is_copied(node)) else {
         return Err(Error::at(
             resource.place(),
             format!(
@@ -226,8 +226,8 @@ pub(super) fn retext(node: &Node, text: &str) -> Result<Node, String> {
     if node.is_string() {
         return Ok(node_like(Node::string(text)));
     }
-    if is_copied_null(node) {
-        return Ok(copied(text));
+    if tree::is_copied(node) {
+        return Ok(tree::copied(text));
     }
     let fresh = tree::untagged(text, node.style);
     if node.is_null() && node.text().is_empty() {
@@ -239,7 +239,7 @@ pub(super) fn retext(node: &Node, text: &str) -> Result<Node, String> {
             std::mem::discriminant(&one) == std::mem::discriminant(&other)
                 || (is_int(one) && is_int(other))
                 || (matches!(one, yaml::Kind::Float(_)) && is_int(other))
-                || fresh.is_string() && is_quoted(node.style)
+                || fresh.is_string() && tree::is_quoted(node.style)
         }
         _ => false,
     };
@@ -251,30 +251,6 @@ pub(super) fn retext(node: &Node, text: &str) -> Result<Node, String> {
             node.text()
         ))
     }
-}
-
-/// Makes the scalar of a text that is copied to where nothing was. Upstream does not say what it is:
-/// `null` is printed as a null, but to later replacements it is a text. Such a null is the only one
-/// with quotes.
-fn copied(text: &str) -> Node {
-    let node = tree::untagged(text, Style::Plain);
-    if node.is_null() {
-        node.with_style(Style::DoubleQuoted)
-    } else {
-        node
-    }
-}
-
-/// Tells whether a node is a null that was copied as a text.
-fn is_copied_null(node: &Node) -> bool {
-    node.is_null() && !node.text().is_empty() && is_quoted(node.style)
-}
-
-fn is_quoted(style: Style) -> bool {
-    matches!(
-        style,
-        Style::SingleQuoted | Style::DoubleQuoted | Style::Literal | Style::Folded
-    )
 }
 
 fn apply(
@@ -394,7 +370,7 @@ pub(super) fn overwrite(node: &mut Node, value: &Node) -> Result<(), String> {
     let is_fresh = node.is_null() && node.text().is_empty();
     match &node.value {
         Value::Scalar(_) if is_fresh && value.is_scalar() => {
-            *node = copied(value.text());
+            *node = tree::copied(value.text());
             Ok(())
         }
         Value::Scalar(_) if value.is_scalar() => {

@@ -1,6 +1,6 @@
 //! Numbers of replicas.
 
-use yaml::{Node, Style};
+use yaml::Node;
 
 use super::Transformer;
 use crate::error::{Error, Gathered, Place};
@@ -20,13 +20,9 @@ pub(crate) struct Replicas {
 impl Replicas {
     fn set(&self, node: &mut Node) -> Result<(), String> {
         tree::require_scalar(node)?;
-        let quoted = matches!(
-            node.style,
-            Style::SingleQuoted | Style::DoubleQuoted | Style::Literal | Style::Folded
-        );
         let style = node.style;
         // A quoted number stays quoted, and with that a string.
-        *node = if quoted && !node.text().is_empty() {
+        *node = if tree::is_quoted(style) && !node.text().is_empty() {
             Node::string(self.replica.count.to_string()).with_style(style)
         } else {
             Node::int(self.replica.count)

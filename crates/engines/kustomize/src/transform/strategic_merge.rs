@@ -316,11 +316,7 @@ fn dressed(mut node: Node, style: Style) -> Node {
     if !node.is_scalar() {
         return node;
     }
-    let quoted = matches!(
-        style,
-        Style::SingleQuoted | Style::DoubleQuoted | Style::Literal | Style::Folded
-    );
-    if quoted && !node.is_string() {
+    if tree::is_quoted(style) && !node.is_string() {
         node = Node::string(node.shared_text()).with_span(node.span.clone());
     }
     node.style = style;

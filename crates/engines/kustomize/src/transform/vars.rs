@@ -9,6 +9,7 @@ use crate::field_spec::{Create, FieldSpec};
 use crate::kustomization::{At, Var};
 use crate::path;
 use crate::res_map::ResMap;
+use crate::tree;
 
 /// The variables that came together so far, by name.
 #[derive(Debug, Clone, Default)]
@@ -187,7 +188,7 @@ fn replace(
 ) -> Result<(), String> {
     match &mut node.value {
         Value::Scalar(_) => {
-            if node.is_string() {
+            if node.is_string() || tree::is_copied(node) {
                 *node = expanded(node, values, used);
             }
         }
@@ -196,14 +197,14 @@ fn replace(
                 if !key.is_string() {
                     return Err(format!("invalid map key: value='{}'", key.text()));
                 }
-                if value.is_string() {
+                if value.is_string() || tree::is_copied(value) {
                     *value = expanded(value, values, used);
                 }
             }
         }
         Value::Sequence(items) => {
             for item in items.iter_mut() {
-                if !item.is_string() {
+                if !item.is_string() && !tree::is_copied(item) {
                     return Err("invalid value type expect a string".to_owned());
                 }
                 *item = expanded(item, values, used);

@@ -690,3 +690,63 @@ fn broken_files_of_fields_and_schemas_are_told_on_their_lines() {
         &["app/r.yaml:2", "app/r.yaml:3"],
     );
 }
+
+/// Everything that reads a file reads it within bounds, and says where it gave up.
+#[test]
+fn hostile_texts_wherever_they_are_read() {
+    let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..12 {
+        let aliases = vec![format!("*a{}", level - 1); 10].join(", ");
+        writeln!(bomb, "a{level}: &a{level} [{aliases}]").unwrap();
+    }
+    let nested = |open: &str, close: &str| {
+        let text = format!("a:\n  {}1{}", open.repeat(10_000), close.repeat(10_000));
+        text.into_bytes()
+    };
+    let json = format!("{{\n{}1{}", "\"a\": {".repeat(10_000), "}".repeat(10_001));
+    let texts = [
+        nested("[", "]"),
+        nested("{a: ", "}"),
+        json.into_bytes(),
+        bomb.into_bytes(),
+        b"a: b\nc: \xff\n".to_vec(),
+    ];
+    for field in [
+        "resources: [r.yaml]",
+        "configurations: [r.yaml]",
+        "crds: [r.yaml]",
+        "openapi: {path: r.yaml}",
+        "patches: [{path: r.yaml}]",
+        "patchesStrategicMerge: [r.yaml]",
+        "patchesJson6902: [{path: r.yaml, target: {name: a}}]",
+        "replacements: [{path: r.yaml}]",
+        "generators: [r.yaml]",
+        "transformers: [r.yaml]",
+        "validators: [r.yaml]",
+    ] {
+        for text in &texts {
+            let (message, places) = failure(&[(K, field.into()), (R, text.clone())]);
+            let mut lines = places
+                .iter()
+                .filter_map(|place| place.strip_prefix("app/r.yaml:"));
+            assert!(
+                lines.any(|line| line != "0"),
+                "{field}: {places:?} {message:.300}"
+            );
+            assert!(message.len() < 100_000, "{field}: {}", message.len());
+        }
+    }
+}
+
+#[test]
+fn objects_that_patches_made_alike_are_all_named() {
+    let text = "resources: [r.yaml]\npatches:\n- target: {kind: ConfigMap}\n  patch: '[{\"op\": \"replace\", \
+                \"path\": \"/metadata/name\", \"value\": \"same\"}]'\n- target: {name: nobody}\n  patch: \
+                '{kind: any, metadata: {name: any}}'\n";
+    let map =
+        |name: &str| format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {name}}}}}\n");
+    let resources = format!("{}---\n{}", map("a"), map("b"));
+    let files = [(K, text.as_bytes().to_vec()), (R, resources.into_bytes())];
+    let part = "already registered id: ConfigMap.v1.[noGrp]/same";
+    check(failure(&files), part, &["app/r.yaml:1", "app/r.yaml:3"]);
+}

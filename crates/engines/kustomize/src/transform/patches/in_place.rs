@@ -84,12 +84,9 @@ fn reread(node: &mut Node) {
                     matches!(yaml::resolve(&scalar.text, *schema), Kind::String)
                 };
                 let both = [yaml::Schema::Legacy, yaml::Schema::Core];
-                node.style = if scalar.text.contains('\n') {
-                    Style::Literal
-                } else if both.iter().all(is_string) {
-                    Style::Plain
-                } else {
-                    Style::DoubleQuoted
+                node.style = match yaml::emit::v3_style(&scalar.text) {
+                    Style::Plain if !both.iter().all(is_string) => Style::DoubleQuoted,
+                    style => style,
                 };
             }
             Kind::Int(number) if number.unsigned_abs() > MAX_EXACT => {
