@@ -55,6 +55,9 @@ pub(crate) fn is_quoted(style: Style) -> bool {
 /// `null` and `1e3` are printed as null and number, but to whatever looks at them in between they are
 /// texts. Such scalars are the only ones with quotes that are no strings.
 pub(crate) fn copied(text: &str) -> Node {
+    if text.is_empty() {
+        return Node::string("").with_style(Style::DoubleQuoted);
+    }
     let node = untagged(text, Style::Plain);
     if node.is_string() {
         node
@@ -77,6 +80,13 @@ pub(crate) fn quoted(mut node: Node) -> Node {
 
 /// Does in place what [`quoted`] does.
 pub(crate) fn quote(node: &mut Node) {
+    if is_copied(node) {
+        let span = std::mem::take(&mut node.span);
+        *node = Node::string(node.shared_text())
+            .with_style(Style::DoubleQuoted)
+            .with_span(span);
+        return;
+    }
     if node.is_string()
         && node.style == Style::Plain
         && !node.text().is_empty()
@@ -136,7 +146,12 @@ pub(crate) fn set_field_text(mapping: &mut Mapping, field: &str, text: &str) {
                 Style::Plain
             };
             let span = std::mem::take(&mut node.span);
-            *node = untagged(text, style).with_span(span);
+            let text = if is_quoted(style) {
+                untagged(text, style)
+            } else {
+                copied(text)
+            };
+            *node = text.with_span(span);
         }
         None => {
             mapping.insert(field, quoted(Node::string(text)));

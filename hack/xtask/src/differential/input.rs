@@ -462,7 +462,8 @@ fn replacements(r: &mut Random, k: &mut String, known: &[Known]) {
         is_name = path == "metadata.name";
         *k += &format!("    fieldPath: {path}\n");
     }
-    if r.chance(15) {
+    // KE-C06: a part of a number, or an empty one, is no text.
+    if is_name && r.chance(25) {
         *k += "    options:\n      delimiter: e\n      index: 0\n";
     }
     let select = r.pick(&[
@@ -475,16 +476,6 @@ fn replacements(r: &mut Random, k: &mut String, known: &[Known]) {
     if r.chance(20) {
         *k += "    reject:\n    - name: db\n";
     }
-    // KE-C06: a text where a number was.
-    let is_text = |known: &Known| {
-        let value = known
-            .text
-            .lines()
-            .find_map(|line| line.strip_prefix("  a: "));
-        let quoted = |text: &str| text.starts_with(['"', '\'', '|', '>']);
-        known.kind != "ConfigMap" || value.is_none_or(quoted)
-    };
-    let all_texts = known.iter().all(is_text);
     // KE-C14: names and images set to what is none, such as null.
     if !is_name || r.chance(80) {
         let paths: &[&str] = match (is_name, select) {
@@ -499,19 +490,16 @@ fn replacements(r: &mut Random, k: &mut String, known: &[Known]) {
                 "spec.template.spec.containers.[name=c].workingDir",
                 "spec.template.metadata.annotations.made",
             ],
-            (false, "kind: Widget") => &["spec.list.*.value", "spec.made.deep"],
+            // KE-C06: no text goes where a number may be.
+            (false, "kind: Widget") => &["spec.list.*.made", "spec.made.deep"],
             _ => &[
                 "metadata.labels.app",
                 "metadata.annotations.repl",
-                "data.a",
+                "metadata.finalizers.0",
                 "metadata.annotations.[x.io/y]",
             ],
         };
-        let path = match r.pick(paths) {
-            "data.a" if !all_texts => "metadata.labels.app",
-            "spec.list.*.value" => "spec.list.*.made",
-            path => path,
-        };
+        let path = r.pick(paths);
         *k += &format!("    fieldPaths:\n    - {path}\n");
     }
     if r.chance(95) {
