@@ -71,6 +71,15 @@ pub(crate) fn is_copied(node: &Node) -> bool {
     node.is_scalar() && !node.is_string() && is_quoted(node.style)
 }
 
+/// Gives the style a node has to upstream: that of a text by [`copied`] has no quotes.
+pub(crate) fn style_of(node: &Node) -> Style {
+    if is_copied(node) {
+        Style::Plain
+    } else {
+        node.style
+    }
+}
+
 /// Quotes a string that would read as something else, as upstream does with every field it sets;
 /// an empty one it leaves as it is.
 pub(crate) fn quoted(mut node: Node) -> Node {
@@ -105,8 +114,8 @@ pub(crate) fn quote(node: &mut Node) {
 /// The shape of a node that is no scalar.
 pub(crate) fn set_text(node: &mut Node, text: &str) -> Result<(), String> {
     require_scalar(node)?;
-    let span = std::mem::take(&mut node.span);
-    *node = untagged(text, node.style).with_span(span);
+    let (span, style) = (std::mem::take(&mut node.span), style_of(node));
+    *node = untagged(text, style).with_span(span);
     Ok(())
 }
 
@@ -116,7 +125,7 @@ pub(crate) fn set_text(node: &mut Node, text: &str) -> Result<(), String> {
 /// The shape of a node that is no scalar.
 pub(crate) fn set_string(node: &mut Node, text: &str) -> Result<(), String> {
     require_scalar(node)?;
-    let (span, style) = (std::mem::take(&mut node.span), node.style);
+    let (span, style) = (std::mem::take(&mut node.span), style_of(node));
     *node = Node::string(text).with_style(style).with_span(span);
     Ok(())
 }
@@ -141,7 +150,7 @@ pub(crate) fn set_field_text(mapping: &mut Mapping, field: &str, text: &str) {
         Some(node) if node.is_string() && node.text() == text => {}
         Some(node) => {
             let style = if node.is_scalar() {
-                node.style
+                style_of(node)
             } else {
                 Style::Plain
             };

@@ -20,7 +20,7 @@ pub(crate) struct Replicas {
 impl Replicas {
     fn set(&self, node: &mut Node) -> Result<(), String> {
         tree::require_scalar(node)?;
-        let style = node.style;
+        let style = tree::style_of(node);
         // A quoted number stays quoted, and with that a string.
         *node = if tree::is_quoted(style) && !node.text().is_empty() {
             Node::string(self.replica.count.to_string()).with_style(style)

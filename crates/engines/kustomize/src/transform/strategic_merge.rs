@@ -205,7 +205,7 @@ impl<'s> Merger<'s> {
             match patch.and_then(|patch| patch.get(key.text())) {
                 None => self.look_through(value, field)?,
                 Some(patch) => {
-                    let (style, is_scalar) = (value.style, value.is_scalar());
+                    let (style, is_scalar) = (tree::style_of(value), value.is_scalar());
                     let merged = self.walk(Some(std::mem::take(value)), Some(patch), field)?;
                     *value = match merged {
                         None => gone(),
