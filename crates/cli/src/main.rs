@@ -136,8 +136,29 @@ fn write(run: impl FnOnce(&mut dyn Write) -> anyhow::Result<()> + Send) -> anyho
     Ok(String::new().into())
 }
 
+/// `build` by itself, told as the subcommand is.
+#[derive(Debug, Parser)]
+#[command(name = "build", bin_name = "lockgate build")]
+struct BuildAlone {
+    #[command(flatten)]
+    args: build::Args,
+}
+
+/// Reads the command line. Scripts run `build` for one directory after the other, and most of these are
+/// small: the parsers of the other commands would cost more than the build.
+fn command() -> Command {
+    let mut words = std::env::args_os();
+    let program = words.next();
+    if words.next().is_some_and(|word| word == "build") {
+        let rest = program.into_iter().chain(words);
+        let alone = BuildAlone::parse_from(rest);
+        return Command::Build(alone.args);
+    }
+    Command::parse()
+}
+
 fn main() -> ExitCode {
-    let command = Command::parse();
+    let command = command();
     let written = command.run().and_then(|done| {
         std::io::stdout().lock().write_all(done.out.as_bytes())?;
         Ok(done.code)

@@ -14,8 +14,61 @@ use crate::tree;
 #[derive(Debug)]
 pub(crate) struct Images {
     image: Image,
-    matching: Regex,
+    name: Name,
     specs: Vec<FieldSpec>,
+}
+
+/// The name an image has to have.
+#[derive(Debug)]
+enum Name {
+    /// Nothing in it has a meaning but its dots, which stand for any character: true of most, and
+    /// cheaper than the expression would be to make.
+    Plain(String),
+    Matching(Regex),
+}
+
+impl Name {
+    fn new(name: &str) -> Result<Self, String> {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_/:@.".contains(c);
+        if name.chars().all(is_plain) {
+            return Ok(Self::Plain(name.to_owned()));
+        }
+        let pattern = format!("^{name}(:[a-zA-Z0-9_.{{}}-]*)?(@sha256:[a-zA-Z0-9_.{{}}-]*)?$");
+        Regex::new(&pattern)
+            .map(Self::Matching)
+            .map_err(|_| format!("image name '{name}' is no regular expression"))
+    }
+
+    fn matches(&self, reference: &str) -> bool {
+        let name = match self {
+            Self::Matching(regex) => return regex.is_match(reference),
+            Self::Plain(name) => name,
+        };
+        let mut rest = reference.chars();
+        let fits = |c: char| match (c, rest.next()) {
+            ('.', Some(found)) => found != '\n',
+            (wanted, found) => found == Some(wanted),
+        };
+        name.chars().all(fits) && is_version(rest.as_str())
+    }
+}
+
+/// Tells whether a text may follow an image's name: a tag, a digest, both or nothing.
+fn is_version(text: &str) -> bool {
+    let marks = |text: &str| {
+        let is_mark = |c: char| c.is_ascii_alphanumeric() || "_.{}-".contains(c);
+        text.chars().all(is_mark)
+    };
+    let (tag, digest) = match text.split_once('@') {
+        Some((tag, digest)) => (tag, digest.strip_prefix("sha256:")),
+        None => (text, Some("")),
+    };
+    let tag = if tag.is_empty() {
+        Some("")
+    } else {
+        tag.strip_prefix(':')
+    };
+    matches!((tag, digest), (Some(tag), Some(digest)) if marks(tag) && marks(digest))
 }
 
 impl Images {
@@ -25,19 +78,8 @@ impl Images {
     /// # Errors
     /// Where the name is no regular expression.
     pub(crate) fn new(image: Image, specs: Vec<FieldSpec>, place: Place) -> Result<Self, Error> {
-        let pattern = format!(
-            "^{}(:[a-zA-Z0-9_.{{}}-]*)?(@sha256:[a-zA-Z0-9_.{{}}-]*)?$",
-            image.name
-        );
-        let matching = Regex::new(&pattern).map_err(|_| {
-            let text = format!("image name '{}' is no regular expression", image.name);
-            Error::at(place, text)
-        })?;
-        Ok(Self {
-            image,
-            matching,
-            specs,
-        })
+        let name = Name::new(&image.name).map_err(|problem| Error::at(place, problem))?;
+        Ok(Self { image, name, specs })
     }
 
     /// Rewrites one image reference where it is the one meant.
@@ -46,7 +88,7 @@ impl Images {
             return Ok(());
         }
         tree::require_scalar(node)?;
-        if !self.matching.is_match(node.text()) {
+        if !self.name.matches(node.text()) {
             return Ok(());
         }
         let renamed = rename(node.text(), &self.image);
@@ -201,15 +243,57 @@ mod tests {
             };
             Images::new(image, Vec::new(), Place::default())
         };
-        assert!(of("nginx.*").unwrap().matching.is_match("nginx-extra:1"));
-        assert!(of("nginx").unwrap().matching.is_match("nginx@sha256:abc"));
-        assert!(!of("nginx").unwrap().matching.is_match("nginx@sha512:abc"));
-        assert!(
-            !of("nginx")
-                .unwrap()
-                .matching
-                .is_match("docker.io/library/nginx")
-        );
+        let matches = |name: &str, reference: &str| of(name).unwrap().name.matches(reference);
+        assert!(matches("nginx.*", "nginx-extra:1"));
+        assert!(matches("nginx", "nginx@sha256:abc"));
+        assert!(!matches("nginx", "nginx@sha512:abc"));
+        assert!(!matches("nginx", "docker.io/library/nginx"));
         assert!(of("nginx(").is_err());
+    }
+
+    #[test]
+    fn plain_names_match_as_their_expressions_do() {
+        let names = ["", "a", "a.b", "r:5/a", "a@sha256:b", ".", "..", "a-_/:@."];
+        let references = [
+            "",
+            "a",
+            "a:",
+            "a:1",
+            "a@",
+            "a@sha256:",
+            "a@sha256:x",
+            "a:1@sha256:x",
+            "a@sha512:x",
+            "a:1:2",
+            "a:@sha256:x",
+            "a@sha256:x@sha256:y",
+            "a.b",
+            "axb",
+            "axb:1",
+            "a\nb",
+            "r:5/a:v",
+            "a@sha256:b",
+            "a@sha256:b:1@sha256:c",
+            "x",
+            "xy",
+            "ü",
+            "üx",
+            "\n",
+            "a-_/:@.",
+            "a:{x.Y-_}",
+            "a:1 ",
+            "aa",
+            "b",
+        ];
+        for name in names {
+            let plain = Name::new(name).unwrap();
+            assert!(matches!(plain, Name::Plain(_)), "{name}");
+            let pattern = format!("^{name}(:[a-zA-Z0-9_.{{}}-]*)?(@sha256:[a-zA-Z0-9_.{{}}-]*)?$");
+            let regex = Name::Matching(Regex::new(&pattern).unwrap());
+            for reference in references {
+                let (one, other) = (plain.matches(reference), regex.matches(reference));
+                assert_eq!(one, other, "{name} {reference:?}");
+            }
+        }
     }
 }
