@@ -420,7 +420,7 @@ const ANYWHERE: &[&str] = &[
     "- op: add\n  path: /metadata/labels\n  value: {j: k}\n",
     "- op: replace\n  path: /metadata/name\n  value: renamed\n",
     "- op: add\n  path: /metadata/namespace\n  value: json\n",
-    "- op: add\n  path: /data\n  value: {x: [1, 1.0, \"2\", yes, null], \"0\": ~}\n",
+    "- op: add\n  path: /data\n  value: {x: [1, 1.0, \"2\", yes, null], z: ~}\n",
     "- op: copy\n  from: /metadata/name\n  path: /copied\n",
     "- op: remove\n  path: /metadata/annotations\n",
     "- op: test\n  path: /metadata/absent\n",
