@@ -36,7 +36,7 @@ pub struct ObjectReference {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 253)))]
     pub namespace: Option<String>,
-    /// Labels that the object must have, each with exactly this value; looked at only where the name is `*`.
+    /// Labels that the object must have, each with exactly this value.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub match_labels: BTreeMap<String, String>,
 }

@@ -40,7 +40,7 @@ pub struct AlertSpec {
     /// Facts that are added to every event, such as the name of the cluster.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub event_metadata: BTreeMap<String, String>,
-    /// One sentence that is added to every event; `eventMetadata.summary` takes its place.
+    /// One sentence that is added to every event, before `eventMetadata.summary`; deprecated, use that one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(length(max = 255)))]
     pub summary: Option<String>,

@@ -61,7 +61,7 @@ pub struct ProviderSpec {
     /// Sends nothing while true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
-    /// CEL expression over `event` and `provider` that makes the name of a commit status. Only for Git providers. Default: kind,
+    /// CEL expression over `event`, `provider` and `alert` that makes the name of a commit status. Only for Git providers. Default: kind,
     /// name and start of the provider's UID.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit_status_expr: Option<String>,

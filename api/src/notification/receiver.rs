@@ -172,7 +172,7 @@ pub struct OidcVariable {
 pub struct OidcValidation {
     /// CEL expression over `claims` and `vars` that has to be true.
     pub expression: String,
-    /// What the caller is told where it is not.
+    /// What the log says where it is not; the caller is told nothing.
     pub message: String,
 }
 
