@@ -32,6 +32,7 @@ pub(crate) const GATES: &[Gate] = &[
     off(HELM_3_DEFAULTS),
     off(RETRY_BY_DEFAULT),
     off(NO_CONFIG_WATCHES),
+    off(::access::OBJECT_LEVEL),
 ];
 
 /// Gates of upstream whose effect this controller has anyway or does not need.
@@ -44,5 +45,4 @@ pub(crate) const WITHOUT_EFFECT: &[&str] = &[
     "AdoptLegacyReleases",
     "DirectSourceFetch",
     "CancelHealthCheckOnNewRevision",
-    "ObjectLevelWorkloadIdentity",
 ];

@@ -6,6 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use ::access::{Asker, Identities};
 use api::{helm::HelmRelease, meta::SecretKeyReference};
 use cluster::{Cluster, KubeconfigOptions, drift::DriftBook};
 use jiff::Timestamp;
@@ -47,10 +48,15 @@ pub(crate) use attempts::Attempts;
 pub(crate) use chart::ChartCache;
 pub(crate) use localhost::Localhost;
 
+const KIND: &str = "HelmRelease";
+/// What tokens for other clusters are for, as the metrics name it.
+const CONNECTING: &str = "reconcile";
+
 /// Reconciles HelmReleases.
 pub struct Reconciler {
     pub(crate) client: Client,
     pub(crate) cluster: Cluster,
+    pub(crate) identities: Identities,
     pub(crate) charts: ChartCache,
     pub(crate) access: Access,
     pub(crate) features: Features,
@@ -156,6 +162,9 @@ impl runtime::Reconciler for Reconciler {
     fn forget(&self, object: &ObjectRef<HelmRelease>) {
         self.attempts.forget(object);
         self.drift.forget(&drift::key_of(object));
+        let namespace = object.namespace.as_deref().unwrap_or_default();
+        self.identities
+            .forget(KIND, namespace, &object.name, CONNECTING);
     }
 }
 
@@ -166,14 +175,12 @@ impl Reconciler {
     /// A sentence for Ready.
     async fn cluster_of(&self, object: &HelmRelease) -> Result<Cluster, String> {
         let kube_config = object.spec.kube_config.as_ref();
-        if kube_config.is_some_and(|k| k.config_map_ref.is_some()) {
-            let words =
-                "spec.kubeConfig.configMapRef is not supported by this version of the controller";
-            return Err(words.to_owned());
-        }
-        let cluster = match kube_config.and_then(|k| k.secret_ref.as_ref()) {
-            Some(reference) => self.remote(object, reference).await?,
-            None => self.cluster.clone(),
+        let config_map = kube_config.and_then(|k| k.config_map_ref.as_ref());
+        let secret = kube_config.and_then(|k| k.secret_ref.as_ref());
+        let cluster = match (config_map, secret) {
+            (Some(reference), _) => self.by_identity(object, &reference.name).await?,
+            (None, Some(reference)) => self.remote(object, reference).await?,
+            (None, None) => self.cluster.clone(),
         };
         let Some(account) = self.account(object) else {
             return Ok(cluster);
@@ -189,6 +196,20 @@ impl Reconciler {
         named
             .filter(|a| !a.is_empty())
             .or_else(|| self.default_service_account.clone())
+    }
+
+    /// Connects to the cluster that a ConfigMap describes, by the identity that it names.
+    async fn by_identity(&self, object: &HelmRelease, config_map: &str) -> Result<Cluster, String> {
+        let asker = Asker {
+            kind: KIND,
+            namespace: &object.namespace().unwrap_or_default(),
+            name: &object.name_any(),
+            operation: CONNECTING,
+            account: None,
+            proxy: &net_http::Proxy::Environment,
+        };
+        let cluster = self.identities.connect(config_map, &asker).await;
+        cluster.map_err(|error| runtime::failure::chain(&error))
     }
 
     /// Connects to the cluster of a kubeconfig Secret.

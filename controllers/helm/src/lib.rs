@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use ::access::{Identities, OBJECT_LEVEL, Rules};
 use artifact::fetch::FetchConfig;
 use cluster::{Cluster, KubeconfigOptions};
 use net_http::{ClientConfig, Clients, Environment};
@@ -42,7 +43,9 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
     let gates = &context.shared.gates.feature_gates;
     let features = Features::parse(gates, features::GATES, features::WITHOUT_EFFECT)?;
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let identities = identities(&args, &features, &context)?;
     let reconciler = Reconciler {
+        identities,
         cluster: Cluster::new(context.client.clone()),
         client: context.client,
         charts: charts(&args)?,
@@ -71,6 +74,25 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
         kinds: vec![Kind::new(reconciler)],
         servers: Vec::new(),
     })
+}
+
+/// Other clusters may be reached by the identities of ServiceAccounts, where the gate allows them.
+fn identities(args: &Args, features: &Features, context: &Context) -> anyhow::Result<Identities> {
+    let account = &args.default_kubeconfig_service_account;
+    anyhow::ensure!(
+        account.is_empty() || features.enabled(OBJECT_LEVEL),
+        "to use --default-kubeconfig-service-account please enable the {OBJECT_LEVEL} feature gate in the controller"
+    );
+    let rules = Rules::read(features, account, &context.shared.token_cache);
+    let environment = Environment::from_variables(env::variable);
+    let clients = Arc::new(Clients::new(CONTROLLER.name, environment));
+    Ok(Identities::new(
+        context.client.clone(),
+        clients,
+        &context.metrics,
+        rules,
+        env::variable,
+    ))
 }
 
 /// Charts come from inside the cluster: no proxy, no credentials.

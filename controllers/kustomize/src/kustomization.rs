@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use ::access::{Asker, Identities};
 use api::{
     kustomize::Kustomization,
     meta::{SecretKeyReference, Selector},
@@ -57,10 +58,15 @@ pub(crate) use source::Shelf;
 /// A run is never given less time than this, as upstream has it.
 const LEAST_TIMEOUT: Duration = Duration::from_secs(30);
 
+const KIND: &str = "Kustomization";
+/// What tokens for other clusters are for, as the metrics name it.
+const CONNECTING: &str = "reconcile";
+
 /// Reconciles Kustomizations.
 pub struct Reconciler {
     pub(crate) client: Client,
     pub(crate) cluster: Cluster,
+    pub(crate) identities: Identities,
     pub(crate) artifacts: Arc<ArtifactCache>,
     pub(crate) access: Access,
     pub(crate) features: Features,
@@ -182,6 +188,9 @@ impl runtime::Reconciler for Reconciler {
     fn forget(&self, object: &ObjectRef<Kustomization>) {
         self.drift.forget(object);
         self.alone.forget(object);
+        let namespace = object.namespace.as_deref().unwrap_or_default();
+        self.identities
+            .forget(KIND, namespace, &object.name, CONNECTING);
         if let Some(remotes) = &self.remotes {
             let namespace = object.namespace.clone().unwrap_or_default();
             remotes.forget(&(namespace, object.name.clone()));
@@ -195,14 +204,13 @@ impl Reconciler {
     /// # Errors
     /// A sentence for Ready.
     async fn cluster_of(&self, object: &Kustomization) -> Result<Cluster, String> {
-        let cluster = match object
-            .spec
-            .kube_config
-            .as_ref()
-            .and_then(|k| k.secret_ref.as_ref())
-        {
-            Some(reference) => self.remote(object, reference).await?,
-            None => self.cluster.clone(),
+        let kube_config = object.spec.kube_config.as_ref();
+        let config_map = kube_config.and_then(|k| k.config_map_ref.as_ref());
+        let secret = kube_config.and_then(|k| k.secret_ref.as_ref());
+        let cluster = match (config_map, secret) {
+            (Some(reference), _) => self.by_identity(object, &reference.name).await?,
+            (None, Some(reference)) => self.remote(object, reference).await?,
+            (None, None) => self.cluster.clone(),
         };
         let Some(account) = self.account(object) else {
             return Ok(cluster);
@@ -235,6 +243,24 @@ impl Reconciler {
         found
             .map(|found| found.is_some())
             .map_err(|error| Failure::retry("PruneFailed", runtime::failure::chain(&error)))
+    }
+
+    /// Connects to the cluster that a ConfigMap describes, by the identity that it names.
+    async fn by_identity(
+        &self,
+        object: &Kustomization,
+        config_map: &str,
+    ) -> Result<Cluster, String> {
+        let asker = Asker {
+            kind: KIND,
+            namespace: &object.namespace().unwrap_or_default(),
+            name: &object.name_any(),
+            operation: CONNECTING,
+            account: None,
+            proxy: &net_http::Proxy::Environment,
+        };
+        let cluster = self.identities.connect(config_map, &asker).await;
+        cluster.map_err(|error| runtime::failure::chain(&error))
     }
 
     /// Connects to the cluster of a kubeconfig Secret.

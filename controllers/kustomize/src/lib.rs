@@ -5,6 +5,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use ::access::{Identities, Rules};
 use artifact::fetch::{ArtifactCache, FetchConfig};
 use cluster::{Cluster, KubeconfigOptions};
 use net_http::{ClientConfig, Clients, Environment};
@@ -39,9 +40,18 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
     refuse_ungated(&args, &features)?;
     let clients = clients();
     let sops = sops(&args, Arc::clone(&clients));
+    let account = &args.default_kubeconfig_service_account;
+    let identities = Identities::new(
+        context.client.clone(),
+        Arc::clone(&clients),
+        &context.metrics,
+        Rules::read(&features, account, &context.shared.token_cache),
+        env::variable,
+    );
     let remotes = || remote::Remotes::new(clients, std::env::temp_dir());
     let remotes = (!args.no_remote_bases).then(remotes);
     let reconciler = Reconciler {
+        identities,
         cluster: Cluster::new(context.client.clone()),
         client: context.client,
         artifacts: Arc::new(artifacts(args.http_retry)?),

@@ -24,7 +24,7 @@ use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
 
 pub use self::aws::AwsPlace;
-pub use self::cluster::{ClusterConfig, RemoteCluster, RemoteError, TokenSource};
+pub use self::cluster::{ClusterConfig, RemoteCluster, RemoteError};
 pub use self::endpoints::Endpoints;
 pub use self::git::AppError;
 use crate::tokens::{Involved, Tokens};

@@ -17,7 +17,7 @@ pub use certificates::{Certificates, TlsError};
 pub use git::{Address, GitAccess, GitAccessError};
 pub use identity::{
     AppError, Asker, AwsPlace, Cloud, ClusterConfig, Endpoints, Identities, IdentityError,
-    OBJECT_LEVEL, RemoteCluster, RemoteError, Rules, TokenSource,
+    OBJECT_LEVEL, RemoteCluster, RemoteError, Rules,
 };
 pub use proxy::{ProxyError, proxy};
 pub use reader::{ReadError, Reader};

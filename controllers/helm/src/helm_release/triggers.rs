@@ -249,8 +249,14 @@ where
                     .kube_config
                     .as_ref()
                     .and_then(|k| k.secret_ref.as_ref());
+                let identity = o
+                    .spec
+                    .kube_config
+                    .as_ref()
+                    .and_then(|k| k.config_map_ref.as_ref());
                 by_values
                     || kind == SubstituteKind::Secret && config.is_some_and(|c| c.name == name)
+                    || kind == SubstituteKind::ConfigMap && identity.is_some_and(|c| c.name == name)
             };
             let hits = store.state_filter(|o| o.namespace() == namespace && names(o));
             futures::stream::iter(hits.into_iter().map(|o| ObjectRef::from_obj(&*o)))

@@ -223,6 +223,59 @@ async fn release_goes_to_the_cluster_of_its_kubeconfig() {
     assert_eq!(world.revisions().await, before);
 }
 
+/// A ConfigMap says where the cluster is and whose token it takes: here one of this cluster, of the account that it names, or of
+/// the default one. Each request carries it, and it is not among what is written.
+#[tokio::test]
+async fn release_goes_to_the_cluster_of_its_config_map() {
+    let world = World::alone().await;
+    let plane = testkit::control_plane().await;
+    let _program = world
+        .controller(&plane.kubeconfig_path())
+        .flag("--feature-gates", "ObjectLevelWorkloadIdentity=true")
+        .flag("--default-kubeconfig-service-account", "usual")
+        .start()
+        .await
+        .unwrap();
+    world.publish("1.0.0", &[("one.yaml", MAP)]).await;
+    for name in ["named", "usual"] {
+        account(&world, name).await;
+    }
+    allow(&world, "named").await;
+    let describe = async |account: Option<&str>| {
+        let mut data = json!({ "provider": "generic", "address": plane.url(), "ca.crt": plane.authority(),
+            "audiences": "https://kubernetes.default.svc.cluster.local",
+            "serviceAccountName": account });
+        data.as_object_mut().unwrap().retain(|_, v| !v.is_null());
+        let map = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "there",
+            "labels": { "reconcile.fluxcd.io/watch": "Enabled" } }, "data": data });
+        world.make::<ConfigMap>("there", map).await;
+    };
+    let reference = json!({ "configMapRef": { "name": "there" } });
+    world.apply(json!({ "kubeConfig": reference })).await;
+    let object = world.failed("RESTClientError").await;
+    let words = format!("failed to get configmap {}/there", world.ns());
+    let ready = message(&object, "Ready");
+    assert!(ready.starts_with(&words), "{ready}");
+    describe(Some("named")).await;
+    world.deployed(1).await;
+    // The default account may nothing, and says who it is.
+    describe(None).await;
+    let user = format!("system:serviceaccount:{}:usual", world.ns());
+    world
+        .apply(json!({ "kubeConfig": reference, "values": { "colour": "red" } }))
+        .await;
+    world
+        .until("refused", |o| message(o, "Ready").contains(&user))
+        .await;
+    allow(&world, "usual").await;
+    // The next try is a matter of moments; a request would end it where it has begun.
+    world.until("ready", |o| is(o, "Ready", "True")).await;
+    world.until_entry("one", "colour", Some("red")).await;
+    // It goes by the same way.
+    world.delete().await;
+    assert_eq!(world.records().await, []);
+}
+
 /// covers: HC-140, HC-138, HC-141, HC-143
 #[tokio::test]
 async fn chart_object_is_made_from_the_template_and_goes_with_it() {
@@ -429,8 +482,8 @@ async fn records_that_cannot_be_read_or_written_are_told_and_nothing_is_counted(
     assert!(message(&object, "Ready").starts_with(words), "{object:#?}");
     // It goes on as soon as it may.
     allow_only(&world, "limited", rules(ALL_VERBS)).await;
-    world.poke().await;
-    world.deployed(2).await;
+    world.until("ready", |o| is(o, "Ready", "True")).await;
+    world.until_entry("one", "colour", Some("red")).await;
 }
 
 /// covers: HC-116

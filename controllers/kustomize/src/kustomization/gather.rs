@@ -69,7 +69,6 @@ impl Reconciler {
         object: &Kustomization,
         progress: &Progress,
     ) -> Result<Inputs, Failure> {
-        refuse_unsupported(object)?;
         let rules = expressions::health_rules(object)?;
         decrypt::check(object, &self.features)?;
         let reference = Reference::of(object);
@@ -237,24 +236,6 @@ impl Reconciler {
             "ArtifactFailed",
             message,
         )
-    }
-}
-
-/// Refuses by name what this controller does not do, so that nothing is skipped in silence.
-fn refuse_unsupported(object: &Kustomization) -> Result<(), Failure> {
-    let spec = &object.spec;
-    let used = [(
-        spec.kube_config
-            .as_ref()
-            .is_some_and(|k| k.config_map_ref.is_some()),
-        "spec.kubeConfig.configMapRef",
-    )];
-    match used.iter().find(|(used, _)| *used) {
-        Some((_, field)) => {
-            let message = format!("{field} is not supported by this version of the controller");
-            Err(Failure::stall("UnsupportedField", message))
-        }
-        None => Ok(()),
     }
 }
 

@@ -312,10 +312,16 @@ where
                     .kube_config
                     .iter()
                     .filter_map(|k| k.secret_ref.as_ref());
+                let identity = o
+                    .spec
+                    .kube_config
+                    .iter()
+                    .filter_map(|k| k.config_map_ref.as_ref());
                 let is_secret = kind == SubstituteKind::Secret;
                 from.into_iter().any(|r| r.kind == kind && r.name == name)
                     || (is_secret && decryption.into_iter().any(|r| r.name == name))
                     || (is_secret && access.into_iter().any(|r| r.name == name))
+                    || (!is_secret && identity.into_iter().any(|r| r.name == name))
             };
             let hits = store.state_filter(|o| o.namespace() == namespace && names(o));
             futures::stream::iter(hits.into_iter().map(|o| ObjectRef::from_obj(&*o)))

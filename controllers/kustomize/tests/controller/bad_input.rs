@@ -199,17 +199,14 @@ async fn empty_source_prunes_everything_and_is_ready() {
 }
 
 #[tokio::test]
-async fn field_that_is_not_supported_is_refused_by_name() {
+async fn config_map_that_names_no_cluster_is_told() {
     let (world, _) = started().await;
-    world
-        .apply(json!({ "path": "deploy", "kubeConfig": { "configMapRef": { "name": "c" } } }))
-        .await;
-    let object = world.failed("app", "UnsupportedField").await;
-    assert!(
-        message(&object, "Ready").starts_with("spec.kubeConfig.configMapRef"),
-        "{}",
-        message(&object, "Ready")
-    );
+    let spec = json!({ "path": "deploy", "kubeConfig": { "configMapRef": { "name": "there" } } });
+    world.apply(spec).await;
+    let object = world.failed("app", "ReconciliationFailed").await;
+    let words = format!("failed to get configmap {}/there", world.ns());
+    let ready = message(&object, "Ready");
+    assert!(ready.contains(&words), "{ready}");
     unharmed(&world).await;
 }
 

@@ -3,13 +3,12 @@
 //! Source: fluxcd/pkg `auth` v0.46 as kustomize-controller v1.9.4 uses it; the keys are those of its ConfigMap.
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::sync::Arc;
 
+use ::cluster::{AddressError, TokenSource};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use cloud::{Lasting, aws, azure, gcp};
-use futures::future::BoxFuture;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
@@ -310,19 +309,32 @@ pub enum RemoteError {
     /// There is no token.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// Its address or its authority makes no client.
+    #[error(transparent)]
+    Address(#[from] AddressError),
 }
 
-/// Returns a token that counts now, each time that it is called.
-pub type TokenSource =
-    Arc<dyn Fn() -> BoxFuture<'static, Result<String, Box<dyn Error + Send + Sync>>> + Send + Sync>;
-
 impl Identities {
-    /// Returns how to reach the cluster that a ConfigMap of the asker's namespace describes, and what gives a token for
-    /// each request to it.
+    /// Connects to the cluster that a ConfigMap of the asker's namespace describes; each request carries a token that
+    /// counts then.
     ///
     /// # Errors
     /// [`RemoteError`].
-    pub async fn remote_cluster(
+    pub async fn connect(
+        &self,
+        config_map: &str,
+        asker: &Asker<'_>,
+    ) -> Result<::cluster::Cluster, RemoteError> {
+        let (remote, tokens) = self.remote_cluster(config_map, asker).await?;
+        let authority = remote.authority.as_deref();
+        Ok(::cluster::Cluster::at_address(
+            &remote.server,
+            authority,
+            tokens,
+        )?)
+    }
+
+    async fn remote_cluster(
         &self,
         config_map: &str,
         asker: &Asker<'_>,

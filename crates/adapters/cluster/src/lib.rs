@@ -10,6 +10,7 @@
 //! [`Cluster::prune`] deletes what left the inventory, [`Cluster::wait`] waits for readiness.
 //! Nothing here knows of Flux kinds; what differs between controllers is in the options.
 
+mod address;
 mod apply;
 mod discovery;
 pub mod drift;
@@ -21,6 +22,7 @@ mod prune;
 mod request;
 mod wait;
 
+pub use address::{AddressError, TokenError, TokenSource};
 pub use apply::{
     Applied, ApplyError, ApplyOptions, ApplyPlan, Cause, Drift, DroppedFields, ObjectError,
     PlanError, PlannedObject, StageApplied, Step,
