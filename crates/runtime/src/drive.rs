@@ -26,7 +26,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use self::{book::Book, running::Entered, written::Written};
+use self::{
+    book::Book,
+    running::Entered,
+    written::{Standing, Written},
+};
 use crate::{
     Progress, Reconciler,
     conduct::Begin,
@@ -148,6 +152,20 @@ impl<R: Reconciler> Driver<R> {
         self.reconciler.forget(object);
     }
 
+    /// Drops what is remembered of an object that is gone, or that we let go. Copies of it that the
+    /// watch is late with are not acted on.
+    fn let_go(&self, object: &R::Object) {
+        let reference = ObjectRef::from_obj(object);
+        self.forget(&reference);
+        if let Some(store) = &self.store {
+            let is_held = || {
+                let held = store.get(&reference);
+                held.is_some_and(|held| held.uid() == object.uid())
+            };
+            self.written.let_go(object, is_held);
+        }
+    }
+
     /// Reconciles one object once. A panic ends this run only.
     pub async fn drive(self: Arc<Self>, object: Arc<R::Object>) -> Action {
         let reference = ObjectRef::from_obj(&*object);
@@ -185,35 +203,40 @@ impl<R: Reconciler> Driver<R> {
         let reference = ObjectRef::from_obj(&*object);
         let object = match self.newest(object).await {
             Ok(Some(object)) => object,
-            Ok(None) => {
-                self.forget(&reference);
-                return Action::await_change();
-            }
+            Ok(None) => return Action::await_change(),
             Err(error) => return self.troubled(reference, &error),
         };
-        let (action, gone) = self.pass(object, permit).await;
+        let (action, gone) = self.pass(Arc::clone(&object), permit).await;
         if gone {
-            self.forget(&reference);
+            self.let_go(&object);
             return Action::await_change();
         }
         action
     }
 
     /// Returns the newest copy: the one of the store, or the server's where even that is older than
-    /// our own last write; none where there is no such object any more.
+    /// our own last write; none, and nothing is remembered, where there is no such object any more.
     async fn newest(&self, object: Arc<R::Object>) -> kube::Result<Option<Arc<R::Object>>> {
-        let object = match &self.store {
-            Some(store) => match store.get(&ObjectRef::from_obj(&*object)) {
-                Some(object) => object,
-                None => return Ok(None),
-            },
-            None => object,
+        let reference = ObjectRef::from_obj(&*object);
+        let held = match &self.store {
+            Some(store) => store.get(&reference),
+            None => Some(object),
         };
-        if self.written.outdates(&object) {
-            let fresh = self.api(&object).get_opt(&object.name_any()).await?;
-            return Ok(fresh.map(Arc::new));
+        let Some(object) = held else {
+            self.forget(&reference);
+            return Ok(None);
+        };
+        match self.written.standing(&object) {
+            Standing::Current => Ok(Some(object)),
+            Standing::LetGo => Ok(None),
+            Standing::Outdated => {
+                let fresh = self.api(&object).get_opt(&object.name_any()).await?;
+                if fresh.is_none() {
+                    self.let_go(&object);
+                }
+                Ok(fresh.map(Arc::new))
+            }
         }
-        Ok(Some(object))
     }
 
     /// Deletes, suspends or reconciles. Returns also whether the object turned out to be gone.

@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Change, Failure, Note, conditions};
+use crate::{Change, Class, Failure, Note, conditions};
 
 /// How a [`Progress::park`] ended.
 #[derive(Debug)]
@@ -25,8 +25,8 @@ pub enum Parked<T> {
 
 /// Writes status on behalf of a run.
 pub(crate) trait Ledger: Send + Sync {
-    /// Makes a change durable before it returns.
-    fn write<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, kube::Result<()>>;
+    /// Makes a change durable before it returns. False: the object is gone.
+    fn write<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, kube::Result<bool>>;
     /// Emits an event.
     fn emit(&self, note: Note);
 }
@@ -173,12 +173,21 @@ impl Progress {
     /// Makes a change of the status durable before it returns.
     ///
     /// # Errors
-    /// The status cannot be written; the run must not go on.
+    /// The status cannot be written, or the object is gone; the run must not go on: nobody would
+    /// clean up after it.
     pub async fn checkpoint(&self, change: Change) -> Result<(), Failure> {
-        self.ledger.write(&change).await.map_err(|error| {
-            let cause = crate::failure::chain(&error);
-            Failure::retry("Failed", format!("failed to update status: {cause}")).quietly()
-        })
+        match self.ledger.write(&change).await {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                let gone = Failure::new(Class::Superseded, "Failed", "the object is gone");
+                Err(gone.quietly())
+            }
+            Err(error) => {
+                let cause = crate::failure::chain(&error);
+                let message = format!("failed to update status: {cause}");
+                Err(Failure::retry("Failed", message).quietly())
+            }
+        }
     }
 
     /// Emits an event at once.
@@ -247,11 +256,12 @@ mod tests {
 
     use super::*;
 
-    struct Nowhere;
+    /// Writes nowhere; whether the object is still there.
+    struct Nowhere(bool);
 
     impl Ledger for Nowhere {
-        fn write<'a>(&'a self, _: &'a Change) -> BoxFuture<'a, kube::Result<()>> {
-            async { Ok(()) }.boxed()
+        fn write<'a>(&'a self, _: &'a Change) -> BoxFuture<'a, kube::Result<bool>> {
+            async { Ok(self.0) }.boxed()
         }
 
         fn emit(&self, _: Note) {}
@@ -270,13 +280,28 @@ mod tests {
         let (superseded, receiver) = watch::channel(None);
         let stop = CancellationToken::new();
         let permits = Permits::new(Arc::clone(&all), permit, stop.clone());
-        let progress = Progress::new(Arc::new(Nowhere), permits, receiver, None, (false, None));
+        let progress = Progress::new(
+            Arc::new(Nowhere(true)),
+            permits,
+            receiver,
+            None,
+            (false, None),
+        );
         Given {
             all,
             superseded,
             stop,
             progress,
         }
+    }
+
+    #[tokio::test]
+    async fn run_for_an_object_that_is_gone_ends_at_its_next_checkpoint() {
+        let mut given = with_the_only_permit();
+        assert!(given.progress.checkpoint(Change::default()).await.is_ok());
+        given.progress.ledger = Arc::new(Nowhere(false));
+        let ended = given.progress.checkpoint(Change::default()).await;
+        assert!(ended.is_err_and(|failure| failure.class == Class::Superseded && failure.quiet));
     }
 
     const LONG: Duration = Duration::from_hours(1);

@@ -49,8 +49,13 @@ impl<K: Reconciled> Book<K> {
 }
 
 impl<K: Reconciled> Ledger for Book<K> {
-    fn write<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, kube::Result<()>> {
-        async move { self.close(change, &Closing::default()).await }.boxed()
+    fn write<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, kube::Result<bool>> {
+        async move {
+            let mut writer = self.writer.lock().await;
+            writer.write(change, &Closing::default()).await?;
+            Ok(!writer.is_gone())
+        }
+        .boxed()
     }
 
     fn emit(&self, note: Note) {
