@@ -310,16 +310,20 @@ impl World {
         failed(&object).unwrap()
     }
 
-    /// Returns when an automation ran last.
+    /// Returns when an automation ran last, once that second is over: times are kept in whole
+    /// seconds, and another run in the same one could not be told from it.
     pub(crate) async fn ran(&self, name: &str) -> Option<jiff::Timestamp> {
-        self.object(name)
-            .await
-            .status?
-            .last_automation_run_time
-            .map(|time| time.0)
+        loop {
+            let status = self.object(name).await.status?;
+            let last = status.last_automation_run_time?.0;
+            if jiff::Timestamp::now().as_second() > last.as_second() {
+                return Some(last);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
-    /// Waits until an automation ran again. Times are kept in whole seconds.
+    /// Waits until an automation ran again.
     pub(crate) async fn ran_after(&self, name: &str, before: Option<jiff::Timestamp>) {
         let later = |object: &ImageUpdateAutomation| {
             let status = object.status.as_ref();
