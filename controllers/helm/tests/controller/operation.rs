@@ -101,16 +101,23 @@ async fn events_are_sent_and_runs_are_measured() {
     let metadata = &event["metadata"];
     assert_eq!(metadata["helm.toolkit.fluxcd.io/revision"], "1.0.0");
     assert_eq!(metadata["helm.toolkit.fluxcd.io/token"], digest.as_str());
-    let metrics = program.metrics().await.unwrap();
-    for line in [
+    // A run is measured once it has ended, after its status is written.
+    let measured = [
         format!(
             "gotk_reconcile_duration_seconds_count{{kind=\"HelmRelease\",name=\"app\",namespace=\"{ns}\"}}"
         ),
         "controller_runtime_reconcile_total{controller=\"helmrelease\",result=\"success\"}"
             .to_owned(),
         "workqueue_depth{".to_owned(),
-    ] {
-        assert!(metrics.contains(&line), "{line} is not in {metrics}");
+    ];
+    let began = std::time::Instant::now();
+    loop {
+        let metrics = program.metrics().await.unwrap();
+        let Some(line) = measured.iter().find(|line| !metrics.contains(*line)) else {
+            break;
+        };
+        assert!(began.elapsed() < PATIENCE, "{line} is not in {metrics}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     // What goes is measured no more.
     world.delete().await;
