@@ -35,6 +35,7 @@ interop:
 	cargo test -p helm-controller --test interop -- --ignored
 	cargo test -p lockgate-tests --test takeover -- --ignored
 	hack/interop/flux/check
+	hack/interop/monitoring/check
 
 install-check:
 	cargo build --package lockgate-cli --package source-controller --package kustomize-controller --package helm-controller \
