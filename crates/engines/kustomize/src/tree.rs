@@ -55,9 +55,6 @@ pub(crate) fn is_quoted(style: Style) -> bool {
 /// `null` and `1e3` are printed as null and number, but to whatever looks at them in between they are
 /// texts. Such scalars are the only ones with quotes that are no strings.
 pub(crate) fn copied(text: &str) -> Node {
-    if text.is_empty() {
-        return Node::string("").with_style(Style::DoubleQuoted);
-    }
     let node = untagged(text, Style::Plain);
     if node.is_string() {
         node
@@ -90,6 +87,9 @@ pub(crate) fn quoted(mut node: Node) -> Node {
 /// Does in place what [`quoted`] does.
 pub(crate) fn quote(node: &mut Node) {
     if is_copied(node) {
+        if node.text().is_empty() {
+            return;
+        }
         let span = std::mem::take(&mut node.span);
         *node = Node::string(node.shared_text())
             .with_style(Style::DoubleQuoted)

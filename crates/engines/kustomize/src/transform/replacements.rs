@@ -340,7 +340,38 @@ fn copy(
         (_, Some(problem)) => Err(problem),
         (Err(problem), None) => Err(format!("{}: {problem}", missing())),
         (Ok(0), None) => Err(missing()),
-        (Ok(_), None) => Ok(()),
+        (Ok(_), None) => {
+            if value.is_scalar() && value.text().is_empty() {
+                quote_empty(object, false);
+                let metadata = object.get_mut("metadata");
+                if let Some(annotations) = metadata.and_then(|m| m.get_mut("annotations")) {
+                    quote_empty(annotations, true);
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Makes strings of the empty texts by [`tree::copied`] that upstream cannot print without quotes:
+/// those in flow style, and the annotations, which it writes anew as strings. The others print as null.
+fn quote_empty(node: &mut Node, quotes: bool) {
+    if quotes && tree::is_copied(node) && node.text().is_empty() {
+        *node = Node::string("").with_style(Style::DoubleQuoted);
+    }
+    let quotes = quotes || node.style == Style::Flow;
+    match &mut node.value {
+        Value::Mapping(map) => {
+            for (_, value) in map.iter_mut() {
+                quote_empty(value, quotes);
+            }
+        }
+        Value::Sequence(items) => {
+            for item in items.iter_mut() {
+                quote_empty(item, quotes);
+            }
+        }
+        Value::Scalar(_) => {}
     }
 }
 

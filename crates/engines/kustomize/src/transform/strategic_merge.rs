@@ -297,7 +297,7 @@ fn gone() -> Node {
 
 /// Tells whether a field goes: its value is a null that nobody spelled out.
 fn is_gone(value: &Node) -> bool {
-    value.is_null() && value.text().is_empty()
+    value.is_null() && value.text().is_empty() && !tree::is_copied(value)
 }
 
 /// Gives the fields of a patch that a mapping lacks, in key order.
