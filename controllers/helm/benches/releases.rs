@@ -2,7 +2,8 @@
 //! with 1,000 of them; and whether it grows over 10,000 runs.
 //!
 //! `BENCH_RELEASES`, `BENCH_MANY` and `BENCH_RUNS` say how many; `HELM` names the helm command of the comparison
-//! (`hack/interop/helms` builds one), which is left out where it is not set.
+//! (`hack/interop/helms` builds one), which is left out where it is not set. `BENCH_BINARY` names another build of the
+//! controller.
 
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on ends")]
 #![expect(clippy::print_stdout, reason = "this is what it is for")]
@@ -74,7 +75,9 @@ fn number(variable: &str, default: usize) -> usize {
 
 impl Bench {
     async fn controller(&self, namespace: &str, workers: usize) -> Program {
-        Program::new(env!("CARGO_BIN_EXE_helm-controller"), self.plane)
+        let own = env!("CARGO_BIN_EXE_helm-controller").to_owned();
+        let binary = std::env::var("BENCH_BINARY").unwrap_or(own);
+        Program::new(&binary, self.plane)
             .unwrap()
             .flag("--concurrent", &workers.to_string())
             .flag("--watch-all-namespaces", "false")

@@ -3,7 +3,8 @@
 //!
 //! `cargo bench -p lockgate-cli --bench helm [-- FILTER]`. Helm is built from `hack/oracles/helm` with
 //! Go; memory is measured by GNU time. A ratio is the median of those of the turns, so that whatever
-//! else the machine does meets both sides. Ends with an error where a target is missed.
+//! else the machine does meets both sides. The variable `LOCKGATE` names another binary to measure.
+//! Ends with an error where a target is missed.
 #![expect(
     clippy::print_stdout,
     clippy::cast_precision_loss,
@@ -148,7 +149,9 @@ fn median(mut numbers: Vec<f64>) -> f64 {
 fn measure(scenario: &Scenario, root: &Path, helm: &Path) -> anyhow::Result<Vec<String>> {
     let folder = root.join(scenario.name);
     (scenario.write)(&folder)?;
-    let lockgate = Path::new(env!("CARGO_BIN_EXE_lockgate"));
+    let lockgate = std::env::var_os("LOCKGATE");
+    let lockgate = lockgate.map_or_else(|| env!("CARGO_BIN_EXE_lockgate").into(), PathBuf::from);
+    let lockgate = lockgate.as_path();
     let (theirs, their_memory) = measured(helm, scenario, &folder)?;
     let (ours, our_memory) = measured(lockgate, scenario, &folder)?;
     ensure!(ours == theirs, "{}: the outputs differ", scenario.name);
