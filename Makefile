@@ -1,5 +1,5 @@
 # Verbs only; each line calls cargo, a task of hack/xtask, or a script of hack/.
-.PHONY: demo test check bench codegen fuzz images install-check interop
+.PHONY: demo test check bench codegen fuzz cli images install-check interop
 
 demo:
 	cargo xtask demo
@@ -25,6 +25,9 @@ codegen:
 
 fuzz:
 	hack/fuzz/run 60
+
+cli:
+	cargo xtask cli
 
 images:
 	cargo xtask images --check

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod bench;
+mod cli;
 mod cluster;
 mod codegen;
 mod conformance;
@@ -22,6 +23,8 @@ enum Task {
     /// Measures what a controller costs, beside upstream's.
     #[command(subcommand)]
     Bench(bench::Command),
+    /// Builds the `lockgate` command as it is shipped.
+    Cli(cli::Args),
     /// Writes the files that are made from the types of `api/` and the flags of the controllers.
     Codegen(codegen::Args),
     /// Shows the main job on a real control plane.
@@ -48,6 +51,7 @@ enum Task {
 fn main() -> ExitCode {
     let result = match Task::parse() {
         Task::Bench(command) => bench::run(&command),
+        Task::Cli(args) => cli::run(&args),
         Task::Codegen(args) => codegen::run(&args),
         Task::Demo(args) => demo::run(&args),
         Task::Differential(args) => differential::run(&args),
