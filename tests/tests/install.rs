@@ -14,7 +14,10 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use serde_json::{Value, json};
-use testkit::{ControlPlane, GitServer, Program};
+use testkit::{ControlPlane, GitServer, Program, Repository};
+
+#[path = "install/alone.rs"]
+mod alone;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 const NAMESPACE: &str = "flux-system";
@@ -161,6 +164,7 @@ async fn main_job_runs(installed: &str) {
     )
     .await;
     live(&plane, namespace.name(), &running).await;
+    follows_git(&plane, namespace.name(), &repository).await;
     dashboards_find_their_metrics(&running).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     for program in &running {
@@ -168,6 +172,59 @@ async fn main_job_runs(installed: &str) {
         let refused = log.lines().find(|line| line.contains("forbidden"));
         assert_eq!(refused, None, "a right is missing");
     }
+}
+
+/// A file that goes is pruned, a revert brings it back, and a hand edit is undone when a run is asked for.
+async fn follows_git(plane: &ControlPlane, namespace: &str, repository: &Repository) {
+    let maps = Api::<ConfigMap>::namespaced(plane.client(), namespace);
+    let colour = async |name: &str| {
+        let map = maps.get_opt(name).await.unwrap()?;
+        map.data?.get("colour").cloned()
+    };
+    let until = async |name: &str, wanted: Option<&str>| {
+        let deadline = Instant::now() + PATIENCE;
+        while colour(name).await.as_deref() != wanted {
+            assert!(Instant::now() < deadline, "{name} is never {wanted:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let text = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: other\ndata:\n  colour: red\n";
+    let second = repository
+        .commit("main", "second")
+        .remove("deploy/settings.yaml");
+    second.write("deploy/other.yaml", text).push().unwrap();
+    ask(plane, namespace, "GitRepository", "gitrepositories").await;
+    until("other", Some("red")).await;
+    until("settings", None).await;
+    repository.revert("main").unwrap();
+    ask(plane, namespace, "GitRepository", "gitrepositories").await;
+    until("settings", Some("blue")).await;
+    until("other", None).await;
+    let edit = json!({ "data": { "colour": "green" } });
+    let params = PatchParams::default();
+    maps.patch("settings", &params, &Patch::Merge(edit))
+        .await
+        .unwrap();
+    ask(plane, namespace, "Kustomization", "kustomizations").await;
+    until("settings", Some("blue")).await;
+}
+
+/// Asks the controller of object `app` for a run.
+async fn ask(plane: &ControlPlane, namespace: &str, kind: &str, plural: &str) {
+    let group = if kind == "Kustomization" {
+        "kustomize.toolkit.fluxcd.io"
+    } else {
+        "source.toolkit.fluxcd.io"
+    };
+    let gvk = GroupVersionKind::gvk(group, "v1", kind);
+    let resource = ApiResource::from_gvk_with_plural(&gvk, plural);
+    let api = Api::<DynamicObject>::namespaced_with(plane.client(), namespace, &resource);
+    let request = format!("{:?}", Instant::now());
+    let patch =
+        json!({ "metadata": { "annotations": { "reconcile.fluxcd.io/requestedAt": request } } });
+    api.patch("app", &PatchParams::default(), &Patch::Merge(patch))
+        .await
+        .unwrap();
 }
 
 /// What alerts and the dashboard ask for is told by the controllers that run.
