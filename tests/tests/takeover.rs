@@ -140,17 +140,23 @@ impl World {
         self.api(group, "v1", "Kustomization", "kustomizations")
     }
 
-    async fn apply(&self) {
+    /// The GitRepository and the Kustomization `app` of a folder.
+    fn sync(&self, path: &str) -> [Value; 2] {
         let source = json!({ "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository",
             "metadata": { "name": "app" },
             "spec": { "interval": "1s", "url": self.repository.url(), "ref": { "branch": "main" } } });
         let kustomization = json!({ "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
             "metadata": { "name": "app" },
-            "spec": { "interval": "10m", "retryInterval": "1s", "prune": true, "path": "./deploy",
+            "spec": { "interval": "10m", "retryInterval": "1s", "prune": true, "path": path,
                 "targetNamespace": self.namespace.name(),
                 "commonMetadata": { "labels": { "unit": "app" } },
                 "postBuild": { "substitute": { "team": "blue team" } },
                 "sourceRef": { "kind": "GitRepository", "name": "app" } } });
+        [source, kustomization]
+    }
+
+    async fn apply(&self, path: &str) {
+        let [source, kustomization] = self.sync(path);
         let params = PatchParams::apply("test").force();
         let sources = self.sources();
         sources
@@ -251,7 +257,7 @@ async fn unit_changes_hands_and_back_without_a_trace() {
     let world = World::new().await;
     let first = world.repository.commit("main", "first");
     first.write("deploy/all.yaml", OBJECTS).push().unwrap();
-    world.apply().await;
+    world.apply("./deploy").await;
     let upstream = world.run(&world.upstream).await;
     let made = world.made().await;
     assert_eq!(made.objects.len(), OWNED.len(), "{made:#?}");
@@ -303,5 +309,121 @@ async fn unit_changes_hands_and_back_without_a_trace() {
         back.digests[0], made.digests[0],
         "the same content has the same digest"
     );
+    end(upstream).await;
+}
+
+/// A Deployment in the shape of Flux's.
+fn deployment(name: &str) -> String {
+    format!(
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: {name}\n  labels: {{app.kubernetes.io/part-of: flux, \
+         app.kubernetes.io/component: {name}, control-plane: controller}}\nspec:\n  replicas: 1\n  \
+         selector: {{matchLabels: {{app: {name}}}}}\n  template:\n    metadata: {{labels: {{app: {name}}}}}\n    spec:\n      \
+         containers:\n      - name: manager\n        image: ghcr.io/fluxcd/{name}:v1.9.4\n        \
+         args: [--watch-all-namespaces=true, --log-level=info]\n"
+    )
+}
+
+/// What a swap must leave alone, and the image of each Deployment.
+async fn standing(world: &World) -> (Vec<String>, BTreeMap<String, String>) {
+    let mut uids = Vec::new();
+    for api in [world.sources(), world.kustomizations()] {
+        uids.push(api.get("app").await.unwrap().uid().unwrap());
+    }
+    let mut images = BTreeMap::new();
+    for (group, kind, plural) in OWNED {
+        let of_unit = ListParams::default().labels("kustomize.toolkit.fluxcd.io/name=app");
+        let list = world.api(group, "v1", kind, plural).list(&of_unit).await;
+        for object in list.unwrap() {
+            uids.push(format!(
+                "{kind} {} {}",
+                object.name_any(),
+                object.uid().unwrap()
+            ));
+            if kind == "Deployment" {
+                let image = &object.data["spec"]["template"]["spec"]["containers"][0]["image"];
+                images.insert(object.name_any(), image.as_str().unwrap().to_owned());
+            }
+        }
+    }
+    (uids, images)
+}
+
+const FLUX_SYSTEM: &str = "clusters/production/flux-system";
+const COMPONENTS: &str = "resources: [gotk-components.yaml, gotk-sync.yaml]\n";
+
+/// Commits what `flux bootstrap` does, and an application beside it.
+fn bootstrap(world: &World, path: &str) {
+    let [source, unit] = world.sync(path);
+    let components = format!(
+        "{}---\n{}",
+        deployment("source-controller"),
+        deployment("kustomize-controller")
+    );
+    let sync = format!("{source}\n---\n{unit}\n");
+    let commit = world.repository.commit("main", "Add Flux manifests");
+    commit
+        .write(&format!("{FLUX_SYSTEM}/gotk-components.yaml"), components)
+        .write(&format!("{FLUX_SYSTEM}/gotk-sync.yaml"), sync)
+        .write(&format!("{FLUX_SYSTEM}/kustomization.yaml"), COMPONENTS)
+        .write("clusters/production/apps.yaml", OBJECTS)
+        .push()
+        .unwrap();
+}
+
+#[tokio::test]
+#[ignore = "builds upstream's controller: run by make interop"]
+async fn bootstrapped_repository_swaps_a_controller_by_a_commit_and_back() {
+    let world = World::new().await;
+    let path = "./clusters/production";
+    bootstrap(&world, path);
+    world.apply(path).await;
+    let upstream = world.run(&world.upstream).await;
+    let (made, fluxs) = standing(&world).await;
+    assert_eq!(
+        fluxs["kustomize-controller"],
+        "ghcr.io/fluxcd/kustomize-controller:v1.9.4"
+    );
+
+    let swap = format!(
+        "{COMPONENTS}images:\n- name: ghcr.io/fluxcd/kustomize-controller\n  \
+         newName: registry.example/kustomize-controller\n  newTag: v0.1.0\n"
+    );
+    let swapped = world
+        .repository
+        .commit("main", "Take Lockgate's kustomize-controller");
+    swapped
+        .write(&format!("{FLUX_SYSTEM}/kustomization.yaml"), swap)
+        .push()
+        .unwrap();
+    world.ask().await;
+    let ours_image = "registry.example/kustomize-controller:v0.1.0";
+    let with_ours = |images: &BTreeMap<String, String>| {
+        let mut wanted = images.clone();
+        wanted.insert("kustomize-controller".to_owned(), ours_image.to_owned());
+        wanted
+    };
+    let wanted = (made.clone(), with_ours(&fluxs));
+    assert_eq!(standing(&world).await, wanted, "Flux applied the swap");
+    let before = world.made().await;
+    end(upstream).await;
+
+    let ours = world.run(&World::ours()).await;
+    assert_eq!(
+        standing(&world).await,
+        wanted,
+        "ours keeps what was committed"
+    );
+    assert_eq!(world.made().await, before, "nothing was written");
+    world.repository.revert("main").unwrap();
+    world.ask().await;
+    assert_eq!(
+        standing(&world).await,
+        (made.clone(), fluxs.clone()),
+        "ours applied the way back"
+    );
+    end(ours).await;
+
+    let upstream = world.run(&world.upstream).await;
+    assert_eq!(standing(&world).await, (made, fluxs), "Flux again");
     end(upstream).await;
 }
