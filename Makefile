@@ -43,4 +43,4 @@ interop:
 install-check:
 	cargo build --package lockgate-cli --package source-controller --package kustomize-controller --package helm-controller \
 		--package notification-controller --package image-automation
-	cargo test --package lockgate-tests --test install
+	cargo test --package lockgate-tests --test install --test guides
