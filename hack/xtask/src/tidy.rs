@@ -6,6 +6,7 @@ mod dependencies;
 mod layers;
 mod links;
 mod metadata;
+mod reasons;
 mod sources;
 
 use anyhow::{Result, bail};
@@ -23,6 +24,7 @@ pub(crate) fn run() -> Result<()> {
     faults.extend(dependencies::check(&metadata));
     faults.extend(sources::check(&files));
     faults.extend(links::check(&files));
+    faults.extend(reasons::check(&files));
     if !faults.is_empty() {
         bail!(
             "{} things are not tidy:\n  {}",

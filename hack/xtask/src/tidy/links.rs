@@ -1,12 +1,13 @@
-//! Links of Markdown files to other files of the repository.
+//! Links of Markdown files to other files of the repository, and the table of contents of `docs/`.
 
+use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
 use crate::repository::{self, TextFile};
 
 /// Checks that every relative link leads to a file or folder.
 pub(super) fn check(files: &[TextFile]) -> Vec<String> {
-    let mut faults = Vec::new();
+    let mut faults = unlisted(files);
     for file in files {
         if Path::new(&file.path)
             .extension()
@@ -26,6 +27,28 @@ pub(super) fn check(files: &[TextFile]) -> Vec<String> {
         }
     }
     faults
+}
+
+/// The table of contents, by which readers find pages.
+const CONTENTS: &str = "docs/SUMMARY.md";
+
+/// Finds pages that the table of contents does not name.
+fn unlisted(files: &[TextFile]) -> Vec<String> {
+    let contents = files.iter().find(|file| file.path == CONTENTS);
+    let listed = contents.map(|file| links(&file.text)).unwrap_or_default();
+    let listed: BTreeSet<PathBuf> = listed
+        .into_iter()
+        .filter_map(|(_, target)| resolve(CONTENTS, target))
+        .collect();
+    let pages = files.iter().filter(|file| {
+        let path = Path::new(&file.path);
+        let is_page = path.extension().is_some_and(|extension| extension == "md");
+        is_page && path.starts_with("docs") && file.path != CONTENTS
+    });
+    pages
+        .filter(|page| !listed.contains(Path::new(&page.path)))
+        .map(|page| format!("{}: {CONTENTS} does not name it", page.path))
+        .collect()
 }
 
 /// Returns the targets of inline links with their lines: without those to other sites, without anchors, not in code.
@@ -79,6 +102,25 @@ mod tests {
     fn only_links_to_files_are_looked_at() {
         let text = "[a](b.md#c) [s](https://x.y) [t](#top) `[x](code)` [m](mailto:a@b)\n```\n[n](no)\n```\n[l](../l)\n";
         assert_eq!(links(text), [(1, "b.md"), (5, "../l")]);
+    }
+
+    #[test]
+    fn every_page_is_in_the_table_of_contents() {
+        let file = |path: &str, text: &str| TextFile {
+            path: path.to_owned(),
+            text: text.to_owned(),
+        };
+        let files = [
+            file(CONTENTS, "- [A](a.md)\n  - [B](part/b.md)\n"),
+            file("docs/a.md", ""),
+            file("docs/part/b.md", ""),
+            file("docs/part/c.md", ""),
+            file("README.md", ""),
+        ];
+        assert_eq!(
+            unlisted(&files),
+            ["docs/part/c.md: docs/SUMMARY.md does not name it"]
+        );
     }
 
     #[test]
