@@ -1,5 +1,5 @@
 # Verbs only; each line calls cargo, a task of hack/xtask, or a script of hack/.
-.PHONY: demo test check bench codegen fuzz cli images install-check interop
+.PHONY: demo test check bench chaos codegen fuzz cli images install-check interop
 
 demo:
 	cargo xtask demo
@@ -20,11 +20,18 @@ test:
 bench:
 	cargo bench --workspace
 
+# CHAOS_SECONDS, CHAOS_SEED: for how long, and which faults; see tests/tests/chaos.rs.
+chaos:
+	hack/controlplane/build
+	hack/servers/build
+	cargo build --workspace --bins
+	cargo test -p lockgate-tests --test chaos -- --ignored --nocapture
+
 codegen:
 	cargo xtask codegen
 
 fuzz:
-	hack/fuzz/run 60
+	hack/fuzz/run 120
 
 cli:
 	cargo xtask cli

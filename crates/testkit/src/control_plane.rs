@@ -17,7 +17,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::{Api, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -252,9 +252,38 @@ impl ControlPlane {
     /// # Errors
     /// When there is no such account.
     pub async fn token_for(&self, namespace: &str, service_account: &str) -> Result<String> {
+        self.token(namespace, service_account, None).await
+    }
+
+    /// Returns a token as [`ControlPlane::token_for`] does that is good as long as a Secret of the namespace is there.
+    ///
+    /// # Errors
+    /// When there is no such account or Secret.
+    pub async fn token_bound_to(
+        &self,
+        namespace: &str,
+        service_account: &str,
+        secret: &str,
+    ) -> Result<String> {
+        let bound = BoundObjectReference {
+            api_version: Some("v1".to_owned()),
+            kind: Some("Secret".to_owned()),
+            name: Some(secret.to_owned()),
+            uid: None,
+        };
+        self.token(namespace, service_account, Some(bound)).await
+    }
+
+    async fn token(
+        &self,
+        namespace: &str,
+        service_account: &str,
+        bound_object_ref: Option<BoundObjectReference>,
+    ) -> Result<String> {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.client(), namespace);
         let spec = TokenRequestSpec {
             expiration_seconds: Some(3600),
+            bound_object_ref,
             ..Default::default()
         };
         let request = TokenRequest {

@@ -9,6 +9,7 @@
 //!   passes requests on and opens tunnels.
 //! - [`ArtifactServer`] publishes artifacts where no source-controller runs.
 //! - [`ApiProxy`] stands before an API server and stops a controller between any two of its writes.
+//! - [`Link`] is a network between two programs that can be cut, stalled and slowed.
 //! - [`HttpSink`] records what it is sent and answers as told.
 //! - [`Program`] runs a controller's binary on free ports, and can kill and restart it.
 //! - [`built`] finds a binary of another crate of the repository.
@@ -28,6 +29,7 @@ mod forward_proxy;
 mod git_server;
 mod http_client;
 mod http_sink;
+mod link;
 mod object_store;
 mod peers;
 mod ports;
@@ -48,6 +50,7 @@ pub use forward_proxy::ForwardProxy;
 pub use git_server::{Commit, Credentials, Fault, GitServer, Repository, ServedRequest};
 pub use http_client::http_get;
 pub use http_sink::{Answer, HttpSink, ReceivedRequest};
+pub use link::{Link, Weather};
 pub use object_store::ObjectStore;
 pub use peers::server_program;
 pub use ports::free_ports;
