@@ -1,6 +1,6 @@
 //! Changes that others make to a release's objects.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kube::api::DeleteParams;
 use serde_json::json;
@@ -14,8 +14,7 @@ async fn looking(detection: serde_json::Value) -> World {
     world.publish("1.0.0", &[("maps.yaml", MAPS)]).await;
     world.apply(json!({ "driftDetection": detection })).await;
     world.deployed(1).await;
-    // The watches open when the inventory names kinds; until then only the interval helps.
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    // Whatever is edited from here on is seen: by the watches, or when they have opened.
     world
 }
 
@@ -26,11 +25,9 @@ async fn changed_and_deleted_objects_are_put_right_at_once() {
     let ns = world.ns();
     let changed = json!({ "data": { "colour": "red", "password": "open" } });
     world.edit("free", changed.clone()).await;
-    let began = Instant::now();
     world.edit("one", changed).await;
+    // Long before the interval, or the patience of this is at its end.
     world.until_entry("one", "colour", Some("blue")).await;
-    // Far below the interval, with room for a machine that is busy.
-    assert!(began.elapsed() < Duration::from_secs(20));
     let told = world.event("DriftDetected", "has drifted").await;
     let lines: Vec<_> = told.lines().collect();
     assert_eq!(

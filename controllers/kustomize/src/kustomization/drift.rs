@@ -1,6 +1,6 @@
 //! Changes that others make to applied objects: seen within a second, told once, taken back.
 
-mod follow;
+mod watch;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,12 +13,12 @@ use api::{
     meta::Time,
 };
 use cluster::Drift;
-use cluster::drift::{DriftBook, MAX_FIELDS, Name, field_words};
+use cluster::drift::{DriftBook, Kind, MAX_FIELDS, Name, field_words};
 use jiff::Timestamp;
 use kube::{ResourceExt, runtime::reflector::ObjectRef};
 use manifest::ObjectId;
 
-pub(super) use follow::watch;
+pub(super) use watch::watch;
 
 /// How long a verified apply is trusted without another dry run, whatever the watches show.
 const TRUSTED: Duration = Duration::from_hours(1);
@@ -31,9 +31,6 @@ pub(super) fn mode(object: &Kustomization) -> DriftDetectionMode {
     let setting = object.drift_detection().ok().flatten();
     setting.and_then(|s| s.mode).unwrap_or_default()
 }
-
-/// A group and a kind.
-type Kind = (String, String);
 
 /// What is known of all Kustomizations and of the kinds that they own.
 #[derive(Debug, Default)]

@@ -8,7 +8,7 @@ mod follow;
 mod words;
 
 pub use book::DriftBook;
-pub use follow::{Followed, Owners, follow};
+pub use follow::{Followed, Kind, Owners, follow};
 pub use words::field_words;
 
 /// The namespace and the name of an owner.

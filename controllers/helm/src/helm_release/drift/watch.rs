@@ -1,11 +1,14 @@
 //! Says whose objects are watched for changes of others.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use api::helm::{DriftDetectionMode, HelmRelease};
 use cluster::{
     Cluster,
-    drift::{DriftBook, Followed, Name, Owners, follow},
+    drift::{DriftBook, Followed, Kind, Name, Owners, follow},
 };
 use futures::{StreamExt, channel::mpsc, stream::BoxStream};
 use kube::{
@@ -15,7 +18,10 @@ use kube::{
 use manifest::{Inventory, ObjectId};
 use runtime::Triggers;
 
-use crate::{FIELD_MANAGER, GROUP};
+use crate::FIELD_MANAGER;
+
+const NAME: &str = "helm.toolkit.fluxcd.io/name";
+const NAMESPACE: &str = "helm.toolkit.fluxcd.io/namespace";
 
 /// The owner's name in the book of drift.
 pub(in crate::helm_release) fn key(object: &HelmRelease) -> Name {
@@ -39,20 +45,37 @@ pub(in crate::helm_release) fn watch(
     let (sender, woken) = mpsc::unbounded();
     let what = Followed {
         manager: FIELD_MANAGER,
-        name_label: format!("{GROUP}/name"),
-        namespace_label: format!("{GROUP}/namespace"),
+        operations: &["Apply", "Update"],
+        name_label: NAME,
+        namespace_label: NAMESPACE,
+        namespace: triggers.scope().namespace.clone(),
     };
     let owners = Arc::new(Releases {
         store: triggers.store(),
+        book,
         sender,
+        synced: Mutex::default(),
     });
-    let _task = tokio::spawn(follow(cluster, what, owners, book));
+    let _task = tokio::spawn(follow(cluster, what, owners));
     woken.boxed()
 }
 
 struct Releases {
     store: Store<HelmRelease>,
+    book: Arc<DriftBook>,
     sender: mpsc::UnboundedSender<ObjectRef<HelmRelease>>,
+    /// The kinds whose changes are seen.
+    synced: Mutex<BTreeSet<Kind>>,
+}
+
+impl Releases {
+    fn kinds_seen(&self) -> MutexGuard<'_, BTreeSet<Kind>> {
+        self.synced.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wake(&self, release: &HelmRelease) {
+        let _sent = self.sender.unbounded_send(ObjectRef::from_obj(release));
+    }
 }
 
 /// Whether changes are to be seen at once; those in other clusters are seen at the interval.
@@ -72,7 +95,7 @@ fn inventory(object: &HelmRelease) -> Inventory {
 }
 
 impl Owners for Releases {
-    fn kinds(&self) -> BTreeMap<(String, String), String> {
+    fn kinds(&self) -> BTreeMap<Kind, String> {
         let mut kinds = BTreeMap::new();
         for object in self.store.state_filter(looks) {
             for entry in inventory(&object).entries() {
@@ -83,14 +106,36 @@ impl Owners for Releases {
         kinds
     }
 
-    fn owns(&self, owner: &Name, object: &ObjectId) -> bool {
-        let found = self.store.find(|o| key(o) == *owner);
-        found.is_some_and(|o| looks(&o) && inventory(&o).contains(object))
+    fn changed(&self, owner: &Name, object: &ObjectId) -> bool {
+        let release = ObjectRef::new(&owner.1).within(&owner.0);
+        let release = self.store.get(&release).filter(|release| looks(release));
+        let Some(release) = release.filter(|_| self.book.looks_at(owner, object)) else {
+            return true;
+        };
+        let owns = inventory(&release).contains(object);
+        if owns {
+            self.wake(&release);
+        }
+        owns
     }
 
-    fn wake(&self, (namespace, name): &Name) {
-        let object = ObjectRef::new(name).within(namespace);
-        let _sent = self.sender.unbounded_send(object);
+    /// What was changed between a release and the first listing of its kinds nobody has seen: it is looked for.
+    fn synced(&self, kind: &Kind) {
+        if !self.kinds_seen().insert(kind.clone()) {
+            return;
+        }
+        let owns = |release: &HelmRelease| {
+            let inventory = inventory(release);
+            let mut ids = inventory.entries().iter().map(|entry| &entry.id);
+            looks(release) && ids.any(|id| id.group == kind.0 && id.kind == kind.1)
+        };
+        for release in self.store.state_filter(owns) {
+            self.wake(&release);
+        }
+    }
+
+    fn unsynced(&self, kind: &Kind) {
+        self.kinds_seen().remove(kind);
     }
 
     fn is_closed(&self) -> bool {

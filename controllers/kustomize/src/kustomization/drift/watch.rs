@@ -1,0 +1,155 @@
+//! Says whose objects are watched for changes of others.
+//!
+//! Every kind that a unit of this cluster owns is watched: what nobody has touched since the last
+//! verified apply needs no dry run at the interval, and none of its health has to be read again.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use api::kustomize::{DriftDetectionMode, Kustomization};
+use cluster::{
+    Cluster,
+    drift::{Followed, Kind, Name, Owners, follow},
+};
+use futures::{StreamExt, channel::mpsc};
+use kube::{
+    ResourceExt,
+    runtime::reflector::{ObjectRef, Store},
+};
+use manifest::ObjectId;
+use runtime::Triggers;
+
+use super::{Book, key, mode};
+use crate::{
+    FIELD_MANAGER,
+    kustomization::{report, triggers::Woken},
+};
+
+const NAME: &str = "kustomize.toolkit.fluxcd.io/name";
+const NAMESPACE: &str = "kustomize.toolkit.fluxcd.io/namespace";
+
+/// Yields Kustomizations whose objects others have changed.
+pub(in crate::kustomization) fn watch(
+    triggers: &Triggers<Kustomization>,
+    cluster: Cluster,
+    book: Arc<Book>,
+) -> Woken {
+    let (sender, woken) = mpsc::unbounded();
+    let what = Followed {
+        manager: FIELD_MANAGER,
+        operations: &["Apply"],
+        name_label: NAME,
+        namespace_label: NAMESPACE,
+        namespace: triggers.scope().namespace.clone(),
+    };
+    let owners = Arc::new(Units {
+        store: triggers.store(),
+        book,
+        sender,
+        owned: Mutex::default(),
+    });
+    let _task = tokio::spawn(follow(cluster, what, owners));
+    woken.boxed()
+}
+
+/// The kinds of an inventory, with a version of each.
+type Kinds = BTreeMap<Kind, String>;
+
+struct Units {
+    store: Store<Kustomization>,
+    book: Arc<Book>,
+    sender: mpsc::UnboundedSender<ObjectRef<Kustomization>>,
+    /// The kinds of each unit as of a version of it, so that an inventory is read once.
+    owned: Mutex<HashMap<Name, (Option<String>, Kinds)>>,
+}
+
+impl Units {
+    fn wake(&self, unit: &Kustomization) {
+        let _sent = self.sender.unbounded_send(ObjectRef::from_obj(unit));
+    }
+}
+
+impl Owners for Units {
+    fn kinds(&self) -> Kinds {
+        let counts = |object: &Kustomization| {
+            object.spec.kube_config.is_none() && !object.spec.suspend.unwrap_or(false)
+        };
+        let mut owned = self.owned.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kinds = Kinds::new();
+        let mut units = HashSet::new();
+        for object in self.store.state_filter(counts) {
+            let unit = key(&object);
+            let version = object.resource_version();
+            let known = owned.get(&unit).is_some_and(|(at, _)| *at == version);
+            if !known {
+                owned.insert(unit.clone(), (version, kinds_of(&object)));
+            }
+            if let Some((_, own)) = owned.get(&unit) {
+                for (kind, version) in own {
+                    kinds.entry(kind.clone()).or_insert_with(|| version.clone());
+                }
+            }
+            units.insert(unit);
+        }
+        owned.retain(|unit, _| units.contains(unit));
+        kinds
+    }
+
+    fn changed(&self, owner: &Name, object: &ObjectId) -> bool {
+        let may_look = self.book.changed(owner, object);
+        let unit = ObjectRef::new(&owner.1).within(&owner.0);
+        let Some(unit) = self.store.get(&unit) else {
+            return true;
+        };
+        if !may_look || mode(&unit) == DriftDetectionMode::Disabled {
+            return true;
+        }
+        let owns = report::owned(&unit).is_ok_and(|inventory| inventory.contains(object));
+        if owns {
+            self.wake(&unit);
+        }
+        owns
+    }
+
+    fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    /// Who was verified before the watch began is looked at again.
+    fn synced(&self, kind: &Kind) {
+        if !self.book.synced(kind) {
+            return;
+        }
+        let looks = |o: &Kustomization| {
+            mode(o) != DriftDetectionMode::Disabled && kinds_of(o).contains_key(kind)
+        };
+        for unit in self.store.state_filter(looks) {
+            self.wake(&unit);
+        }
+    }
+
+    fn unsynced(&self, kind: &Kind) {
+        self.book.unsynced(kind);
+    }
+
+    fn refused(&self, kind: &Kind, cause: String) {
+        self.book.refused(kind, cause);
+    }
+
+    fn stirred(&self, owner: &Name) {
+        self.book.stirred(owner);
+    }
+}
+
+fn kinds_of(object: &Kustomization) -> Kinds {
+    let mut kinds = Kinds::new();
+    if let Ok(inventory) = report::owned(object) {
+        for entry in inventory.entries() {
+            let kind = (entry.id.group.clone(), entry.id.kind.clone());
+            kinds.entry(kind).or_insert_with(|| entry.version.clone());
+        }
+    }
+    kinds
+}
