@@ -1,6 +1,6 @@
 //! The actions: Helm's, with what conditions and events say of them.
 
-use api::helm::ReleaseAction;
+use api::helm::{ReleaseAction, Snapshot};
 use runtime::Note;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -178,7 +178,7 @@ impl Run<'_> {
     }
 
     /// Emits an event about a release.
-    pub(super) fn tell_of(&self, snapshot: &api::helm::Snapshot, note: Note) {
+    pub(super) fn tell_of(&self, snapshot: &Snapshot, note: Note) {
         let facet = Facet {
             revision: &snapshot.chart_version,
             token: &snapshot.config_digest,
@@ -222,11 +222,40 @@ impl Run<'_> {
     }
 }
 
+/// Returns the newest snapshot, which an action is required to have.
+pub(super) fn latest(history: &[Snapshot], required: &str) -> Result<Snapshot, Stop> {
+    let words = || Stop::Retry(format!("no latest release: required {required}"));
+    history.first().cloned().ok_or_else(words)
+}
+
 /// Says that an action was about another revision than the one that is remembered.
-pub(super) fn mismatch(done: &str, latest: &api::helm::Snapshot, version: i64) -> String {
+pub(super) fn mismatch(done: &str, latest: &Snapshot, version: i64) -> String {
     let (namespace, name) = (&latest.namespace, &latest.name);
     let full = history::full_name(latest);
     format!(
         "release mismatch: {done} release {namespace}/{name}.v{version} != current release {full}"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// covers: HC-113
+    #[test]
+    fn test_of_a_release_that_nobody_remembers_is_refused() {
+        let Err(Stop::Retry(words)) = latest(&[], "for test") else {
+            panic!("it is not refused");
+        };
+        assert_eq!(words, "no latest release: required for test");
+        let snapshot = |version: i64| -> Snapshot {
+            let time = "2026-01-01T00:00:00Z";
+            let snapshot = serde_json::json!({ "digest": "sha256:1", "name": "app", "namespace": "ns",
+                "version": version, "status": "deployed", "chartName": "app", "chartVersion": "1.0.0",
+                "configDigest": "sha256:2", "firstDeployed": time, "lastDeployed": time });
+            serde_json::from_value(snapshot).unwrap()
+        };
+        let found = latest(&[snapshot(2), snapshot(1)], "for test");
+        assert!(matches!(found, Ok(found) if found.version == 2));
+    }
 }

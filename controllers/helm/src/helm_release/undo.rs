@@ -13,7 +13,7 @@ use super::{
     decide::Next,
     history,
     journal::{RELEASED, REMEDIATED},
-    perform::mismatch,
+    perform::{latest, mismatch},
     spec,
 };
 use crate::release::{
@@ -185,11 +185,7 @@ impl Run<'_> {
 
     /// Uninstalls a release that failed, so that it can be installed again.
     pub(super) async fn uninstall_remedy(&mut self) -> Result<(), Stop> {
-        let Some(latest) = self.journal.status.history.first().cloned() else {
-            return Err(Stop::Retry(
-                "no latest release: required to uninstall".to_owned(),
-            ));
-        };
+        let latest = latest(&self.journal.status.history, "to uninstall")?;
         let session = self.session(self.limit("uninstall"));
         let result = Box::pin(session.uninstall(&self.uninstall_options())).await;
         let log = session.log;

@@ -18,6 +18,8 @@ const MAX_SECRET: usize = 1024 * 1024;
 const GROWTH: usize = 4 * 1024;
 const TYPE: &str = "helm.sh/release.v1";
 const KEY: &str = "release";
+/// How the statuses of actions that go on begin.
+pub(crate) const PENDING: &str = "pending-";
 /// Labels that the record itself decides.
 const SYSTEM_LABELS: [&str; 6] = [
     "name",
@@ -177,6 +179,21 @@ impl Storage {
         Ok(())
     }
 
+    /// Marks a revision that an action left pending as failed. Returns false where there is nothing to unlock any more: it
+    /// was finished, or deleted, by whoever it belonged to.
+    pub(crate) async fn unlock(&self, version: i64) -> Result<bool, StorageError> {
+        let Some(mut record) = self.get(version).await? else {
+            return Ok(false);
+        };
+        if !record.status.starts_with(PENDING) {
+            return Ok(false);
+        }
+        let status = std::mem::replace(&mut record.status, "failed".to_owned());
+        record.description = format!("Release unlocked from stale '{status}' state");
+        self.update(&record).await?;
+        Ok(true)
+    }
+
     /// Deletes a revision; one that is gone is no error.
     pub(crate) async fn delete(&self, version: i64) -> Result<(), StorageError> {
         let name = secret_name(&self.name, version);
@@ -323,4 +340,76 @@ fn revision(secret: &PartialObjectMeta<Secret>) -> Option<Revision> {
 
 fn request(doing: &'static str, error: &kube::Error) -> StorageError {
     StorageError::Request(doing, runtime::failure::chain(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{convert::Infallible, sync::Arc};
+
+    use http::{Method, Request, Response};
+    use kube::client::Body;
+    use serde_json::json;
+
+    use super::*;
+
+    /// The records of release `app` at an API server that has this one, and the writes that it sees.
+    fn storage(status: Option<&'static str>) -> (Storage, Arc<Mutex<Vec<Record>>>) {
+        let writes = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&writes);
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let seen = Arc::clone(&seen);
+            async move {
+                assert!(request.uri().path().ends_with("/sh.helm.release.v1.app.v1"));
+                let is_write = request.method() != Method::GET;
+                let sent = request.into_body().collect_bytes().await.unwrap();
+                let secret = match status {
+                    None => {
+                        json!({ "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 404,
+                        "reason": "NotFound", "message": "secrets \"x\" not found" })
+                    }
+                    Some(_) if is_write => {
+                        let secret: Secret = serde_json::from_slice(&sent).unwrap();
+                        let record = Record::decode(&secret.data.as_ref().unwrap()[KEY].0).unwrap();
+                        seen.lock().unwrap().push(record);
+                        json!(secret)
+                    }
+                    Some(status) => {
+                        let record = Record {
+                            name: "app".into(),
+                            version: 1,
+                            status: status.into(),
+                            ..Record::default()
+                        };
+                        let data = ByteString(record.encode().unwrap());
+                        json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "x" }, "data": { KEY: data } })
+                    }
+                };
+                let code = if status.is_none() { 404 } else { 200 };
+                let response = Response::builder().status(code);
+                let body = Body::from(secret.to_string().into_bytes());
+                Ok::<_, Infallible>(response.body(body).unwrap())
+            }
+        });
+        let client = Client::new(service, "default");
+        (Storage::new(client, "ns", "app"), writes)
+    }
+
+    /// covers: HC-124, HC-125
+    #[tokio::test]
+    async fn only_what_is_still_pending_is_unlocked() {
+        for status in [None, Some("deployed"), Some("failed"), Some("superseded")] {
+            let (storage, writes) = storage(status);
+            assert!(!storage.unlock(1).await.unwrap(), "{status:?}");
+            assert!(writes.lock().unwrap().is_empty(), "{status:?}");
+            assert!(storage.take_written().is_empty(), "{status:?}");
+        }
+        let (storage, writes) = storage(Some("pending-upgrade"));
+        assert!(storage.unlock(1).await.unwrap());
+        let record = writes.lock().unwrap().pop().unwrap();
+        let words = "Release unlocked from stale 'pending-upgrade' state";
+        assert_eq!(
+            (record.status.as_str(), record.description.as_str()),
+            ("failed", words)
+        );
+    }
 }

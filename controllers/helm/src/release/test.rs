@@ -1,9 +1,6 @@
-//! Runs a release's tests, and unlocks one that an action left behind.
+//! Runs a release's tests.
 
-use helm::{
-    manifest::Event,
-    release::{ApplyMethod, Record},
-};
+use helm::{manifest::Event, release::ApplyMethod};
 
 use super::{ActionError, Session, hooks::Selection};
 
@@ -32,18 +29,5 @@ impl Session<'_> {
         run.map_err(|error| (Some(version), error))?;
         stored.map_err(|error| (Some(version), error.to_string().into()))?;
         Ok(version)
-    }
-
-    /// Marks a record that an action left pending as failed.
-    ///
-    /// # Errors
-    /// The record cannot be stored.
-    pub(crate) async fn unlock(&self, mut record: Record) -> Result<(), ActionError> {
-        let status = std::mem::replace(&mut record.status, "failed".to_owned());
-        record.description = format!("Release unlocked from stale '{status}' state");
-        self.storage
-            .update(&record)
-            .await
-            .map_err(|error| error.to_string().into())
     }
 }

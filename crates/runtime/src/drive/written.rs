@@ -105,6 +105,7 @@ mod tests {
         .unwrap()
     }
 
+    /// covers: HC-163
     #[test]
     fn copy_older_than_our_write_is_outdated_until_the_watch_catches_up() {
         let written = Written::default();

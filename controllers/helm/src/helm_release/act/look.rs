@@ -11,7 +11,10 @@ use super::{
 };
 use crate::{
     GROUP,
-    release::objects::{self, Target, Unserved},
+    release::{
+        objects::{self, Target, Unserved},
+        storage::PENDING,
+    },
 };
 
 impl Run<'_> {
@@ -25,7 +28,7 @@ impl Run<'_> {
         let Some(last) = last else {
             return Ok(State::Absent);
         };
-        if last.status.starts_with("pending-") {
+        if last.status.starts_with(PENDING) {
             self.locked = Some(last);
             return Ok(State::Locked);
         }

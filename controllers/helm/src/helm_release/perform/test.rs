@@ -9,17 +9,13 @@ use super::{
         history,
         journal::TESTED,
     },
-    mismatch,
+    latest, mismatch,
 };
 use crate::release::{ActionError, Log, storage::Written};
 
 impl Run<'_> {
     pub(super) async fn test(&mut self) -> Result<(), Stop> {
-        let Some(latest) = self.journal.status.history.first().cloned() else {
-            return Err(Stop::Retry(
-                "no latest release: required for test".to_owned(),
-            ));
-        };
+        let latest = latest(&self.journal.status.history, "for test")?;
         let filters = self.object.spec.test.clone().unwrap_or_default().filters;
         let (except, only): (Vec<_>, Vec<_>) = filters
             .into_iter()

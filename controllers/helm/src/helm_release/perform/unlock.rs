@@ -23,13 +23,14 @@ impl Run<'_> {
         let text = |key: &str| metadata[key].as_str().unwrap_or_default().to_owned();
         let chart = format!("{}@{}", text("name"), text("version"));
         let full = format!("{namespace}/{name}.v{version}");
-        let session = self.session(self.limit("unlock"));
-        let unlocked = session.unlock(record).await;
+        let unlocked = self.storage.unlock(version).await;
         let written = self.storage.take_written();
         let algorithm = self.controller.digests;
         history::refresh_latest(&mut self.journal.status.history, &written, algorithm);
         let (severity, words) = match &unlocked {
-            Ok(()) => (
+            // Whoever it was has finished it, or deleted it: the next look says what is to be done.
+            Ok(false) => return Ok(()),
+            Ok(true) => (
                 Severity::Info,
                 format!("Unlocked Helm release {full} with chart {chart} in {status} state"),
             ),
@@ -51,6 +52,8 @@ impl Run<'_> {
         };
         let note = Note::new(severity, "PendingRelease", words);
         self.progress.emit(facet.annotate(note));
-        unlocked.map_err(|error| Stop::Retry(error.to_string()))
+        unlocked
+            .map(|_| ())
+            .map_err(|error| Stop::Retry(error.to_string()))
     }
 }
