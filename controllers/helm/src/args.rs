@@ -61,16 +61,16 @@ pub struct Args {
     /// A field manager whose fields are taken over; may be given several times.
     #[arg(long = "override-manager", value_name = "NAME")]
     pub override_managers: Vec<String>,
-    /// The share of the memory limit above which upstream stops; accepted, without effect.
+    /// The share of the memory limit from which on the process ends in good order; needs the gate OOMWatch.
     #[arg(long, default_value_t = 95, value_parser = clap::value_parser!(u8).range(1..=100), value_name = "PERCENT")]
     pub oom_watch_memory_threshold: u8,
-    /// How often upstream looks at the memory; accepted, without effect.
+    /// How often the memory in use is looked at.
     #[arg(long, default_value = "500ms", value_parser = watch_interval, value_name = "DURATION")]
     pub oom_watch_interval: Duration,
-    /// Where upstream reads the memory limit; accepted, without effect.
+    /// The file with the memory limit; empty: that of the control group.
     #[arg(long, default_value = "", value_name = "PATH")]
     pub oom_watch_max_memory_path: String,
-    /// Where upstream reads the memory in use; accepted, without effect.
+    /// The file with the memory in use; empty: that of the control group.
     #[arg(long, default_value = "", value_name = "PATH")]
     pub oom_watch_current_memory_path: String,
 }

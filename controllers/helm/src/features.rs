@@ -14,6 +14,8 @@ pub(crate) const ADDITIVE_CEL: &str = "AdditiveCELDependencyCheck";
 pub(crate) const HELM_3_DEFAULTS: &str = "UseHelm3Defaults";
 /// Failed actions are tried again without being undone, where nothing else is said.
 pub(crate) const RETRY_BY_DEFAULT: &str = "DefaultToRetryOnFailure";
+/// The process ends in good order before its memory limit is reached.
+pub(crate) const OOM_WATCH: &str = "OOMWatch";
 /// ConfigMaps and Secrets are not watched.
 pub(crate) const NO_CONFIG_WATCHES: &str = "DisableConfigWatchers";
 
@@ -32,6 +34,7 @@ pub(crate) const GATES: &[Gate] = &[
     off(HELM_3_DEFAULTS),
     off(RETRY_BY_DEFAULT),
     off(NO_CONFIG_WATCHES),
+    off(OOM_WATCH),
     off(::access::OBJECT_LEVEL),
 ];
 
@@ -41,7 +44,6 @@ pub(crate) const WITHOUT_EFFECT: &[&str] = &[
     "DetectDrift",
     "CorrectDrift",
     "AllowDNSLookups",
-    "OOMWatch",
     "AdoptLegacyReleases",
     "DirectSourceFetch",
     "CancelHealthCheckOnNewRevision",

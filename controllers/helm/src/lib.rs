@@ -3,7 +3,7 @@
 //! It knows a chart only by the artifact in a source's status, so any controller that publishes one
 //! serves it. What it releases, `helm` sees, and the other way round.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use ::access::{Identities, OBJECT_LEVEL, Rules};
 use artifact::fetch::FetchConfig;
@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 mod args;
 mod features;
 mod helm_release;
+mod memory;
 mod release;
 
 pub use args::{Args, DigestAlgorithm};
@@ -42,6 +43,10 @@ const SOURCE_WATCHER_LOCALHOST: &str = "SOURCE_WATCHER_LOCALHOST";
 pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
     let gates = &context.shared.gates.feature_gates;
     let features = Features::parse(gates, features::GATES, features::WITHOUT_EFFECT)?;
+    let mut servers = Vec::new();
+    if features.enabled(features::OOM_WATCH) {
+        servers.push(memory::MemoryWatch::new(&args, Path::new("/"))?.server());
+    }
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let identities = identities(&args, &features, &context)?;
     let reconciler = Reconciler {
@@ -72,7 +77,7 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
     };
     Ok(Parts {
         kinds: vec![Kind::new(reconciler)],
-        servers: Vec::new(),
+        servers,
     })
 }
 
