@@ -100,7 +100,8 @@ pub(crate) struct SopsSettings {
     pub(crate) vault_servers: Option<(String, String)>,
     /// The service account to log in as where a Kustomization names none.
     pub(crate) default_account: Option<String>,
-    pub(crate) aws: Option<keys::AwsCredentials>,
+    /// Who decrypts, to clouds.
+    pub(crate) identities: Identities,
 }
 
 impl std::fmt::Debug for Reconciler {
@@ -189,8 +190,10 @@ impl runtime::Reconciler for Reconciler {
         self.drift.forget(object);
         self.alone.forget(object);
         let namespace = object.namespace.as_deref().unwrap_or_default();
-        self.identities
-            .forget(KIND, namespace, &object.name, CONNECTING);
+        for operation in decrypt::OPERATIONS.into_iter().chain([CONNECTING]) {
+            self.identities
+                .forget(KIND, namespace, &object.name, operation);
+        }
         if let Some(remotes) = &self.remotes {
             let namespace = object.namespace.clone().unwrap_or_default();
             remotes.forget(&(namespace, object.name.clone()));

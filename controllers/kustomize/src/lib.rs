@@ -39,7 +39,6 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
     let features = Features::parse(gates, features::GATES, features::WITHOUT_EFFECT)?;
     refuse_ungated(&args, &features)?;
     let clients = clients();
-    let sops = sops(&args, Arc::clone(&clients));
     let account = &args.default_kubeconfig_service_account;
     let identities = Identities::new(
         context.client.clone(),
@@ -48,6 +47,7 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
         Rules::read(&features, account, &context.shared.token_cache),
         env::variable,
     );
+    let sops = sops(&args, Arc::clone(&clients), &identities);
     let remotes = || remote::Remotes::new(clients, std::env::temp_dir());
     let remotes = (!args.no_remote_bases).then(remotes);
     let reconciler = Reconciler {
@@ -106,25 +106,27 @@ fn refuse_ungated(args: &Args, gates: &Features) -> anyhow::Result<()> {
 }
 
 /// What the controller itself has for decryption: key services are reached as the environment says.
-fn sops(args: &Args, clients: Arc<Clients>) -> kustomization::SopsSettings {
+fn sops(
+    args: &Args,
+    clients: Arc<Clients>,
+    identities: &Identities,
+) -> kustomization::SopsSettings {
     let given = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
     let own = |name: String| (env::runtime_namespace(), name);
-    let aws = env::variable("AWS_ACCESS_KEY_ID").map(|id| keys::AwsCredentials {
-        aws_access_key_id: id,
-        aws_secret_access_key: env::variable("AWS_SECRET_ACCESS_KEY").unwrap_or_default(),
-        aws_session_token: env::variable("AWS_SESSION_TOKEN").unwrap_or_default(),
-    });
+    let account = &args.default_decryption_service_account;
     kustomization::SopsSettings {
         clients,
         endpoints: keys::Endpoints {
             aws_kms: env::variable("AWS_ENDPOINT_URL_KMS"),
-            gcp_kms: None,
+            aws_sts: env::variable("AWS_ENDPOINT_URL_STS"),
+            azure_metadata: env::variable("AZURE_POD_IDENTITY_AUTHORITY_HOST"),
+            ..keys::Endpoints::default()
         },
         age_secret: given(&args.sops_age_secret).map(own),
         vault_servers: given(&args.sops_vault_configmap).map(own),
-        default_account: given(&args.default_decryption_service_account),
+        default_account: given(account),
         vault_token: env::variable("VAULT_TOKEN"),
-        aws,
+        identities: identities.with_default_account(account),
     }
 }
 

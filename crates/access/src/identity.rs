@@ -220,9 +220,10 @@ impl Account {
     }
 }
 
-/// Asks clouds for tokens and keeps them, each for the one identity that it is of; cheap to clone.
+/// Asks clouds for tokens and keeps them, each for the one identity that it is of; cheap to clone. Beside what all clones
+/// share stands the ServiceAccount that counts where an object names none.
 #[derive(Clone)]
-pub struct Identities(Arc<Inner>);
+pub struct Identities(Arc<Inner>, Option<String>);
 
 struct Inner {
     client: Client,
@@ -264,7 +265,8 @@ impl Identities {
         rules: Rules,
         (variable, endpoints): (impl Fn(&str) -> Option<String>, Endpoints),
     ) -> Self {
-        Self(Arc::new(Inner {
+        let account = rules.default_account.clone();
+        let inner = Inner {
             client,
             clients,
             tokens: Tokens::new(metrics, rules.most_tokens, rules.longest),
@@ -273,7 +275,16 @@ impl Identities {
             aws: cloud::aws::Environment::read(&variable),
             azure: azure::Environment::read(&variable),
             google: google::Environment::read(&variable),
-        }))
+        };
+        Self(Arc::new(inner), account)
+    }
+
+    /// Returns the same, with the tokens that are kept, for a matter that has another default ServiceAccount: none where
+    /// the name is empty.
+    #[must_use]
+    pub fn with_default_account(&self, account: &str) -> Self {
+        let account = Some(account.to_owned()).filter(|name| !name.is_empty());
+        Self(Arc::clone(&self.0), account)
     }
 
     /// Returns whether an object would be given the identity of a ServiceAccount although the gate for that is closed.
@@ -309,7 +320,7 @@ impl Identities {
     /// Returns the ServiceAccount whose identity counts for who asks; none where it is the process's own.
     async fn account(&self, asker: &Asker<'_>) -> Result<Option<Account>, IdentityError> {
         let named = asker.account.filter(|name| !name.is_empty());
-        let Some(name) = named.or(self.0.rules.default_account.as_deref()) else {
+        let Some(name) = named.or(self.1.as_deref()) else {
             return Ok(None);
         };
         if !self.0.rules.object_level {

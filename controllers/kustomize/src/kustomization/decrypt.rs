@@ -9,7 +9,7 @@ use api::kustomize::Kustomization;
 use artifact::fetch::ArtifactTree;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use k8s_openapi::api::core::v1::Secret;
-use keys::{Identity, Keyring};
+use keys::Keyring;
 use kube::{Api, ResourceExt};
 use kustomize::{Build, FileTree, file_tree::Kind};
 use runtime::{Failure, features::Features};
@@ -20,6 +20,9 @@ use super::Reconciler;
 use crate::features::OBJECT_IDENTITY;
 
 mod identity;
+
+use identity::Decrypting;
+pub(super) use identity::OPERATIONS;
 
 /// The largest file that is decrypted.
 const MAX_FILE: usize = 5 << 20;
@@ -54,7 +57,7 @@ impl Reconciler {
         let client = self.sops.clients.get(&net_http::ClientConfig::default());
         let client = client.map_err(|error| runtime::failure::chain(&error))?;
         let keyring = Keyring::new(client, self.sops.endpoints.clone());
-        let mut keyring = keyring.or_identity(self.identity(object));
+        let mut keyring = keyring.or_identity(Some(Arc::new(self.identity(object))));
         let own = object.namespace().unwrap_or_default();
         let given = decryption.secret_ref.as_ref().map(|r| r.name.clone());
         let (namespace, name, only_age) = match (given, &self.sops.age_secret) {
@@ -79,28 +82,23 @@ impl Reconciler {
         Ok(Some(self.with_own(keyring)))
     }
 
-    /// Who the Kustomization is to servers that know service accounts.
-    fn identity(&self, object: &Kustomization) -> Option<Arc<dyn Identity>> {
-        let own = object
-            .spec
-            .decryption
-            .as_ref()?
-            .service_account_name
-            .clone();
-        let name = own.or_else(|| self.sops.default_account.clone())?;
-        Some(Arc::new(identity::Account {
+    /// Who the Kustomization is to clouds, and to servers that know service accounts.
+    fn identity(&self, object: &Kustomization) -> Decrypting {
+        let decryption = object.spec.decryption.as_ref();
+        let own = decryption.and_then(|d| d.service_account_name.clone());
+        Decrypting {
             client: self.client.clone(),
-            servers: self.sops.vault_servers.clone()?,
+            identities: self.sops.identities.clone(),
+            servers: self.sops.vault_servers.clone(),
             namespace: object.namespace().unwrap_or_default(),
-            name,
-        }))
+            name: object.name_any(),
+            account: own.or_else(|| self.sops.default_account.clone()),
+        }
     }
 
     /// Adds what the controller itself may use.
     fn with_own(&self, keyring: Keyring) -> Keyring {
-        keyring
-            .or_vault_token(self.sops.vault_token.clone())
-            .or_aws(self.sops.aws.clone())
+        keyring.or_vault_token(self.sops.vault_token.clone())
     }
 
     /// Decrypts the files that the build of a directory reads and that are no resources.

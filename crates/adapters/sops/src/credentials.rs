@@ -16,6 +16,18 @@ pub struct AwsCredentials {
     pub aws_session_token: String,
 }
 
+impl AwsCredentials {
+    /// Returns what requests are signed with.
+    pub(crate) fn keys(&self) -> cloud::aws::Keys {
+        let session = Some(self.aws_session_token.clone());
+        cloud::aws::Keys {
+            access: self.aws_access_key_id.clone(),
+            secret: self.aws_secret_access_key.clone(),
+            session: session.filter(|token| !token.is_empty()),
+        }
+    }
+}
+
 /// A service account of Google Cloud: `sops.gcp-kms`.
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
@@ -30,7 +42,7 @@ pub struct GcpCredentials {
     pub token_uri: Option<String>,
 }
 
-/// A service principal of Azure: `sops.azure-kv`, in either spelling.
+/// A service principal of Azure, or with a client id alone a managed identity: `sops.azure-kv`, in either spelling.
 #[derive(Clone, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct AzureCredentials {
@@ -43,6 +55,12 @@ pub struct AzureCredentials {
     /// Its secret.
     #[serde(alias = "password")]
     pub client_secret: String,
+    /// Its certificate and the key of that, in PEM.
+    pub client_certificate: String,
+    /// What the certificate's key is encrypted with.
+    pub client_certificate_password: String,
+    /// Whether the certificate's chain is sent.
+    pub client_certificate_send_chain: bool,
     /// Where tokens are had; absent: the public cloud.
     pub authority_host: Option<String>,
 }

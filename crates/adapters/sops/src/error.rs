@@ -34,6 +34,9 @@ pub enum KeyError {
     /// An OpenPGP message cannot be opened.
     #[error(transparent)]
     Pgp(#[from] sops::pgp::PgpError),
+    /// The cloud gives no token, or does not decrypt.
+    #[error(transparent)]
+    Cloud(#[from] cloud::Error),
     /// The service cannot be reached.
     #[error("the request failed")]
     Request(#[source] net_http::Error),

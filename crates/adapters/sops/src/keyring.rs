@@ -16,20 +16,35 @@ use crate::{
 pub struct Endpoints {
     /// AWS KMS, as `AWS_ENDPOINT_URL_KMS` names it.
     pub aws_kms: Option<String>,
+    /// The token service of AWS, as `AWS_ENDPOINT_URL_STS` names it.
+    pub aws_sts: Option<String>,
     /// Google Cloud KMS.
     pub gcp_kms: Option<String>,
+    /// Any vault of Azure.
+    pub azure_vault: Option<String>,
+    /// Azure's metadata service, as `AZURE_POD_IDENTITY_AUTHORITY_HOST` names it.
+    pub azure_metadata: Option<String>,
 }
 
 /// A future of a trait's method.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Gives tokens that say who somebody is to a service that knows no password of theirs.
+/// Gives tokens that say who somebody is to services that know no password of theirs.
 pub trait Identity: Send + Sync {
-    /// Makes a token for the service at an address; none where this service is none of its own.
+    /// Makes a token for the server of Vault or OpenBao at an address; none where this server is none of its own.
     ///
     /// # Errors
-    /// A sentence that says why there is no token.
-    fn token<'a>(&'a self, address: &'a str) -> Answer<'a, Result<Option<Login>, String>>;
+    /// A sentence that says why there is no token; so with the others.
+    fn vault<'a>(&'a self, address: &'a str) -> Answer<'a, Result<Option<Login>, String>>;
+
+    /// Asks for keys of AWS that count in a region.
+    fn aws<'a>(&'a self, region: &'a str) -> Answer<'a, Result<cloud::aws::Keys, String>>;
+
+    /// Asks for a token of Azure with a scope.
+    fn azure<'a>(&'a self, scope: &'a str) -> Answer<'a, Result<String, String>>;
+
+    /// Asks for a token of Google Cloud.
+    fn gcp(&self) -> Answer<'_, Result<String, String>>;
 }
 
 /// How to log in to one server of Vault or OpenBao.
@@ -123,17 +138,10 @@ impl Keyring {
         self
     }
 
-    /// Logs in where the Secret holds no credential.
+    /// Asks for tokens where the Secret holds no credential.
     #[must_use]
     pub fn or_identity(mut self, identity: Option<Arc<dyn Identity>>) -> Self {
         self.identity = identity;
-        self
-    }
-
-    /// Uses credentials of AWS where the Secret holds none.
-    #[must_use]
-    pub fn or_aws(mut self, credentials: Option<AwsCredentials>) -> Self {
-        self.aws = self.aws.or(credentials);
         self
     }
 
@@ -209,35 +217,55 @@ impl Keyring {
                 context,
                 encrypted,
             } => {
-                let credentials = self.aws.as_ref().ok_or(absent)?;
-                if !role.is_empty() {
-                    return Err(KeyError::Unknown("assuming a role for a key of AWS KMS"));
-                }
-                let endpoint = self.endpoints.aws_kms.as_deref();
-                let key = service::aws::Key { arn, context };
-                service::aws::decrypt(&self.client, endpoint, credentials, &key, encrypted).await
+                let region = service::aws::region(arn)?;
+                let keys = match &self.aws {
+                    Some(own) => own.keys(),
+                    None => given(self.identity()?.aws(region).await)?,
+                };
+                let what = cloud::aws::Ciphertext {
+                    arn,
+                    context,
+                    blob: encrypted,
+                };
+                service::aws::decrypt(&self.client, &self.endpoints, keys, role, &what).await
             }
             Master::Gcp {
                 resource,
                 encrypted,
             } => {
-                let credentials = self.gcp.as_ref().ok_or(absent)?;
+                let token = match &self.gcp {
+                    Some(own) => service::gcp::token_of(&self.client, own).await?,
+                    None => given(self.identity()?.gcp().await)?,
+                };
                 let endpoint = self.endpoints.gcp_kms.as_deref();
-                service::gcp::decrypt(&self.client, endpoint, credentials, resource, encrypted)
-                    .await
+                service::gcp::decrypt(&self.client, endpoint, token, resource, encrypted).await
             }
             Master::Azure {
                 vault,
                 name,
                 version,
                 encrypted,
-            } => {
-                let credentials = self.azure.as_ref().ok_or(absent)?;
-                let key = (vault.as_str(), name.as_str(), version.as_str());
-                service::azure::decrypt(&self.client, credentials, key, encrypted).await
-            }
+            } => self.open_azure((vault, name, version), encrypted).await,
             Master::Other(name) => Err(KeyError::Unknown(name)),
         }
+    }
+
+    async fn open_azure(
+        &self,
+        key: (&str, &str, &str),
+        encrypted: &str,
+    ) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        let (client, endpoints) = (&self.client, &self.endpoints);
+        let scope = service::azure::scope(key.0)?;
+        let token = match &self.azure {
+            Some(own) => service::azure::token_of(client, endpoints, own, scope).await?,
+            None => given(self.identity()?.azure(scope).await)?,
+        };
+        service::azure::decrypt(client, endpoints, token, key, encrypted).await
+    }
+
+    fn identity(&self) -> Result<&dyn Identity, KeyError> {
+        self.identity.as_deref().ok_or(KeyError::NoCredential)
     }
 
     /// The Secret's token, else one that is had by logging in, else the controller's own.
@@ -246,7 +274,7 @@ impl Keyring {
             return Ok(token.clone());
         }
         let login = match &self.identity {
-            Some(identity) => identity.token(address).await.map_err(KeyError::Identity)?,
+            Some(identity) => given(identity.vault(address).await)?,
             None => None,
         };
         match (login, &self.vault_fallback) {
@@ -255,4 +283,9 @@ impl Keyring {
             (None, None) => Err(KeyError::NoCredential),
         }
     }
+}
+
+/// What an identity gives.
+fn given<T>(answer: Result<T, String>) -> Result<T, KeyError> {
+    answer.map_err(KeyError::Identity)
 }

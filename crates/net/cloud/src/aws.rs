@@ -4,6 +4,7 @@ mod code_commit;
 mod ecr;
 mod eks;
 mod environment;
+mod kms;
 mod sign;
 mod sts;
 
@@ -15,8 +16,9 @@ pub use code_commit::{git_login, region_of_repository};
 pub use ecr::{Registry, registry_login};
 pub use eks::{Eks, cluster_token, describe_cluster};
 pub use environment::{Environment, from_container, from_machine};
+pub use kms::{Ciphertext, decrypt, region_of_key};
 pub use sign::{Keys, Unsigned, encoded_path, encoded_query, sign};
-pub use sts::{AssumeRole, assume_role, check_role, check_token_service};
+pub use sts::{AssumeRole, assume_role, assume_role_with_keys, check_role, check_token_service};
 
 use crate::{Error, exchange::Exchange};
 
@@ -45,11 +47,12 @@ struct Call<'a> {
     /// The address, without a path.
     url: &'a str,
     target: &'static str,
+    /// The question, in JSON.
+    body: String,
 }
 
 impl Call<'_> {
-    async fn send<T: DeserializeOwned>(&self, client: &Client, keys: &Keys) -> Result<T, Error> {
-        let body = "{}";
+    async fn send<T: DeserializeOwned>(self, client: &Client, keys: &Keys) -> Result<T, Error> {
         let request = Unsigned {
             method: "POST",
             host: host_of(self.url),
@@ -60,10 +63,10 @@ impl Call<'_> {
         };
         let content = ("content-type", "application/x-amz-json-1.1");
         let headers = [content, ("x-amz-target", self.target)];
-        let signed = sign::sign_body(&request, &headers, body, keys, Timestamp::now());
+        let signed = sign::sign_body(&request, &headers, &self.body, keys, Timestamp::now());
         let url = format!("{}/", self.url);
         let exchange = Exchange::new(client, self.what, http::Method::POST, url);
-        let exchange = with_headers(exchange.body(content.1, body.to_owned()), &signed)?;
+        let exchange = with_headers(exchange.body(content.1, self.body), &signed)?;
         hide_keys(exchange, keys).answer().await
     }
 }

@@ -6,14 +6,18 @@
 //! <https://learn.microsoft.com/rest/api/aks/managed-clusters/list-cluster-user-credentials>.
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::Method;
+use jiff::Timestamp;
 use net_http::Client;
+use ring::rand::{SecureRandom, SystemRandom};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::exchange::{Exchange, Lasting, base, encoded};
-use crate::{Error, jwt};
+use crate::{Error, SigningKey, jwt};
 
 /// Where the tokens of the public cloud are had.
 pub const AUTHORITY: &str = "https://login.microsoftonline.com";
@@ -52,6 +56,51 @@ pub enum Proof<'a> {
     Federated(&'a str),
     /// Its secret.
     Secret(&'a str),
+    /// Its certificate.
+    Certificate(&'a Certificate<'a>),
+}
+
+/// A certificate of an application, and its key.
+#[derive(Clone, Copy)]
+pub struct Certificate<'a> {
+    /// Both, in PEM; the key is an RSA key that is not encrypted.
+    pub pem: &'a [u8],
+    /// Whether the issuer is known rather than the certificate itself, so that all of its chain is sent.
+    pub send_chain: bool,
+}
+
+impl std::fmt::Debug for Certificate<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Certificate(..)")
+    }
+}
+
+impl Certificate<'_> {
+    /// Makes the claim that an application is who it is, for who is at `audience`.
+    ///
+    /// Source: <https://learn.microsoft.com/entra/identity-platform/certificate-credentials>.
+    fn assertion(&self, client: &str, audience: &str, now: i64) -> Result<String, Error> {
+        /// How long it counts, in seconds.
+        const LIFE: i64 = 600;
+        let wrong = |what: &str| Error::Invalid(format!("the client certificate {what}"));
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(self.pem).collect();
+        let chain = chain.map_err(|_| wrong("cannot be read: it is no PEM"))?;
+        let own = chain.first().ok_or_else(|| wrong("is missing"))?;
+        let key =
+            SigningKey::from_pem(self.pem).map_err(|_| wrong("has no RSA key that can be read"))?;
+        let mut header = json!({ "x5t#S256": URL_SAFE_NO_PAD.encode(Sha256::digest(own)) });
+        if self.send_chain {
+            let chain: Vec<_> = chain.iter().map(|one| STANDARD.encode(one)).collect();
+            header["x5c"] = json!(chain);
+        }
+        let mut id = [0; 16];
+        SystemRandom::new()
+            .fill(&mut id)
+            .map_err(|_| Error::Invalid("there is no randomness".to_owned()))?;
+        let claims = json!({ "aud": audience, "iss": client, "sub": client, "jti": hex::encode(id),
+            "nbf": now, "iat": now, "exp": now + LIFE });
+        key.sign_pss(&header, &claims)
+    }
 }
 
 impl std::fmt::Debug for Proof<'_> {
@@ -100,11 +149,19 @@ pub async fn token(
         ("client_id", application.client),
         ("scope", scope),
     ];
+    let signed;
     let secret = match proof {
         Proof::Federated(token) => {
             fields.push(("client_assertion_type", ASSERTION));
             fields.push(("client_assertion", token));
             token
+        }
+        Proof::Certificate(certificate) => {
+            let now = Timestamp::now().as_second();
+            signed = certificate.assertion(application.client, &url, now)?;
+            fields.push(("client_assertion_type", ASSERTION));
+            fields.push(("client_assertion", signed.as_str()));
+            signed.as_str()
         }
         Proof::Secret(secret) => {
             fields.push(("client_secret", secret));
@@ -303,6 +360,49 @@ pub async fn cluster_kubeconfigs(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn certificate_signs_a_claim_of_ten_minutes() {
+        use rsa::pkcs8::DecodePrivateKey;
+        use rsa::signature::Verifier;
+        let pem = include_bytes!("../tests/data/application.pem");
+        let certificate = |send_chain| Certificate { pem, send_chain };
+        let part = |token: &str, n: usize| {
+            let part = token.split('.').nth(n).unwrap();
+            URL_SAFE_NO_PAD.decode(part).unwrap()
+        };
+        let json = |token: &str, n| serde_json::from_slice::<Value>(&part(token, n)).unwrap();
+        let token = certificate(false).assertion("id", "https://login.example/t", 1000);
+        let token = token.unwrap();
+        let der = CertificateDer::from_pem_slice(pem).unwrap();
+        let thumb = URL_SAFE_NO_PAD.encode(Sha256::digest(&der));
+        assert_eq!(
+            json(&token, 0),
+            json!({ "alg": "PS256", "typ": "JWT", "x5t#S256": thumb })
+        );
+        let claims = json(&token, 1);
+        assert_eq!(claims["aud"], "https://login.example/t");
+        assert_eq!(
+            (&claims["iss"], &claims["sub"]),
+            (&json!("id"), &json!("id"))
+        );
+        assert_eq!(
+            (&claims["nbf"], &claims["exp"]),
+            (&json!(1000), &json!(1600))
+        );
+        let again = certificate(true).assertion("id", "https://login.example/t", 1000);
+        let again = again.unwrap();
+        assert_ne!(claims["jti"], json(&again, 1)["jti"]);
+        assert_eq!(json(&again, 0)["x5c"], json!([STANDARD.encode(&der)]));
+
+        let text = std::str::from_utf8(pem).unwrap();
+        let key = &text[text.find("-----BEGIN PRIVATE KEY").unwrap()..];
+        let key = rsa::RsaPrivateKey::from_pkcs8_pem(key).unwrap();
+        let key = rsa::pss::VerifyingKey::<rsa::sha2::Sha256>::new(key.to_public_key());
+        let (signed, _) = token.rsplit_once('.').unwrap();
+        let tag = rsa::pss::Signature::try_from(part(&token, 2).as_slice()).unwrap();
+        key.verify(signed.as_bytes(), &tag).unwrap();
+    }
 
     #[test]
     fn registries_and_clusters_are_known() {

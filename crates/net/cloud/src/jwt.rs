@@ -37,14 +37,27 @@ impl SigningKey {
 
     /// Makes a token of claims; `header` holds what else than algorithm and type stands in its head.
     pub(crate) fn sign(&self, header: &Value, claims: &Value) -> Result<String, Error> {
-        let mut head = json!({ "alg": "RS256", "typ": "JWT" });
+        self.sign_by(("RS256", &signature::RSA_PKCS1_SHA256), header, claims)
+    }
+
+    /// Makes such a token with the padding that is not deterministic, which Entra ID wants of certificates.
+    pub(crate) fn sign_pss(&self, header: &Value, claims: &Value) -> Result<String, Error> {
+        self.sign_by(("PS256", &signature::RSA_PSS_SHA256), header, claims)
+    }
+
+    fn sign_by(
+        &self,
+        (algorithm, scheme): (&str, &'static dyn signature::RsaEncoding),
+        header: &Value,
+        claims: &Value,
+    ) -> Result<String, Error> {
+        let mut head = json!({ "alg": algorithm, "typ": "JWT" });
         for (name, value) in header.as_object().into_iter().flatten() {
             head[name] = value.clone();
         }
         let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let signed = format!("{}.{}", encode(&head), encode(claims));
         let mut tag = vec![0; self.0.public().modulus_len()];
-        let scheme = &signature::RSA_PKCS1_SHA256;
         self.0
             .sign(scheme, &SystemRandom::new(), signed.as_bytes(), &mut tag)
             .map_err(|_| Error::Invalid("the private key cannot sign".into()))?;

@@ -1,7 +1,9 @@
-//! Who a Kustomization is to servers of Vault and OpenBao: a service account of its namespace.
+//! Who a Kustomization is to key services: to clouds its service account's identity or the controller's own, to servers of
+//! Vault and OpenBao a service account of its namespace.
 //!
-//! Source: kustomize-controller v1.9 `--sops-vault-configmap`.
+//! Source: kustomize-controller v1.9 `internal/decryptor`, `--sops-vault-configmap`.
 
+use ::access::{Asker, AwsPlace, Identities};
 use k8s_openapi::api::{
     authentication::v1::{TokenRequest, TokenRequestSpec},
     core::v1::{ConfigMap, ServiceAccount},
@@ -9,6 +11,14 @@ use k8s_openapi::api::{
 use keys::{Answer, Identity, Login};
 use kube::{Api, Client, api::PostParams};
 use serde::Deserialize;
+
+use crate::kustomization::KIND;
+
+/// What tokens are for, as the metrics name it.
+const WITH_AWS: &str = "decrypt_with_aws";
+const WITH_AZURE: &str = "decrypt_with_azure";
+const WITH_GCP: &str = "decrypt_with_gcp";
+pub(in crate::kustomization) const OPERATIONS: [&str; 3] = [WITH_AWS, WITH_AZURE, WITH_GCP];
 
 /// The key of the ConfigMap that lists the servers.
 const KEY: &str = "config.yaml";
@@ -29,24 +39,69 @@ struct Server {
     login_path: String,
 }
 
-/// A service account, and the ConfigMap with the servers that it may log in to.
-pub(super) struct Account {
+/// A Kustomization that decrypts.
+pub(super) struct Decrypting {
     pub(super) client: Client,
-    /// Namespace and name of the ConfigMap.
-    pub(super) servers: (String, String),
+    pub(super) identities: Identities,
+    /// Namespace and name of the ConfigMap with the servers that its service account may log in to.
+    pub(super) servers: Option<(String, String)>,
     pub(super) namespace: String,
     pub(super) name: String,
+    /// Its service account; absent: it is the controller to clouds, and nobody to servers.
+    pub(super) account: Option<String>,
 }
 
-impl Identity for Account {
-    fn token<'a>(&'a self, address: &'a str) -> Answer<'a, Result<Option<Login>, String>> {
+impl Identity for Decrypting {
+    fn vault<'a>(&'a self, address: &'a str) -> Answer<'a, Result<Option<Login>, String>> {
         Box::pin(self.login(address))
+    }
+
+    fn aws<'a>(&'a self, region: &'a str) -> Answer<'a, Result<cloud::aws::Keys, String>> {
+        let place = AwsPlace {
+            region: Some(region),
+            token_service: None,
+        };
+        Box::pin(async move {
+            let asker = self.asker(WITH_AWS);
+            told(self.identities.aws_keys(&asker, place).await)
+        })
+    }
+
+    fn azure<'a>(&'a self, scope: &'a str) -> Answer<'a, Result<String, String>> {
+        Box::pin(async move {
+            let asker = self.asker(WITH_AZURE);
+            told(self.identities.azure_token(&asker, scope).await)
+        })
+    }
+
+    fn gcp(&self) -> Answer<'_, Result<String, String>> {
+        Box::pin(async move {
+            let asker = self.asker(WITH_GCP);
+            told(self.identities.google_token(&asker).await)
+        })
     }
 }
 
-impl Account {
+fn told<T>(answer: Result<T, ::access::IdentityError>) -> Result<T, String> {
+    answer.map_err(|error| runtime::failure::chain(&error))
+}
+
+impl Decrypting {
+    fn asker<'a>(&'a self, operation: &'a str) -> Asker<'a> {
+        Asker {
+            kind: KIND,
+            namespace: &self.namespace,
+            name: &self.name,
+            operation,
+            account: self.account.as_deref(),
+            proxy: &net_http::Proxy::Environment,
+        }
+    }
+
     async fn login(&self, address: &str) -> Result<Option<Login>, String> {
-        let (namespace, name) = &self.servers;
+        let (Some((namespace, name)), Some(account)) = (&self.servers, &self.account) else {
+            return Ok(None);
+        };
         let api = Api::<ConfigMap>::namespaced(self.client.clone(), namespace);
         let found = api.get(name).await;
         let found = found.map_err(|error| runtime::failure::chain(&error))?;
@@ -68,14 +123,12 @@ impl Account {
             ..TokenRequest::default()
         };
         let params = PostParams::default();
-        let answer = api
-            .create_token_request(&self.name, &params, &request)
-            .await;
+        let answer = api.create_token_request(account, &params, &request).await;
         let answer = answer.map_err(|error| runtime::failure::chain(&error))?;
         let token = answer.status.map(|status| status.token);
         Ok(token.map(|token| Login {
             path: server.login_path.clone(),
-            role: format!("{}_{}", self.namespace, self.name),
+            role: format!("{}_{account}", self.namespace),
             token: token.into(),
         }))
     }

@@ -137,6 +137,7 @@ pub async fn registry_login(
         region,
         url: &url,
         target,
+        body: "{}".to_owned(),
     };
     let data = match registry {
         Registry::Private { .. } => {

@@ -6,11 +6,13 @@ use http::Method;
 use jiff::Timestamp;
 use net_http::Client;
 
-use super::{Keys, domain};
+use super::{Keys, Unsigned, domain, hide_keys, host_of, sign, with_headers};
 use crate::Error;
-use crate::exchange::{Exchange, Lasting, base};
+use crate::exchange::{Exchange, Lasting, base, form};
 
 const WHAT: &str = "AssumeRoleWithWebIdentity";
+const BY_KEYS: &str = "AssumeRole";
+const API: &str = "2011-06-15";
 const MAX_ROLE: usize = 200;
 
 /// Which role is asked for, and by whom.
@@ -42,7 +44,7 @@ pub async fn assume_role(
         .hide(token)
         .form(&[
             ("Action", WHAT),
-            ("Version", "2011-06-15"),
+            ("Version", API),
             ("RoleArn", asked.role),
             ("RoleSessionName", asked.session),
             ("WebIdentityToken", token),
@@ -50,6 +52,42 @@ pub async fn assume_role(
         .text()
         .await?;
     read(&answer)
+}
+
+/// Exchanges keys for those of a role.
+///
+/// Source: <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>.
+///
+/// # Errors
+/// [`Error`].
+pub async fn assume_role_with_keys(
+    client: &Client,
+    asked: &AssumeRole<'_>,
+    keys: &Keys,
+) -> Result<Lasting<Keys>, Error> {
+    const CONTENT: &str = "application/x-www-form-urlencoded";
+    let region = asked.region;
+    let real = format!("https://sts.{region}.{}", domain(region));
+    let url = base(asked.endpoint, &real);
+    let body = form(&[
+        ("Action", BY_KEYS),
+        ("Version", API),
+        ("RoleArn", asked.role),
+        ("RoleSessionName", asked.session),
+    ]);
+    let request = Unsigned {
+        method: "POST",
+        host: host_of(&url),
+        path: "/",
+        query: &[],
+        region,
+        service: "sts",
+    };
+    let headers = [("content-type", CONTENT)];
+    let signed = sign::sign_body(&request, &headers, &body, keys, Timestamp::now());
+    let exchange = Exchange::new(client, BY_KEYS, Method::POST, format!("{url}/"));
+    let exchange = with_headers(exchange.body(CONTENT, body), &signed)?;
+    read(&hide_keys(exchange, keys).text().await?)
 }
 
 /// Reads the credentials of an answer in XML.
