@@ -64,7 +64,7 @@ async fn killed_at_any_moment_it_ends_where_the_source_is() {
 }
 
 #[tokio::test]
-async fn api_server_that_was_gone_is_found_again() {
+async fn api_server_that_was_gone_for_a_minute_is_found_again() {
     let plane = ControlPlane::start().await.unwrap();
     testkit::install_definitions(&plane.client(), &definitions())
         .await
@@ -77,8 +77,9 @@ async fn api_server_that_was_gone_is_found_again() {
         .apply(json!({ "retryInterval": "1s", "interval": "2s" }))
         .await;
     world.applied("app", &first).await;
+    let before = world.config_maps().get("settings").await.unwrap();
     plane.stop_api_server();
-    tokio::time::sleep(Duration::from_secs(30)).await;
+    tokio::time::sleep(Duration::from_mins(1)).await;
     program.still_runs().unwrap();
     plane.start_api_server().await.unwrap();
     let settings = config_map("settings", "colour", "red");
@@ -88,6 +89,9 @@ async fn api_server_that_was_gone_is_found_again() {
         inventory(&object),
         [format!("{}_settings__ConfigMap", world.ns())]
     );
+    let after = world.config_maps().get("settings").await.unwrap();
+    assert_eq!(after.metadata.uid, before.metadata.uid);
+    assert_eq!(after.data.unwrap()["colour"], "red");
 }
 
 /// Kills the controller before and after each of its writes, at a first apply, at a new revision that adds, changes

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use testkit::{ArtifactServer, ControlPlane, Namespace, Program, PublishedArtifact};
 use tokio::sync::OnceCell;
 
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_mins(2);
 const PAUSE: Duration = Duration::from_millis(20);
 
 static SHARED: OnceCell<Program> = OnceCell::const_new();

@@ -228,7 +228,7 @@ async fn an_absent_api_server_is_a_passing_failure_within_seconds() {
     let error = cluster.apply(&plan).await.unwrap_err();
     assert!(error.is_transient(), "{error}");
     assert!(
-        started.elapsed() < Duration::from_secs(20),
+        started.elapsed() < Duration::from_mins(1),
         "{:?}",
         started.elapsed()
     );
@@ -243,7 +243,7 @@ async fn an_absent_api_server_is_a_passing_failure_within_seconds() {
     let error = cluster.prune(&plan.inventory(), &prune).await.unwrap_err();
     assert_eq!(error.changes.survivors(&plan.inventory()), plan.inventory());
     assert!(
-        started.elapsed() < Duration::from_secs(20),
+        started.elapsed() < Duration::from_mins(1),
         "{:?}",
         started.elapsed()
     );

@@ -167,7 +167,7 @@ async fn a_binding_of_a_new_role_needs_the_custom_stage() {
         .plan_apply(objects.clone(), options.clone())
         .await
         .unwrap();
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
     loop {
         let text = account.apply(&plan).await.unwrap_err().to_string();
         // Until the authorizer knows the new rights, it is those that are missing.
