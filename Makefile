@@ -17,8 +17,9 @@ test:
 	hack/servers/build
 	cargo test --workspace
 
+# QUICK=1, BIN_DIR, BENCH: see docs/benchmarks.md.
 bench:
-	cargo bench --workspace
+	hack/bench/report $(if $(QUICK),--quick) $(if $(BIN_DIR),--bin-dir $(abspath $(BIN_DIR))) $(BENCH)
 
 # CHAOS_SECONDS, CHAOS_SEED: for how long, and which faults; see tests/tests/chaos.rs.
 chaos:

@@ -3,7 +3,8 @@
 //!
 //! `cargo bench -p lockgate-cli --bench helm [-- FILTER]`. Helm is built from `hack/oracles/helm` with
 //! Go; memory is measured by GNU time. A ratio is the median of those of the turns, so that whatever
-//! else the machine does meets both sides. The variable `LOCKGATE` names another binary to measure.
+//! else the machine does meets both sides. The variable `LOCKGATE` names another binary to measure,
+//! `BENCH_JSON` a file that gets a line of JSON for each chart.
 //! Ends with an error where a target is missed.
 #![expect(
     clippy::print_stdout,
@@ -13,6 +14,7 @@
 
 mod input;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -176,6 +178,18 @@ fn measure(scenario: &Scenario, root: &Path, helm: &Path) -> anyhow::Result<Vec<
         our_memory / 1024.0,
         their_memory / 1024.0,
     );
+    let milliseconds = |ticks: u64| ticks as f64 * 10.0 / turns.len() as f64;
+    record(&serde_json::json!({
+        "name": scenario.name,
+        "ours_ms": our_wall * 1e3,
+        "theirs_ms": their_wall * 1e3,
+        "wall_ratio": wall,
+        "ours_cpu_ms": milliseconds(our_ticks),
+        "theirs_cpu_ms": milliseconds(their_ticks),
+        "ours_mib": our_memory / 1024.0,
+        "theirs_mib": their_memory / 1024.0,
+        "runs": turns.len(),
+    }))?;
     let mut missed = Vec::new();
     if wall < scenario.target {
         let (name, target) = (scenario.name, scenario.target);
@@ -185,6 +199,18 @@ fn measure(scenario: &Scenario, root: &Path, helm: &Path) -> anyhow::Result<Vec<
         missed.push(format!("{}: 1/{memory:.1} of the memory", scenario.name));
     }
     Ok(missed)
+}
+
+/// Appends the figures to the file that `BENCH_JSON` names.
+fn record(figures: &serde_json::Value) -> anyhow::Result<()> {
+    let Some(path) = std::env::var_os("BENCH_JSON") else {
+        return Ok(());
+    };
+    let mut file = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)?;
+    Ok(writeln!(file, "{figures}")?)
 }
 
 /// Builds the pinned Helm into the cache, where Go finds it fresh the next time.

@@ -8,6 +8,7 @@
 //! On a machine that has other work the CPU times are the ones to compare. A run of the oracle is cut
 //! after `LONGEST_SECONDS` (an environment variable, 600): it grows with the square of the objects.
 //! The variable `LOCKGATE` names another binary to measure.
+//! The variable `BENCH_JSON` names a file that gets a line of JSON for each input.
 //! Ends with an error where a target is missed by wall time and by CPU time.
 #![expect(
     clippy::print_stdout,
@@ -17,6 +18,7 @@
 
 mod input;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -227,6 +229,7 @@ fn measure(scenario: &Scenario, root: &Path, oracle: &Path) -> anyhow::Result<Ve
         ours.kilobytes as f64 / 1024.0,
         theirs.kilobytes as f64 / 1024.0,
     );
+    record(scenario.name, &ours, &theirs)?;
     ensure!(
         theirs.cut || ours.output == theirs.output,
         "{}: the outputs differ",
@@ -243,6 +246,31 @@ fn measure(scenario: &Scenario, root: &Path, oracle: &Path) -> anyhow::Result<Ve
         missed.push(format!("{}: 1/{memory:.1} of the memory", scenario.name));
     }
     Ok(missed)
+}
+
+/// Appends the figures to the file that `BENCH_JSON` names.
+fn record(name: &str, ours: &Cost, theirs: &Cost) -> anyhow::Result<()> {
+    let Some(path) = std::env::var_os("BENCH_JSON") else {
+        return Ok(());
+    };
+    let line = serde_json::json!({
+        "name": name,
+        "cut": theirs.cut,
+        "ours_ms": ours.median().as_secs_f64() * 1e3,
+        "theirs_ms": theirs.median().as_secs_f64() * 1e3,
+        "ours_least_ms": ours.least().as_secs_f64() * 1e3,
+        "theirs_least_ms": theirs.least().as_secs_f64() * 1e3,
+        "ours_cpu_ms": ours.cpu * 1e3,
+        "theirs_cpu_ms": theirs.cpu * 1e3,
+        "ours_mib": ours.kilobytes as f64 / 1024.0,
+        "theirs_mib": theirs.kilobytes as f64 / 1024.0,
+        "runs": ours.times.len(),
+    });
+    let mut file = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)?;
+    Ok(writeln!(file, "{line}")?)
 }
 
 fn oracle() -> anyhow::Result<PathBuf> {
