@@ -116,8 +116,8 @@ impl ServerCertVerifier for Verifier {
         };
         let unknown = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
         match self.own.as_ref().map(verify) {
-            Some(Err(error)) if error != unknown => return Err(error),
             Some(Ok(verified)) => return Ok(verified),
+            Some(Err(error)) if !is_of_another_issuer(&error) => return Err(error),
             Some(Err(_)) | None => {}
         }
         SYSTEM.as_ref().map_or(Err(unknown), verify)
@@ -148,6 +148,17 @@ impl ServerCertVerifier for Verifier {
             .signature_verification_algorithms
             .supported_schemes()
     }
+}
+
+/// Says whether a certificate is of an authority that is not among those asked, or of one that only has the name of one
+/// that is, as after a change of its key.
+fn is_of_another_issuer(error: &rustls::Error) -> bool {
+    matches!(
+        error,
+        rustls::Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature
+        )
+    )
 }
 
 /// Returns the text of a TLS error, for refused certificates in the words that users of Go programs search for.
