@@ -338,7 +338,7 @@ pub(crate) fn up_to_date(artifact: &Artifact) -> Note {
 }
 
 /// Says whether a user asked for this run: by a new generation or by the request annotation.
-fn is_requested<K: api::Reconciled>(object: &K) -> bool {
+pub(crate) fn is_requested<K: api::Reconciled>(object: &K) -> bool {
     let asked = object.annotations().get(runtime::drive::REQUESTED_AT);
     asked.is_some_and(|asked| object.last_handled_reconcile_at() != Some(asked))
         || object.meta().generation != object.observed_generation()
@@ -361,5 +361,35 @@ pub(crate) fn sample(revision: &str) -> Artifact {
         last_update_time: Time(jiff::Timestamp::UNIX_EPOCH),
         size: None,
         metadata: BTreeMap::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// covers: SC-037
+    #[tokio::test]
+    async fn artifact_without_a_digest_is_removed_and_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Storage::new(folder.path(), "host", Algorithm::default()).unwrap();
+        let path = ArtifactPath::new("GitRepository", "ns", "app", "x.tar.gz").unwrap();
+        let file = folder.path().join(path.as_str());
+        let written: Result<_, WriteError<io::Error>> =
+            storage.write(&path, |out| out.write_all(b"content"));
+        written.unwrap();
+        let retention = Retention {
+            ttl: Duration::from_mins(1),
+            records: 2,
+        };
+        let shelf = Shelf::new("GitRepository", Arc::new(storage), retention);
+        let checked = shelf.check(&path, "").await.unwrap();
+        let Checked::Damaged(why) = checked else {
+            panic!("it has no digest to be right by");
+        };
+        assert_eq!(why, "artifact has no digest");
+        assert!(!file.exists(), "it is gone");
+        let checked = shelf.check(&path, "").await.unwrap();
+        assert!(matches!(checked, Checked::Missing));
     }
 }

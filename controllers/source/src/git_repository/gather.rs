@@ -17,11 +17,14 @@ use tokio::time::Instant;
 use super::act::checkout;
 use super::verify::Trust;
 use super::{GitRepositories, plan};
-use crate::conditions::ARTIFACT_IN_STORAGE;
-use crate::failure::{AUTH_FAILED, chain, fetch, gate_closed, stalled};
+use crate::conditions::{ARTIFACT_IN_STORAGE, FETCH_FAILED};
+use crate::failure::{AUTH_FAILED, chain, fetch, gate_closed, had_failed, stalled};
 use crate::provider::asker;
+use crate::shelf::is_requested;
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_mins(1);
+/// The part of an interval that polls of one remote may be joined over: what intervals are spread by.
+const SPREAD: u32 = 20;
 
 /// What the decision needs.
 #[derive(Clone, Debug)]
@@ -67,7 +70,8 @@ impl GitRepositories {
             None
         } else {
             let prefixes = wanted.prefixes();
-            let listing = self.git.list(&access.remote, &prefixes, deadline);
+            let times = (Self::since(object), deadline);
+            let listing = self.git.list_since(&access.remote, &prefixes, times);
             let listed = self.while_wanted(object, progress, listing).await?;
             let probing = artifact.is_some() && is_in_storage(object);
             Some(listed.map_err(|error| cannot_list(&error, &access, &wanted, probing))?)
@@ -81,6 +85,17 @@ impl GitRepositories {
             listing,
             deadline,
         })
+    }
+
+    /// Returns since when a listing that others asked for is new enough. Polls are spread over time anyway: an answer
+    /// within that spread is as good as an own one, unless somebody asked for this run or the last one failed.
+    fn since(object: &GitRepository) -> Instant {
+        let now = Instant::now();
+        if is_requested(object) || had_failed(object.conditions(), &[FETCH_FAILED]) {
+            return now;
+        }
+        let interval: Duration = object.spec.interval.into();
+        now.checked_sub(interval / SPREAD).unwrap_or(now)
     }
 
     /// Reads the URL and the Secrets.

@@ -62,16 +62,38 @@ impl Git {
         let turn = timeout_at(deadline, self.hosts.turn(&remote.url)).await;
         let _turn = turn.map_err(|_| Error::Deadline(Phase::Waiting))?;
         let listing = async {
+            let asked = Instant::now();
             let mut listing = self.list_once(remote, prefixes).await?;
             if listing.refs.is_empty() && !prefixes.is_empty() {
                 // Nothing of what was asked for, or nothing at all: these are different troubles.
                 listing = self.list_once(remote, &[]).await?;
+            }
+            // Over SSH a listing holds the connection that it came by.
+            if remote.is_http() {
+                self.remotes.get(remote).heard(&listing, prefixes, asked);
             }
             Ok(listing)
         };
         match timeout_at(deadline, listing).await {
             Ok(result) => result,
             Err(_) => Err(Error::Deadline(Phase::Listing)),
+        }
+    }
+
+    /// Returns what the server said of the same references to whoever asked for them at `since` or later, with the same
+    /// credentials; otherwise asks as [`Git::list`] does. Several that poll one remote are served by one request so.
+    ///
+    /// # Errors
+    /// Those of [`Git::list`].
+    pub async fn list_since(
+        &self,
+        remote: &Remote,
+        prefixes: &[String],
+        (since, deadline): (Instant, Instant),
+    ) -> Result<Listing, Error> {
+        match self.remotes.get(remote).listed(prefixes, since) {
+            Some(listing) => Ok(listing),
+            None => self.list(remote, prefixes, deadline).await,
         }
     }
 

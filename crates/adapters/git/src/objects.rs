@@ -5,14 +5,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tempfile::TempDir;
+use tokio::time::Instant;
 
-use crate::list::Advertised;
+use crate::list::{Advertised, Listing};
 use crate::{Error, Remote};
 
 /// How many remotes are remembered.
 const MAX_REMOTES: usize = 4096;
 /// How many packs one remote may have. More make each look-up slower, so that it starts anew.
 const MAX_PACKS: usize = 24;
+/// How many references a listing may have to be remembered.
+const MAX_REFS: usize = 256;
 /// How many commits are named to a server as known.
 const MAX_HAVES: usize = 16;
 
@@ -48,9 +51,18 @@ pub(crate) struct Known {
     state: Mutex<State>,
 }
 
+/// The newest listing, and when it was asked for.
+#[derive(Debug)]
+struct Heard {
+    listing: Listing,
+    prefixes: Vec<String>,
+    at: Instant,
+}
+
 #[derive(Debug, Default)]
 struct State {
     server: Option<Arc<Advertised>>,
+    heard: Option<Heard>,
     objects: Option<Arc<Objects>>,
     /// The commits whose files are all there, newest last. They are cut off from their history.
     commits: Vec<String>,
@@ -73,6 +85,23 @@ impl Known {
 
     pub(crate) fn forget_server(&self) {
         self.state().server = None;
+    }
+
+    /// Remembers what a server listed when it was asked at this instant; long lists are not kept.
+    pub(crate) fn heard(&self, listing: &Listing, prefixes: &[String], at: Instant) {
+        let short = listing.refs.len() <= MAX_REFS;
+        self.state().heard = short.then(|| Heard {
+            listing: listing.clone(),
+            prefixes: prefixes.to_vec(),
+            at,
+        });
+    }
+
+    /// Returns what the server listed for these prefixes when it was last asked, if that was not before `since`.
+    pub(crate) fn listed(&self, prefixes: &[String], since: Instant) -> Option<Listing> {
+        let state = self.state();
+        let heard = state.heard.as_ref()?;
+        (heard.at >= since && heard.prefixes == prefixes).then(|| heard.listing.clone())
     }
 
     /// Returns the objects, if there are any, and the commits that are there in full.
