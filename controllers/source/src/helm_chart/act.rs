@@ -45,8 +45,6 @@ pub enum Outcome {
         /// What came of looking at its signatures.
         verified: Verified,
     },
-    /// Nothing is published and nothing is to be.
-    Nothing,
 }
 
 impl HelmCharts {

@@ -15,8 +15,6 @@ use super::find::Found;
 /// What the decision needs.
 #[derive(Debug)]
 pub struct Inputs {
-    /// The artifact of the status, if it is there and intact, with today's address.
-    pub(super) artifact: Option<Artifact>,
     /// The chart that is meant.
     pub(super) chart: Chart,
     /// The revision of the source that it was found in.
@@ -27,9 +25,19 @@ pub struct Inputs {
 #[derive(Debug)]
 pub(super) enum Chart {
     /// The source is what it was, and so is what is asked of it.
-    Same { reason: String, words: String },
+    Same {
+        /// What is published, with today's address.
+        artifact: Artifact,
+        /// What is said of it.
+        reason: String,
+        words: String,
+    },
     /// This version.
-    Found(Box<Found>),
+    Found {
+        found: Box<Found>,
+        /// The artifact of the status, if it is there and intact, with today's address.
+        published: Option<Artifact>,
+    },
 }
 
 impl HelmCharts {
@@ -44,11 +52,10 @@ impl HelmCharts {
         let source = self.source(object).await?;
         let source_artifact = self.source_artifact(object, &source).await?;
         let source_revision = source_artifact.as_ref().map(|each| each.revision.clone());
-        if artifact.is_some()
-            && let Some(chart) = unchanged(object, source_revision.as_deref())
+        if let Some(artifact) = &artifact
+            && let Some(chart) = unchanged(object, artifact, source_revision.as_deref())
         {
             return Ok(Inputs {
-                artifact,
                 chart,
                 source_revision,
             });
@@ -59,8 +66,10 @@ impl HelmCharts {
             None => failure,
         })?;
         Ok(Inputs {
-            artifact,
-            chart: Chart::Found(Box::new(found)),
+            chart: Chart::Found {
+                found: Box::new(found),
+                published: artifact,
+            },
             source_revision,
         })
     }
@@ -110,7 +119,11 @@ pub(super) fn observed(revision: &str) -> Change {
 }
 
 /// Returns what is published where neither the object nor its source changed since that was built.
-fn unchanged(object: &HelmChart, source_revision: Option<&str>) -> Option<Chart> {
+fn unchanged(
+    object: &HelmChart,
+    artifact: &Artifact,
+    source_revision: Option<&str>,
+) -> Option<Chart> {
     let status = object.status.as_ref()?;
     let conditions: &[Condition] = &status.conditions;
     let failures = [FETCH_FAILED, BUILD_FAILED];
@@ -123,6 +136,7 @@ fn unchanged(object: &HelmChart, source_revision: Option<&str>) -> Option<Chart>
         && status.observed_source_artifact_revision.as_deref() == source_revision;
     let said = conditions::find(conditions, ARTIFACT_IN_STORAGE)?;
     (settled && said.status == "True").then(|| Chart::Same {
+        artifact: artifact.clone(),
         reason: said.reason.clone(),
         words: said.message.clone(),
     })

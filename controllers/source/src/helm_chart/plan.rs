@@ -23,22 +23,24 @@ pub struct Plan {
 /// may differ without the version telling.
 pub(super) fn plan(object: &HelmChart, inputs: Inputs) -> Next<Plan, Outcome> {
     let Inputs {
-        artifact,
         chart,
         source_revision,
     } = inputs;
-    let found = match (chart, artifact.as_ref()) {
-        (Chart::Same { reason, words }, Some(artifact)) => {
+    let (found, artifact) = match chart {
+        Chart::Same {
+            artifact,
+            reason,
+            words,
+        } => {
             return Next::Done(Outcome::Unchanged {
-                artifact: artifact.clone(),
+                artifact,
                 reason,
                 words,
                 source_revision,
                 verified: Verified::NotAsked,
             });
         }
-        (Chart::Same { .. }, None) => return Next::Done(Outcome::Nothing),
-        (Chart::Found(found), _) => *found,
+        Chart::Found { found, published } => (*found, published),
     };
     let same = artifact
         .filter(|artifact| is_published(object, &found, artifact) && !is_new_generation(object));

@@ -13,7 +13,6 @@ use crate::shelf::{Told, beside, in_storage, notes, up_to_date};
 /// Maps an outcome to the status and the events.
 pub(super) fn report(object: &HelmChart, outcome: &Outcome) -> Report {
     match outcome {
-        Outcome::Nothing => Report::default(),
         Outcome::Unchanged {
             artifact,
             reason,
