@@ -55,6 +55,13 @@ pub struct Limits {
     pub(crate) file_bytes: u64,
 }
 
+impl Limits {
+    /// Returns the most bytes that a file of a chart may have in memory.
+    fn file(&self) -> usize {
+        usize::try_from(self.file_bytes).unwrap_or(usize::MAX)
+    }
+}
+
 impl HelmCharts {
     /// Creates the reconciler.
     pub(crate) fn new(

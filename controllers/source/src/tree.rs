@@ -131,6 +131,10 @@ impl Directory for ChartFolder<'_> {
             .content(&full)
             .map_err(|error| format!("open /{full}: {error}"))
     }
+
+    fn max_file_bytes(&self) -> u64 {
+        self.max_file_bytes
+    }
 }
 
 #[cfg(test)]

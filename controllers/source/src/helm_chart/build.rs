@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use api::source::HelmChart;
 use artifact::ArtifactTree;
-use helm::chart::{Chart, package, read_archive, read_directory, set_default_values};
+use helm::chart::{Chart, package, read_archive_within, read_directory, set_default_values};
 use runtime::Failure;
 
-use super::HelmCharts;
 use super::failure::{Reason, build, login, speaks_of_login};
 use super::find::{Found, Origin};
 use super::values::{LeaveOutMissing, Merged, of_chart, of_source};
+use super::{HelmCharts, Limits};
 use crate::failure::chain;
 use crate::tree::ChartFolder;
 
@@ -43,7 +43,7 @@ impl HelmCharts {
                     }
                     not_downloaded(&words)
                 })?;
-                remote(object, found, archive).await
+                remote(object, found, (archive, self.limits)).await
             }
             Origin::Registry {
                 charts,
@@ -58,7 +58,7 @@ impl HelmCharts {
                     }
                     not_downloaded(&words)
                 })?;
-                remote(object, found, archive).await
+                remote(object, found, (archive, self.limits)).await
             }
             Origin::Files { tree, path } => self.local(object, found, tree, path).await,
         }
@@ -82,8 +82,8 @@ impl HelmCharts {
         }
         let merged = merged_of_source(object, found, tree)?;
         let is_directory = tree.is_directory(path);
-        let (files, at, max) = (Arc::clone(tree), path.to_owned(), self.limits.file_bytes);
-        let mut chart = blocking(move || load(&files, &at, max)).await?;
+        let (files, at, limits) = (Arc::clone(tree), path.to_owned(), self.limits);
+        let mut chart = blocking(move || load(&files, &at, &limits)).await?;
         chart.metadata.version.clone_from(&found.version);
         let values_files = merged.map_or(Ok(Vec::new()), |merged| overwrite(&mut chart, merged))?;
         let mut dependencies = 0;
@@ -116,7 +116,11 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// A downloaded chart stays as it is, unless values files make it another one.
-async fn remote(object: &HelmChart, found: &Found, archive: Vec<u8>) -> Result<Built, Failure> {
+async fn remote(
+    object: &HelmChart,
+    found: &Found,
+    (archive, limits): (Vec<u8>, Limits),
+) -> Result<Built, Failure> {
     let leave_out = LeaveOutMissing(object.spec.ignore_missing_values_files.unwrap_or_default());
     let (version, files, is_packaged) = (
         found.version.clone(),
@@ -124,7 +128,7 @@ async fn remote(object: &HelmChart, found: &Found, archive: Vec<u8>) -> Result<B
         found.packaged,
     );
     blocking(move || {
-        let loaded = read_archive("chart.tgz", &archive);
+        let loaded = read_archive_within("chart.tgz", &archive, limits.file());
         if !is_packaged {
             loaded.map_err(|error| {
                 let words = format!("failed to load chart metadata from written chart: {error}");
@@ -181,22 +185,18 @@ fn overwrite(chart: &mut Chart, merged: Merged) -> Result<Vec<String>, Failure> 
     Ok(if changed { merged.files } else { Vec::new() })
 }
 
-pub(super) fn load(tree: &ArtifactTree, path: &str, max_file_bytes: u64) -> Result<Chart, Failure> {
-    load_text(tree, path, max_file_bytes).map_err(|why| build(Reason::Package, why))
+fn load(tree: &ArtifactTree, path: &str, limits: &Limits) -> Result<Chart, Failure> {
+    load_text(tree, path, limits).map_err(|why| build(Reason::Package, why))
 }
 
 /// Loads a chart of a source, from a directory or an archive.
-pub(super) fn load_text(
-    tree: &ArtifactTree,
-    path: &str,
-    max_file_bytes: u64,
-) -> Result<Chart, String> {
+pub(super) fn load_text(tree: &ArtifactTree, path: &str, limits: &Limits) -> Result<Chart, String> {
     if tree.is_directory(path) {
-        let folder = ChartFolder::new(tree, path, max_file_bytes);
+        let folder = ChartFolder::new(tree, path, limits.file_bytes);
         return read_directory(&folder).map_err(|error| error.to_string());
     }
     let archive = tree.content(path).map_err(|error| error.to_string())?;
-    read_archive(path, &archive).map_err(|error| error.to_string())
+    read_archive_within(path, &archive, limits.file()).map_err(|error| error.to_string())
 }
 
 fn packaged(chart: &Chart) -> Result<Vec<u8>, Failure> {

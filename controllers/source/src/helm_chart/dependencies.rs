@@ -7,7 +7,7 @@ use std::path::Path;
 use api::source::{HelmChart, HelmRepository, HelmRepositoryKind};
 use artifact::ArtifactTree;
 use artifact::storage::ArtifactPath;
-use helm::chart::{Chart, Dependency, read_archive};
+use helm::chart::{Chart, Dependency, read_archive_within};
 use helmrepo::{Download, Everywhere, HttpRepository, Listed, OciCharts, Validators, normalize};
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
@@ -75,7 +75,7 @@ impl HelmCharts {
         let wanted = &dependency.version;
         let range = Constraint::parse(wanted)
             .map_err(|error| format!("invalid version/constraint format '{wanted}': {error}"))?;
-        let chart = load_text(tree, &at, self.limits.file_bytes).map_err(|why| {
+        let chart = load_text(tree, &at, &self.limits).map_err(|why| {
             format!("failed to load chart from '/{at}' (reference '{repository}'): {why}")
         })?;
         let version = Version::parse(&chart.metadata.version).map_err(|error| error.to_string())?;
@@ -118,7 +118,7 @@ impl HelmCharts {
                 .await?
         };
         let version = &dependency.version;
-        read_archive(&dependency.name, &archive).map_err(|error| {
+        read_archive_within(&dependency.name, &archive, self.limits.file()).map_err(|error| {
             format!("failed to load downloaded archive of version '{version}': {error}")
         })
     }

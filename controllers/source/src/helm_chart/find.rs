@@ -9,7 +9,7 @@ use api::source::{ChartSourceKind, HelmChart, HelmRepository, ReconcileStrategy}
 use artifact::fetch::Bounds;
 use artifact::storage::ArtifactPath;
 use artifact::{ArtifactTree, Storage};
-use helm::chart::Metadata;
+use helm::chart::{Metadata, read_archive_within};
 use helm::repository::{Candidate, choose};
 use helmrepo::{HttpRepository, Listed, OciCharts, OciError};
 use kube::ResourceExt;
@@ -18,11 +18,11 @@ use runtime::Failure;
 use semver::Version;
 use tokio::time::Instant;
 
-use super::HelmCharts;
 use super::failure::{Reason, build, login, speaks_of_login};
 use super::source::Source;
 use super::values::is_default;
 use super::verify::Verified;
+use super::{HelmCharts, Limits};
 use crate::failure::{AUTH_FAILED, chain, fetch, stalled};
 use crate::helm_repository::access::HelmAccess;
 use crate::helm_repository::gather::{DEFAULT_TIMEOUT, repository};
@@ -279,7 +279,8 @@ impl HelmCharts {
     ) -> Result<Found, Failure> {
         let tree = self.unpacked(artifact).await?;
         let path = confined(&object.spec.chart);
-        let metadata = metadata(&tree, &path).map_err(|why| build(Reason::Reference, why))?;
+        let metadata = metadata(&tree, &path, &self.limits);
+        let metadata = metadata.map_err(|why| build(Reason::Reference, why))?;
         metadata
             .validate()
             .map_err(|error| build(Reason::Reference, error))?;
@@ -323,7 +324,11 @@ fn open(store: &Storage, path: &str) -> Result<File, String> {
 }
 
 /// Reads Chart.yaml of a directory, or of an archive.
-fn metadata(tree: &ArtifactTree, path: &str) -> Result<Metadata, String> {
+fn metadata(tree: &ArtifactTree, path: &str, limits: &Limits) -> Result<Metadata, String> {
+    let within = |path: &str, what: &str, max: u64| match tree.size(path) {
+        Some(size) if size > max => Err(format!("size of {what} exceeds '{max}' bytes limit")),
+        _ => Ok(()),
+    };
     let missing = |what: &str| format!("{what}: no such file or directory");
     if tree.is_directory(path) {
         let file = if path.is_empty() {
@@ -331,16 +336,19 @@ fn metadata(tree: &ArtifactTree, path: &str) -> Result<Metadata, String> {
         } else {
             format!("{path}/Chart.yaml")
         };
+        within(&file, "'Chart.yaml'", limits.file_bytes)?;
         let content = tree
             .content(&file)
             .map_err(|_| missing(&format!("open /{file}")))?;
         return Metadata::parse(&content).map_err(|error| error.to_string());
     }
+    let name = path.rsplit('/').next().unwrap_or(path);
+    within(path, &format!("chart '{name}'"), limits.chart_bytes)?;
     let content = tree
         .content(path)
         .map_err(|_| missing(&format!("stat /{path}")))?;
-    let chart = helm::chart::read_archive(path, &content).map_err(|error| error.to_string())?;
-    Ok(chart.metadata)
+    let chart = read_archive_within(path, &content, limits.file());
+    Ok(chart.map_err(|error| error.to_string())?.metadata)
 }
 
 fn found(

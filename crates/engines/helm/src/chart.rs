@@ -7,7 +7,7 @@ mod load;
 mod metadata;
 mod package;
 
-pub use archive::{archive_files, read_archive};
+pub use archive::{archive_files, read_archive, read_archive_within};
 pub use directory::{Directory, Entry, EntryKind, directory_files, read_directory};
 pub use ignore::{IgnoreError, Rules};
 pub use load::from_files;

@@ -8,7 +8,16 @@ use super::{Chart, ChartError, File, MAX_CHART_BYTES, MAX_FILE_BYTES, from_files
 
 /// Loads a chart from a gzipped archive.
 pub fn read_archive(name: &str, bytes: &[u8]) -> Result<Chart, ChartError> {
-    from_files(&archive_files(name, bytes)?)
+    read_archive_within(name, bytes, MAX_FILE_BYTES)
+}
+
+/// Loads a chart from a gzipped archive none of whose files has more than `max_file_bytes`.
+pub fn read_archive_within(
+    name: &str,
+    bytes: &[u8],
+    max_file_bytes: usize,
+) -> Result<Chart, ChartError> {
+    from_files(&files_within(name, bytes, max_file_bytes)?)
 }
 
 fn refuse<T>(text: impl Into<String>) -> Result<T, ChartError> {
@@ -17,6 +26,10 @@ fn refuse<T>(text: impl Into<String>) -> Result<T, ChartError> {
 
 /// The files of an archive in its order, the chart's own folder taken off their names.
 pub fn archive_files(name: &str, bytes: &[u8]) -> Result<Vec<File>, ChartError> {
+    files_within(name, bytes, MAX_FILE_BYTES)
+}
+
+fn files_within(name: &str, bytes: &[u8], max_file_bytes: usize) -> Result<Vec<File>, ChartError> {
     if !bytes.starts_with(&[0x1f, 0x8b, 0x08]) {
         return refuse(format!(
             "file '{name}' does not appear to be a gzipped archive; got '{}'",
@@ -39,7 +52,7 @@ pub fn archive_files(name: &str, bytes: &[u8]) -> Result<Vec<File>, ChartError> 
         }
         let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         let name = inner_name(&path)?;
-        let limit = MAX_FILE_BYTES.min(MAX_CHART_BYTES - total) as u64 + 1;
+        let limit = max_file_bytes.min(MAX_CHART_BYTES - total) as u64 + 1;
         let mut data = Vec::new();
         // A link has no content, whatever its header says.
         if !kind.is_symlink() && !kind.is_hard_link() {
@@ -49,9 +62,9 @@ pub fn archive_files(name: &str, bytes: &[u8]) -> Result<Vec<File>, ChartError> 
                 .read_to_end(&mut data)
                 .map_err(broken)?;
         }
-        if data.len() > MAX_FILE_BYTES {
+        if data.len() > max_file_bytes {
             return refuse(format!(
-                "decompressed chart file {path:?} is larger than the maximum file size {MAX_FILE_BYTES}"
+                "decompressed chart file {path:?} is larger than the maximum file size {max_file_bytes}"
             ));
         }
         total += data.len();

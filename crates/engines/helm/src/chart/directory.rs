@@ -40,6 +40,11 @@ pub trait Directory {
     /// # Errors
     /// The reason, as text.
     fn read(&self, path: &str) -> Result<Vec<u8>, String>;
+
+    /// The most bytes that a file of the chart may have.
+    fn max_file_bytes(&self) -> u64 {
+        MAX_FILE_BYTES as u64
+    }
 }
 
 /// How deep folders may nest, so that a link to a folder above ends.
@@ -122,9 +127,10 @@ impl Walk<'_> {
             EntryKind::Irregular => refuse(format!(
                 "cannot load irregular file {name} as it has file mode type bits set"
             )),
-            EntryKind::File if entry.bytes > MAX_FILE_BYTES as u64 => refuse(format!(
-                "chart file {:?} is larger than the maximum file size {MAX_FILE_BYTES}",
-                entry.name
+            EntryKind::File if entry.bytes > self.directory.max_file_bytes() => refuse(format!(
+                "chart file {:?} is larger than the maximum file size {}",
+                entry.name,
+                self.directory.max_file_bytes()
             )),
             EntryKind::File => {
                 self.bytes += entry.bytes;
