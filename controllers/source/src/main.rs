@@ -2,12 +2,10 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use source_controller::{Args, CONTROLLER, parts};
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    runtime::run(CONTROLLER, args.shared.clone(), async move |context| {
-        parts(args, context).await
-    })
+    let args: Args = runtime::args::parse();
+    let shared = args.shared.clone();
+    runtime::run(CONTROLLER, shared, move |context| parts(args, context))
 }

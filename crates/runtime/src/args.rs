@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Command, CommandFactory, FromArgMatches, ValueEnum};
 
 /// Reads a Go duration (`1m30s`).
 ///
@@ -15,6 +15,26 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     text.parse::<api::meta::Duration>()
         .map(Into::into)
         .map_err(|error| error.to_string())
+}
+
+/// Reads the command line and the environment of this process. A variable that is empty counts as
+/// absent, as upstream has it; a flag beats its variable. Ends the process where they cannot be read.
+#[must_use]
+pub fn parse<T: CommandFactory + FromArgMatches>() -> T {
+    let command = without_empty(T::command(), |name| {
+        std::env::var_os(name).is_some_and(|value| value.is_empty())
+    });
+    T::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+}
+
+fn without_empty(command: Command, is_empty: impl Fn(&std::ffi::OsStr) -> bool) -> Command {
+    command.mut_args(|arg| {
+        if arg.get_env().is_some_and(&is_empty) {
+            arg.env(None::<&'static str>)
+        } else {
+            arg
+        }
+    })
 }
 
 /// Addresses of the servers every controller has, and where events go.
