@@ -5,12 +5,12 @@ use std::path::Path;
 
 use helm::chart::{File, from_files, package, read_archive};
 use serde_json::{Value, json};
-use testkit::{Credentials, FileServer, PushedArtifact, Registry, RegistryOptions};
+use testkit::{Credentials, FileServer, PushedArtifact, Registry, RegistryOptions, Repository};
 
 use crate::any::condition;
 use crate::bench::Bench;
 
-fn chart(name: &str, version: &str, more: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn chart(name: &str, version: &str, more: &[(&str, &str)]) -> Vec<u8> {
     let about = format!("apiVersion: v2\nname: {name}\nversion: {version}\n");
     let mut files = vec![
         File::new("Chart.yaml", about.into_bytes()),
@@ -82,60 +82,68 @@ fn chart_of(kind: &str, name: &str, chart: &str, more: &Value) -> Value {
     spec
 }
 
-/// covers: SC-008, SC-025, SC-141, SC-142, SC-146, SC-155, SC-157, SC-158, SC-159, SC-161, SC-162, SC-163
-#[tokio::test]
-#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
-async fn chart_of_a_repository_with_tls_and_a_login() {
+/// Starts with a repository that has TLS and a login, and the Secrets for it. Returns also how it is asked for, and a chart
+/// of it.
+async fn with_repository() -> (Bench, FileServer, Value, Value) {
     let bench = Bench::start(testkit::control_plane().await).await;
     let server = repository();
     secrets(&bench, &server).await;
-    // The chart is there before its source, and the source before its artifact.
+    let url = format!("{}/charts", server.url());
+    let repo = json!({
+        "url": url,
+        "interval": "10m",
+        "certSecretRef": { "name": "ca" },
+        "secretRef": { "name": "login" },
+    });
     let demo = chart_of("HelmRepository", "repo", "demo", &json!({}));
+    (bench, server, repo, demo)
+}
+
+/// covers: SC-142, SC-157
+#[tokio::test]
+async fn repository_that_cannot_be_had_says_why_and_its_chart_waits() {
+    let (bench, _server, mut repo, demo) = with_repository().await;
+    // The chart is there before its source, and the source before its artifact.
     bench.put("HelmChart", "demo", demo).await;
     let missing =
         "failed to get source: HelmRepository.source.toolkit.fluxcd.io \"repo\" not found";
     bench
         .refused("HelmChart", "demo", "SourceUnavailable", missing)
         .await;
-    bench
-        .secret("garbled", &[("ca.crt", "no certificate")])
-        .await;
-    let url = format!("{}/charts", server.url());
-    let certificates = json!({ "name": "ca" });
-    bench
-        .put(
-            "HelmRepository",
-            "repo",
-            json!({ "url": url, "interval": "10m", "certSecretRef": certificates }),
-        )
-        .await;
+    repo.as_object_mut().unwrap().remove("secretRef");
+    bench.put("HelmRepository", "repo", repo).await;
     bench
         .refused("HelmRepository", "repo", "Failed", "401 Unauthorized")
         .await;
     bench.ask("HelmChart", "demo").await;
     let none = "no artifact available for HelmRepository source 'repo'";
-    bench
-        .until("HelmChart", "demo", none, |object| {
-            condition(object, "FetchFailed").is_some_and(|failed| {
-                failed["reason"] == "NoSourceArtifact" && failed["message"] == none
-            })
+    let waits = |object: &Value| {
+        condition(object, "FetchFailed").is_some_and(|failed| {
+            failed["reason"] == "NoSourceArtifact" && failed["message"] == none
         })
-        .await;
+    };
+    bench.until("HelmChart", "demo", none, waits).await;
+    let garbled = [("ca.crt", "no certificate")];
+    bench.secret("garbled", &garbled).await;
     let garbled = json!({ "certSecretRef": { "name": "garbled" } });
     bench.put("HelmRepository", "repo", garbled).await;
     let words = "failed to construct Helm client's TLS config: failed to parse CA certificate";
     bench
         .refused("HelmRepository", "repo", "AuthenticationFailed", words)
         .await;
-    let certificates = json!({ "certSecretRef": { "name": "ca" } });
-    bench.put("HelmRepository", "repo", certificates).await;
-    bench
-        .put(
-            "HelmRepository",
-            "repo",
-            json!({ "secretRef": { "name": "login" } }),
-        )
-        .await;
+    let right = json!({ "certSecretRef": { "name": "ca" }, "secretRef": { "name": "login" } });
+    bench.put("HelmRepository", "repo", right).await;
+    bench.settled("HelmRepository", "repo").await;
+    bench.settled_at("HelmChart", "demo", "0.2.0").await;
+    let log = bench.controller.log().unwrap();
+    assert!(!log.contains("s3cret"), "a credential is in the log");
+}
+
+/// covers: SC-141, SC-146
+#[tokio::test]
+async fn index_is_published_and_not_sent_again_while_it_is_the_same() {
+    let (bench, server, repo, _) = with_repository().await;
+    bench.put("HelmRepository", "repo", repo).await;
     let object = bench.settled("HelmRepository", "repo").await;
     let path = object["status"]["artifact"]["path"].as_str().unwrap();
     assert!(
@@ -144,75 +152,69 @@ async fn chart_of_a_repository_with_tls_and_a_login() {
     );
     let published: Value = serde_json::from_slice(&bench.bytes(&object).await).unwrap();
     assert_eq!(published["entries"]["demo"][0]["version"], "1.0.0-rc.1");
-    assert!(
-        object["status"]["url"]
-            .as_str()
-            .unwrap()
-            .ends_with("/repo/index.yaml")
-    );
+    let url = object["status"]["url"].as_str().unwrap();
+    assert!(url.ends_with("/repo/index.yaml"), "{url}");
 
-    // The same index is not sent again, and not asked for without its tag, by this process or the next.
+    // It is not asked for without its tag, by this process or the next.
     server.forget_requests();
     bench.ask("HelmRepository", "repo").await;
-    bench
-        .controller
-        .terminate(std::time::Duration::from_secs(20))
-        .await
-        .unwrap();
+    let patience = std::time::Duration::from_secs(20);
+    bench.controller.terminate(patience).await.unwrap();
     bench.controller.restart().await.unwrap();
     bench.ask("HelmRepository", "repo").await;
-    let mut asked = server.requests();
-    // The chart may be fetched at any time from here on.
-    asked.retain(|each| each.path.ends_with("/index.yaml"));
+    let asked = server.requests();
     assert!(
         asked.len() >= 2 && asked.iter().all(|each| each.status == 304),
         "{asked:#?}"
     );
+}
 
-    bench
-        .put(
-            "HelmChart",
-            "demo",
-            chart_of("HelmRepository", "repo", "demo", &json!({})),
-        )
-        .await;
+/// covers: SC-155, SC-159
+#[tokio::test]
+async fn chart_is_pulled_as_it_is_in_the_version_that_is_meant() {
+    let (bench, _server, repo, demo) = with_repository().await;
+    bench.put("HelmRepository", "repo", repo).await;
+    bench.settled("HelmRepository", "repo").await;
+    bench.put("HelmChart", "demo", demo).await;
     let object = bench.settled_at("HelmChart", "demo", "0.2.0").await;
     let path = object["status"]["artifact"]["path"].as_str().unwrap();
     assert!(path.ends_with("/demo/demo-0.2.0.tgz"), "{path}");
-    assert_eq!(
-        bench.bytes(&object).await,
-        chart("demo", "0.2.0", &[]),
-        "it is pulled as it is"
-    );
-    bench
-        .event(
-            "demo",
-            "Normal ChartPullSucceeded pulled 'demo' chart with version '0.2.0'",
-        )
-        .await;
-    bench
-        .put("HelmChart", "demo", json!({ "version": "<0.2.0" }))
-        .await;
+    assert_eq!(bench.bytes(&object).await, chart("demo", "0.2.0", &[]));
+    let told = "Normal ChartPullSucceeded pulled 'demo' chart with version '0.2.0'";
+    bench.event("demo", told).await;
+    let below = json!({ "version": "<0.2.0" });
+    bench.put("HelmChart", "demo", below).await;
     bench.settled_at("HelmChart", "demo", "0.1.0").await;
-
-    let values = json!({ "version": "*", "valuesFiles": ["values.yaml", "values-prod.yaml"] });
-    bench.put("HelmChart", "demo", values).await;
-    let generation = bench.settled("HelmChart", "demo").await["metadata"]["generation"].clone();
-    let object = bench
-        .settled_at("HelmChart", "demo", &format!("0.2.0+{generation}"))
+    let none = json!({ "version": ">9" });
+    bench.put("HelmChart", "demo", none).await;
+    let words = "no 'demo' chart with version matching '>9' found";
+    bench
+        .refused("HelmChart", "demo", "InvalidChartReference", words)
         .await;
+    let log = bench.controller.log().unwrap();
+    assert!(!log.contains("s3cret"), "a credential is in the log");
+}
+
+/// covers: SC-008, SC-025, SC-158, SC-161, SC-162, SC-163
+#[tokio::test]
+async fn values_files_make_another_package_and_one_that_is_missing_stalls() {
+    let (bench, _server, repo, demo) = with_repository().await;
+    bench.put("HelmRepository", "repo", repo).await;
+    bench.settled("HelmRepository", "repo").await;
+    bench.put("HelmChart", "demo", demo).await;
+    bench.settled_at("HelmChart", "demo", "0.2.0").await;
+    let values = json!({ "valuesFiles": ["values.yaml", "values-prod.yaml"] });
+    bench.put("HelmChart", "demo", values).await;
+    let object = bench.settled_at("HelmChart", "demo", "0.2.0+2").await;
+    assert_eq!(object["metadata"]["generation"], 2);
     let built = read_archive("x", &bench.bytes(&object).await).unwrap();
     assert_eq!(Value::Object(built.values)["replicas"], 3.0);
+
+    let missing = json!({ "valuesFiles": ["no.yaml"] });
+    bench.put("HelmChart", "demo", missing).await;
+    let words = "no values file found at path 'no.yaml'";
     bench
-        .put("HelmChart", "demo", json!({ "valuesFiles": ["no.yaml"] }))
-        .await;
-    bench
-        .refused(
-            "HelmChart",
-            "demo",
-            "ValuesFilesError",
-            "no values file found at path 'no.yaml'",
-        )
+        .refused("HelmChart", "demo", "ValuesFilesError", words)
         .await;
     let object = bench.kind("HelmChart").get("demo").await.unwrap();
     let object = serde_json::to_value(&object).unwrap();
@@ -224,56 +226,39 @@ async fn chart_of_a_repository_with_tls_and_a_login() {
         json!({ "valuesFiles": ["values.yaml", "no.yaml"], "ignoreMissingValuesFiles": true });
     bench.put("HelmChart", "demo", ignoring).await;
     let object = bench.settled("HelmChart", "demo").await;
-    assert_eq!(
-        object["status"]["observedValuesFiles"],
-        json!(["values.yaml"])
-    );
+    let observed = json!(["values.yaml"]);
+    assert_eq!(object["status"]["observedValuesFiles"], observed);
     for name in ["Stalled", "BuildFailed", "FetchFailed"] {
         assert!(condition(&object, name).is_none(), "{object:#}");
     }
+    let unknown = json!({ "chart": "none", "valuesFiles": null });
+    bench.put("HelmChart", "demo", unknown).await;
+    let words = "failed to get chart version for remote reference";
     bench
-        .put(
-            "HelmChart",
-            "demo",
-            json!({ "version": ">9", "valuesFiles": null }),
-        )
+        .refused("HelmChart", "demo", "InvalidChartReference", words)
         .await;
-    bench
-        .refused(
-            "HelmChart",
-            "demo",
-            "InvalidChartReference",
-            "no 'demo' chart with version matching '>9' found",
-        )
-        .await;
-    let log = bench.controller.log().unwrap();
-    assert!(!log.contains("s3cret"), "a credential is in the log");
 }
 
-/// covers: SC-145, SC-148, SC-149
-#[tokio::test]
-#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
-async fn changed_index_is_published_and_one_of_no_use_is_not() {
+/// Starts with a repository of one chart that everybody may have.
+async fn with_open_repository() -> (Bench, FileServer, Value) {
     let bench = Bench::start(testkit::control_plane().await).await;
     let server = FileServer::start(false).unwrap();
     server.put("index.yaml", index(&[("demo", "0.1.0")]));
-    bench
-        .put(
-            "HelmRepository",
-            "repo",
-            json!({ "url": server.url(), "interval": "10m" }),
-        )
-        .await;
-    let first = bench.settled("HelmRepository", "repo").await;
+    let repo = json!({ "url": server.url(), "interval": "10m" });
+    bench.put("HelmRepository", "repo", repo).await;
+    let object = bench.settled("HelmRepository", "repo").await;
+    (bench, server, object)
+}
+
+/// covers: SC-145, SC-149
+#[tokio::test]
+async fn changed_index_is_published_and_one_of_no_use_is_not() {
+    let (bench, server, first) = with_open_repository().await;
     server.put("index.yaml", "entries: {}\n");
     bench.ask("HelmRepository", "repo").await;
+    let words = "no API version specified";
     bench
-        .refused(
-            "HelmRepository",
-            "repo",
-            "IndexationFailed",
-            "no API version specified",
-        )
+        .refused("HelmRepository", "repo", "IndexationFailed", words)
         .await;
     server.put("index.yaml", index(&[("demo", "0.1.0"), ("demo", "0.2.0")]));
     bench.ask("HelmRepository", "repo").await;
@@ -292,42 +277,33 @@ async fn changed_index_is_published_and_one_of_no_use_is_not() {
     let generation = object.metadata.generation.unwrap();
     let object = serde_json::to_value(&object).unwrap();
     assert!(object["status"]["observedGeneration"].as_i64().unwrap() < generation);
-    bench
-        .put("HelmRepository", "repo", json!({ "url": server.url() }))
-        .await;
-    bench.settled("HelmRepository", "repo").await;
-
-    let registry = json!({ "type": "oci", "url": "oci://registry.example/charts" });
-    bench.put("HelmRepository", "repo", registry).await;
-    bench
-        .until(
-            "HelmRepository",
-            "repo",
-            "a clean static object",
-            |object| {
-                object["metadata"]["finalizers"].is_null() && object["status"]["artifact"].is_null()
-            },
-        )
-        .await;
-    let file = bench
-        .storage
-        .path()
-        .join(second["status"]["artifact"]["path"].as_str().unwrap());
-    assert!(!file.exists(), "what was stored is gone");
-    bench
-        .put(
-            "HelmRepository",
-            "repo",
-            json!({ "type": "default", "url": server.url() }),
-        )
-        .await;
+    let back = json!({ "url": server.url() });
+    bench.put("HelmRepository", "repo", back).await;
     bench.settled("HelmRepository", "repo").await;
 }
 
-/// covers: SC-150, SC-156, SC-167, SC-169, SC-172
+/// covers: SC-148
 #[tokio::test]
-#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
-async fn chart_of_a_registry_with_tls_and_a_login() {
+async fn repository_that_becomes_a_registry_leaves_nothing_and_may_come_back() {
+    let (bench, server, object) = with_open_repository().await;
+    let registry = json!({ "type": "oci", "url": "oci://registry.example/charts" });
+    bench.put("HelmRepository", "repo", registry).await;
+    let clean = |object: &Value| {
+        object["metadata"]["finalizers"].is_null() && object["status"]["artifact"].is_null()
+    };
+    bench
+        .until("HelmRepository", "repo", "a clean static object", clean)
+        .await;
+    let path = object["status"]["artifact"]["path"].as_str().unwrap();
+    let file = bench.storage.path().join(path);
+    assert!(!file.exists(), "what was stored is gone");
+    let back = json!({ "type": "default", "url": server.url() });
+    bench.put("HelmRepository", "repo", back).await;
+    bench.settled("HelmRepository", "repo").await;
+}
+
+/// Starts with charts in a registry that has TLS and asks for a login, and a chart of it that is not there yet.
+async fn with_registry() -> (Bench, Registry, Value) {
     let bench = Bench::start(testkit::control_plane().await).await;
     let registry = Registry::start(&RegistryOptions {
         credentials: Some(("robot".into(), "s3cret-pa55word".into())),
@@ -347,76 +323,38 @@ async fn chart_of_a_registry_with_tls_and_a_login() {
         };
         registry.push("charts/demo", version, &pushed).unwrap();
     }
-    bench
-        .secret("ca", &[("ca.crt", &registry.authority().unwrap().pem())])
-        .await;
-    bench
-        .secret(
-            "login",
-            &[("username", "robot"), ("password", "s3cret-pa55word")],
-        )
-        .await;
-    bench
-        .secret(
-            "wrong",
-            &[("username", "robot"), ("password", "s3cret-wrong")],
-        )
-        .await;
+    let pem = registry.authority().unwrap().pem();
+    bench.secret("ca", &[("ca.crt", &pem)]).await;
+    let right = [("username", "robot"), ("password", "s3cret-pa55word")];
+    bench.secret("login", &right).await;
+    let wrong = [("username", "robot"), ("password", "s3cret-wrong")];
+    bench.secret("wrong", &wrong).await;
     let repo = json!({
         "type": "oci",
         "url": format!("oci://{}/charts/", registry.address()),
         "certSecretRef": { "name": "ca" },
-        "secretRef": { "name": "wrong" },
+        "secretRef": { "name": "login" },
     });
+    (bench, registry, repo)
+}
+
+/// covers: SC-150, SC-156, SC-167
+#[tokio::test]
+async fn registry_that_refuses_a_login_or_is_none_is_named() {
+    let (bench, _registry, mut repo) = with_registry().await;
+    repo["secretRef"]["name"] = "wrong".into();
     bench.put("HelmRepository", "repo", repo).await;
-    bench
-        .put(
-            "HelmChart",
-            "demo",
-            chart_of("HelmRepository", "repo", "demo", &json!({})),
-        )
-        .await;
+    let demo = chart_of("HelmRepository", "repo", "demo", &json!({}));
+    bench.put("HelmChart", "demo", demo).await;
+    let words = "failed to authenticate with the Helm repository: ";
     let message = bench
-        .refused(
-            "HelmChart",
-            "demo",
-            "AuthenticationFailed",
-            "failed to authenticate with the Helm repository: ",
-        )
+        .refused("HelmChart", "demo", "AuthenticationFailed", words)
         .await;
     assert!(!message.contains("s3cret"), "{message}");
-    bench
-        .put(
-            "HelmRepository",
-            "repo",
-            json!({ "secretRef": { "name": "login" } }),
-        )
-        .await;
+    let right = json!({ "secretRef": { "name": "login" } });
+    bench.put("HelmRepository", "repo", right).await;
     bench.ask("HelmChart", "demo").await;
-    for (range, version) in [
-        ("*", "1.0.0"),
-        ("0.2.x", "0.2.0"),
-        ("0.*", "0.10.0"),
-        (">=0.1.5", "1.0.0"),
-        ("0.1.5", "0.1.5"),
-    ] {
-        bench
-            .put("HelmChart", "demo", json!({ "version": range }))
-            .await;
-        let object = bench.settled_at("HelmChart", "demo", version).await;
-        assert_eq!(bench.bytes(&object).await, chart("demo", version, &[]));
-    }
-    bench
-        .put("HelmChart", "demo", json!({ "version": ">2.0.0" }))
-        .await;
-    bench
-        .refused(
-            "HelmChart",
-            "demo",
-            "ChartPullError",
-            "could not locate a version matching provided version string >2.0.0",
-        )
-        .await;
+    bench.settled_at("HelmChart", "demo", "1.0.0").await;
 
     // A repository of this type only names a registry.
     let repo = bench.kind("HelmRepository").get("repo").await.unwrap();
@@ -430,10 +368,35 @@ async fn chart_of_a_registry_with_tls_and_a_login() {
         .await;
 }
 
-/// covers: SC-164, SC-166
+/// covers: SC-169, SC-172
 #[tokio::test]
-#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
-async fn chart_of_a_git_repository_gets_its_dependencies_from_where_they_are() {
+async fn chart_of_a_registry_comes_in_the_version_that_is_meant() {
+    let (bench, _registry, repo) = with_registry().await;
+    bench.put("HelmRepository", "repo", repo).await;
+    for (range, version) in [
+        ("*", "1.0.0"),
+        ("0.2.x", "0.2.0"),
+        ("0.*", "0.10.0"),
+        (">=0.1.5", "1.0.0"),
+        ("0.1.5", "0.1.5"),
+    ] {
+        let demo = json!({ "version": range });
+        let demo = chart_of("HelmRepository", "repo", "demo", &demo);
+        bench.put("HelmChart", "demo", demo).await;
+        let object = bench.settled_at("HelmChart", "demo", version).await;
+        assert_eq!(bench.bytes(&object).await, chart("demo", version, &[]));
+    }
+    let above = json!({ "version": ">2.0.0" });
+    bench.put("HelmChart", "demo", above).await;
+    let words = "could not locate a version matching provided version string >2.0.0";
+    bench
+        .refused("HelmChart", "demo", "ChartPullError", words)
+        .await;
+}
+
+/// Starts with a chart in a Git repository, one of whose subcharts is in a repository of charts and the other beside it.
+/// Returns the commit's id, too.
+async fn with_chart_in_git() -> (Bench, FileServer, Repository, String) {
     let (bench, git) = Bench::with_repository().await;
     let server = repository();
     secrets(&bench, &server).await;
@@ -444,30 +407,30 @@ async fn chart_of_a_git_repository_gets_its_dependencies_from_where_they_are() {
     let about = format!(
         "apiVersion: v2\nname: app\nversion: 0.1.0\ndependencies:\n- {{name: demo, version: 0.x, repository: \"{url}\"}}\n- {{name: lib, version: 1.x, repository: \"file://../lib\", alias: second}}\n"
     );
+    let lib = "apiVersion: v2\nname: lib\nversion: 1.2.3\n";
     let id = git
         .commit("main", "charts")
         .write("charts/app/Chart.yaml", about)
         .write("charts/app/values.yaml", "a: 1\n")
         .write("charts/app/templates/x.yaml", "kind: A\n")
-        .write(
-            "charts/lib/Chart.yaml",
-            "apiVersion: v2\nname: lib\nversion: 1.2.3\n",
-        )
+        .write("charts/lib/Chart.yaml", lib)
         .write("prod.yaml", "a: 2\n")
         .push()
         .unwrap();
     bench.create("app", crate::bench::spec(git.url())).await;
     bench.ready("app", &format!("main@sha1:{id}")).await;
-    let spec = chart_of(
-        "GitRepository",
-        "app",
-        "./charts/app",
-        &json!({ "reconcileStrategy": "Revision" }),
-    );
+    (bench, server, git, id)
+}
+
+/// covers: SC-164
+#[tokio::test]
+async fn chart_of_a_git_repository_gets_its_dependencies_from_where_they_are() {
+    let (bench, _server, _git, id) = with_chart_in_git().await;
+    let revision = json!({ "reconcileStrategy": "Revision" });
+    let spec = chart_of("GitRepository", "app", "./charts/app", &revision);
     bench.put("HelmChart", "app", spec).await;
-    let object = bench
-        .settled_at("HelmChart", "app", &format!("0.1.0+{}", &id[..12]))
-        .await;
+    let revision = format!("0.1.0+{}", &id[..12]);
+    let object = bench.settled_at("HelmChart", "app", &revision).await;
     let built = read_archive("x", &bench.bytes(&object).await).unwrap();
     let mut found: Vec<_> = built
         .dependencies
@@ -476,41 +439,36 @@ async fn chart_of_a_git_repository_gets_its_dependencies_from_where_they_are() {
         .collect();
     found.sort();
     assert_eq!(found, ["demo 0.2.0", "second 1.2.3"]);
+    let told = "Normal ResolvedDependencies resolved 2 chart dependencies";
+    bench.event("app", told).await;
+    let none = json!({ "chart": "charts/none" });
+    bench.put("HelmChart", "app", none).await;
+    let words = "no such file or directory";
     bench
-        .event(
-            "app",
-            "Normal ResolvedDependencies resolved 2 chart dependencies",
-        )
+        .refused("HelmChart", "app", "InvalidChartReference", words)
         .await;
-    bench
-        .put("HelmChart", "app", json!({ "valuesFiles": ["prod.yaml"] }))
-        .await;
-    let object = bench.settled("HelmChart", "app").await;
-    let generation = &object["metadata"]["generation"];
-    assert_eq!(
-        object["status"]["artifact"]["revision"],
-        format!("0.1.0+{}.{generation}", &id[..12])
-    );
+}
 
-    // A new commit wakes the chart.
+/// covers: SC-164, SC-166
+#[tokio::test]
+async fn new_commit_wakes_the_charts_of_its_repository() {
+    let (bench, _server, git, id) = with_chart_in_git().await;
+    let more = json!({ "reconcileStrategy": "Revision", "valuesFiles": ["prod.yaml"] });
+    let spec = chart_of("GitRepository", "app", "./charts/app", &more);
+    bench.put("HelmChart", "app", spec).await;
+    let first = format!("0.1.0+{}.1", &id[..12]);
+    bench.settled_at("HelmChart", "app", &first).await;
     let next = git
         .commit("main", "next")
         .write("charts/app/values.yaml", "a: 3\n")
         .push()
         .unwrap();
     bench.reconcile("app").await;
-    let revision = format!("0.1.0+{}.{generation}", &next[..12]);
-    bench.settled_at("HelmChart", "app", &revision).await;
-
-    bench
-        .put("HelmChart", "app", json!({ "chart": "charts/none" }))
-        .await;
-    bench
-        .refused(
-            "HelmChart",
-            "app",
-            "InvalidChartReference",
-            "no such file or directory",
-        )
-        .await;
+    let second = format!("0.1.0+{}.1", &next[..12]);
+    let object = bench.settled_at("HelmChart", "app", &second).await;
+    let stored = condition(&object, "ArtifactInStorage").unwrap();
+    assert_eq!(stored["reason"], "ChartPackageSucceeded");
+    assert!(condition(&object, "ArtifactOutdated").is_none());
+    let url = object["status"]["url"].as_str().unwrap();
+    assert!(url.ends_with("/app/latest.tar.gz"), "{url}");
 }

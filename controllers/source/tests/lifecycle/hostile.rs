@@ -174,10 +174,8 @@ async fn hostile_indexes_are_refused_or_their_entries_left_out() {
     assert!(bench.controller.still_runs().is_ok());
 }
 
-/// Field 6.2: Helm's CVE-2024-25620 and Argo's CVE-2022-24348, as a repository of Git could have them.
-#[tokio::test]
-#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
-async fn charts_that_reach_out_of_their_source_are_refused() {
+/// Starts with a repository of charts that would like to be elsewhere.
+async fn with_hostile_charts() -> Bench {
     let (bench, git) = Bench::with_repository().await;
     let about = |name: &str| format!("apiVersion: v2\nname: {name}\nversion: 0.1.0\n");
     let id = git
@@ -192,6 +190,13 @@ async fn charts_that_reach_out_of_their_source_are_refused() {
         .unwrap();
     bench.create("app", crate::bench::spec(git.url())).await;
     bench.ready("app", &format!("main@sha1:{id}")).await;
+    bench
+}
+
+/// Field 6.2: Helm's CVE-2024-25620 and Argo's CVE-2022-24348, as a repository of Git could have them.
+#[tokio::test]
+async fn charts_that_reach_out_of_their_source_are_refused() {
+    let bench = with_hostile_charts().await;
     let chart = |path: &str, files: &[&str]| {
         json!({
             "chart": path,

@@ -47,10 +47,8 @@ fn login(registry: &Registry, user: &str, password: &str) -> String {
         .to_string()
 }
 
-/// covers: SC-118, SC-119, SC-120, SC-121, SC-125
-#[tokio::test]
-#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
-async fn image_behind_tls_and_a_login_becomes_an_artifact() {
+/// Starts with an image in a registry that has TLS and asks for a login. Returns also the image's digest.
+async fn with_private_image() -> (Bench, Registry, String) {
     let bench = Bench::start(testkit::control_plane().await).await;
     let registry = Registry::start(&RegistryOptions {
         credentials: Some(("robot".into(), "s3cret-pa55word".into())),
@@ -60,143 +58,109 @@ async fn image_behind_tls_and_a_login_becomes_an_artifact() {
     .unwrap();
     let app = image(&[("deploy/app.yaml", "kind: A\n"), ("pic.png", "x")]);
     let digest = registry.push("team/app", "1.0.0", &app).unwrap();
-    bench
-        .put(
-            "OCIRepository",
-            "app",
-            spec(&registry, &json!({ "tag": "1.0.0" })),
-        )
-        .await;
-    let message = bench
-        .refused("OCIRepository", "app", "OCIArtifactPullFailed", "x509: ")
-        .await;
-    assert!(
-        message.starts_with("failed to determine artifact digest: "),
-        "{message}"
-    );
-
     let pem = registry.authority().unwrap().pem();
     bench.secret("ca", &[("ca.crt", &pem)]).await;
-    bench
-        .docker_secret("wrong", &login(&registry, "robot", "s3cret-wrong"))
-        .await;
-    bench
-        .docker_secret("login", &login(&registry, "robot", "s3cret-pa55word"))
-        .await;
-    let patch = json!({ "certSecretRef": { "name": "ca" } });
-    bench.put("OCIRepository", "app", patch).await;
-    bench
-        .refused(
-            "OCIRepository",
-            "app",
-            "OCIArtifactPullFailed",
-            "UNAUTHORIZED",
-        )
-        .await;
-    bench
-        .put(
-            "OCIRepository",
-            "app",
-            json!({ "secretRef": { "name": "wrong" } }),
-        )
-        .await;
-    let message = bench
-        .refused(
-            "OCIRepository",
-            "app",
-            "OCIArtifactPullFailed",
-            "UNAUTHORIZED",
-        )
-        .await;
-    assert!(!message.contains("s3cret"), "{message}");
-    bench
-        .put(
-            "OCIRepository",
-            "app",
-            json!({ "secretRef": { "name": "login" } }),
-        )
-        .await;
-    let object = bench
-        .settled_at("OCIRepository", "app", &format!("1.0.0@{digest}"))
-        .await;
+    let wrong = login(&registry, "robot", "s3cret-wrong");
+    bench.docker_secret("wrong", &wrong).await;
+    let right = login(&registry, "robot", "s3cret-pa55word");
+    bench.docker_secret("login", &right).await;
+    (bench, registry, digest)
+}
+
+/// covers: SC-120, SC-121
+#[tokio::test]
+async fn image_that_cannot_be_had_says_why() {
+    let (bench, registry, digest) = with_private_image().await;
+    let app = spec(&registry, &json!({ "tag": "1.0.0" }));
+    bench.put("OCIRepository", "app", app).await;
+    for (change, words) in [
+        (json!({}), "x509: "),
+        (json!({ "certSecretRef": { "name": "ca" } }), "UNAUTHORIZED"),
+        (json!({ "secretRef": { "name": "wrong" } }), "UNAUTHORIZED"),
+    ] {
+        bench.put("OCIRepository", "app", change).await;
+        let message = bench
+            .refused("OCIRepository", "app", "OCIArtifactPullFailed", words)
+            .await;
+        let start = "failed to determine artifact digest: ";
+        assert!(message.starts_with(start), "{message}");
+        assert!(!message.contains("s3cret"), "{message}");
+    }
+    let right = json!({ "secretRef": { "name": "login" } });
+    bench.put("OCIRepository", "app", right).await;
+    let revision = format!("1.0.0@{digest}");
+    bench.settled_at("OCIRepository", "app", &revision).await;
+}
+
+/// covers: SC-118, SC-119, SC-120, SC-125
+#[tokio::test]
+async fn image_behind_tls_and_a_login_becomes_an_artifact() {
+    let (bench, registry, digest) = with_private_image().await;
+    let secrets = json!({ "certSecretRef": { "name": "ca" }, "secretRef": { "name": "login" } });
+    let app = with(spec(&registry, &json!({ "tag": "1.0.0" })), &secrets);
+    bench.put("OCIRepository", "app", app).await;
+    let revision = format!("1.0.0@{digest}");
+    let object = bench.settled_at("OCIRepository", "app", &revision).await;
     assert_eq!(names(&bench.contents(&object).await), ["deploy/app.yaml"]);
-    let status = &object["status"];
+    let (status, namespace) = (&object["status"], bench.namespace.name());
     assert_eq!(
         status["artifact"]["metadata"]["org.opencontainers.image.revision"],
         "main@sha1:abc"
     );
-    let path = status["artifact"]["path"].as_str().unwrap();
     assert_eq!(
-        path,
-        format!(
-            "ocirepository/{}/app/{digest}.tar.gz",
-            bench.namespace.name()
-        )
+        status["artifact"]["path"],
+        format!("ocirepository/{namespace}/app/{digest}.tar.gz")
     );
-    assert!(
-        status["url"]
-            .as_str()
-            .unwrap()
-            .ends_with("/app/latest.tar.gz")
+    let url = status["url"].as_str().unwrap();
+    assert!(url.ends_with("/app/latest.tar.gz"), "{url}");
+    let told = format!(
+        "Normal NewArtifact stored artifact with revision '{revision}' from 'oci://{}/team/app', \
+         origin source 'https://git.example/app', origin revision 'main@sha1:abc'",
+        registry.address()
     );
-    bench
-        .event(
-            "app",
-            &format!(
-                "Normal NewArtifact stored artifact with revision '1.0.0@{digest}' from 'oci://{}/team/app', origin source 'https://git.example/app', origin revision 'main@sha1:abc'",
-                registry.address()
-            ),
-        )
-        .await;
+    bench.event("app", &told).await;
     let log = bench.controller.log().unwrap();
     assert!(!log.contains("s3cret"), "a credential is in the log");
 
-    bench
-        .put(
-            "OCIRepository",
-            "app",
-            json!({ "ref": { "digest": digest, "tag": null } }),
-        )
-        .await;
+    let fixed = json!({ "ref": { "digest": digest, "tag": null } });
+    bench.put("OCIRepository", "app", fixed).await;
     bench.settled_at("OCIRepository", "app", &digest).await;
 }
 
-/// covers: SC-119, SC-125, SC-126, SC-129, SC-130
-#[tokio::test]
-#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
-async fn tag_range_filter_and_layer_choose_what_is_published() {
+/// The digests of images, by tag.
+type Digests = std::collections::BTreeMap<&'static str, String>;
+
+/// Starts with images of several tags, in a registry that lists two of them at a time.
+async fn with_tags() -> (Bench, Registry, Digests) {
     let bench = Bench::start(testkit::control_plane().await).await;
     let registry = Registry::start(&RegistryOptions {
         page: Some(2),
         ..RegistryOptions::default()
     })
     .unwrap();
-    let mut digests = std::collections::BTreeMap::new();
+    let mut digests = Digests::new();
     for tag in ["6.1.4", "6.1.5", "6.1.6", "6.1.6-rc.1", "latest"] {
         let mut image = image(&[("version", tag), ("drop.md", "x")]);
-        image
-            .layers
-            .push(("text/plain".into(), format!("plain {tag}").into_bytes()));
+        let plain = format!("plain {tag}").into_bytes();
+        image.layers.push(("text/plain".into(), plain));
         digests.insert(tag, registry.push("team/app", tag, &image).unwrap());
     }
-    let at = |tag: &str| format!("{tag}@{}", digests[tag]);
-    let app = with(
-        spec(&registry, &json!({ "semver": "<= 6.1.0" })),
-        &json!({ "insecure": true }),
-    );
+    (bench, registry, digests)
+}
+
+/// covers: SC-125, SC-126
+#[tokio::test]
+async fn tag_range_and_filter_choose_what_is_published() {
+    let (bench, registry, digests) = with_tags().await;
+    let app = spec(&registry, &json!({ "semver": "<= 6.1.0" }));
+    let app = with(app, &json!({ "insecure": true }));
     bench.put("OCIRepository", "app", app).await;
+    let words = "no match found for semver: <= 6.1.0";
     let message = bench
-        .refused(
-            "OCIRepository",
-            "app",
-            "ReadOperationFailed",
-            "no match found for semver: <= 6.1.0",
-        )
+        .refused("OCIRepository", "app", "ReadOperationFailed", words)
         .await;
-    assert!(
-        message.starts_with("failed to determine the artifact tag for 'oci://"),
-        "{message}"
-    );
+    let start = "failed to determine the artifact tag for 'oci://";
+    assert!(message.starts_with(start), "{message}");
     for (reference, tag) in [
         (json!({ "semver": ">= 6.1.5", "tag": "6.1.4" }), "6.1.6"),
         (
@@ -209,30 +173,30 @@ async fn tag_range_filter_and_layer_choose_what_is_published() {
         ),
         (json!({ "tag": null }), "latest"),
     ] {
-        bench
-            .put("OCIRepository", "app", json!({ "ref": reference }))
-            .await;
-        let object = bench.settled_at("OCIRepository", "app", &at(tag)).await;
+        let reference = json!({ "ref": reference });
+        bench.put("OCIRepository", "app", reference).await;
+        let revision = format!("{tag}@{}", digests[tag]);
+        let object = bench.settled_at("OCIRepository", "app", &revision).await;
         assert_eq!(bench.contents(&object).await["version"], tag);
     }
-    bench
-        .put("OCIRepository", "app", json!({ "ref": { "tag": "7.0.0" } }))
-        .await;
-    bench
-        .refused(
-            "OCIRepository",
-            "app",
-            "OCIArtifactPullFailed",
-            "MANIFEST_UNKNOWN",
-        )
-        .await;
+    let none = json!({ "ref": { "tag": "7.0.0" } });
+    bench.put("OCIRepository", "app", none).await;
+    let (reason, words) = ("OCIArtifactPullFailed", "MANIFEST_UNKNOWN");
+    bench.refused("OCIRepository", "app", reason, words).await;
+}
 
+/// covers: SC-119, SC-129, SC-130
+#[tokio::test]
+async fn layer_and_rules_choose_what_is_published() {
+    let (bench, registry, digests) = with_tags().await;
+    let revision = format!("6.1.6@{}", digests["6.1.6"]);
     let copy = json!({
-        "ref": { "tag": "6.1.6" },
+        "insecure": true,
         "layerSelector": { "mediaType": "text/plain", "operation": "copy" },
     });
-    bench.put("OCIRepository", "app", copy).await;
-    let object = bench.settled_at("OCIRepository", "app", &at("6.1.6")).await;
+    let app = with(spec(&registry, &json!({ "tag": "6.1.6" })), &copy);
+    bench.put("OCIRepository", "app", app).await;
+    let object = bench.settled_at("OCIRepository", "app", &revision).await;
     assert_eq!(bench.bytes(&object).await, b"plain 6.1.6");
     assert_eq!(
         object["status"]["observedLayerSelector"]["operation"],
@@ -240,17 +204,12 @@ async fn tag_range_filter_and_layer_choose_what_is_published() {
     );
     let none = json!({ "layerSelector": { "mediaType": "text/none", "operation": null } });
     bench.put("OCIRepository", "app", none).await;
-    bench
-        .refused(
-            "OCIRepository",
-            "app",
-            "OCIArtifactLayerOperationFailed",
-            "failed to find layer with media type 'text/none' in artifact",
-        )
-        .await;
+    let reason = "OCIArtifactLayerOperationFailed";
+    let words = "failed to find layer with media type 'text/none' in artifact";
+    bench.refused("OCIRepository", "app", reason, words).await;
     let ignoring = json!({ "layerSelector": null, "ignore": "*.md" });
     bench.put("OCIRepository", "app", ignoring).await;
-    let object = bench.settled_at("OCIRepository", "app", &at("6.1.6")).await;
+    let object = bench.settled_at("OCIRepository", "app", &revision).await;
     assert_eq!(names(&bench.contents(&object).await), ["version"]);
     assert!(
         condition(&object, "ArtifactOutdated").is_none(),

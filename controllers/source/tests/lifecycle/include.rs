@@ -115,3 +115,64 @@ async fn includes_that_cannot_be_copied_are_named() {
             .await;
     }
 }
+
+/// covers: SC-047
+#[tokio::test]
+async fn part_of_an_artifact_is_included_and_one_that_is_damaged_is_not() {
+    let bench = Bench::start(testkit::control_plane().await).await;
+    let app = bench.server.repository("app").unwrap();
+    let lib = bench.server.repository("lib").unwrap();
+    let first = fill(&app, &lib);
+    bench.create("lib", spec(lib.url())).await;
+    let published = bench.ready("lib", &format!("main@sha1:{first}")).await;
+    bench.create("app", spec(app.url())).await;
+    let included = async |from: &str, to: &str| {
+        let patch = serde_json::json!({ "spec": { "include": [
+            { "repository": { "name": "lib" }, "fromPath": from, "toPath": to }] } });
+        bench.patch("app", patch).await;
+        let object = bench
+            .wait("app", from, |object| {
+                let status = object.status.as_ref();
+                status.is_some_and(|status| {
+                    status.observed_include == object.spec.include
+                        && status.observed_generation == object.metadata.generation
+                })
+            })
+            .await;
+        let files = bench.files(artifact(&object).unwrap()).await;
+        let own = ["deploy/app.yaml", "z"];
+        files
+            .into_iter()
+            .filter(|file| !own.contains(&file.as_str()))
+            .collect::<Vec<_>>()
+    };
+    let base =
+        |to: &str| [".sourceignore", "one.yaml", "run.sh"].map(|name| format!("{to}/{name}"));
+    assert_eq!(included("base/one.yaml", "x/y.yaml").await, ["x/y.yaml"]);
+    assert_eq!(included("base", "x").await, base("x"));
+    assert_eq!(included("./", "x").await, base("x/base"));
+    // What would lead out of a tree stays at its root, on both sides.
+    assert_eq!(
+        included("../../../base/../../base", "../../y").await,
+        base("y")
+    );
+
+    let file = bench.storage.path().join(&published.path);
+    std::fs::write(&file, "no archive").unwrap();
+    refuses(&bench, "computed digest doesn't match").await;
+    std::fs::remove_file(&file).unwrap();
+    refuses(&bench, "No such file or directory").await;
+}
+
+/// Makes sure that the directory `base` cannot be included as `w`, for this cause.
+async fn refuses(bench: &Bench, cause: &str) {
+    let patch = serde_json::json!({ "spec": { "include": [
+        { "repository": { "name": "lib" }, "fromPath": "base", "toPath": "w" }] } });
+    bench.patch("app", patch).await;
+    let object = bench.reconcile("app").await;
+    let failed = condition(&object, "StorageOperationFailed").unwrap();
+    let start = "failed to copy 'lib' include from base to w: ";
+    let told = failed.message.strip_prefix(start).unwrap();
+    assert!(told.contains(cause), "{told}");
+    assert_eq!(failed.reason, "CopyFailure");
+}

@@ -14,10 +14,12 @@ mod crash;
 mod hostile;
 mod images;
 mod include;
+mod limits;
 mod objects;
 mod replicas;
 mod secure_shell;
 mod signatures;
+mod start;
 mod storage;
 
 use std::collections::BTreeSet;
@@ -241,6 +243,24 @@ async fn changed_rules_make_the_artifact_anew_at_the_same_revision() {
     let status = bench.objects().get("app").await.unwrap().status.unwrap();
     assert_eq!(status.observed_sparse_checkout, ["dir"]);
     assert_eq!(status.observed_ignore, None);
+}
+
+/// covers: SC-014
+#[tokio::test]
+async fn run_that_finds_nothing_new_counts_for_the_new_generation() {
+    let (bench, repository, id) = Bench::with_commit().await;
+    bench.create("app", spec(repository.url())).await;
+    let revision = format!("main@sha1:{id}");
+    let published = bench.ready("app", &revision).await;
+    let patch = serde_json::json!({ "spec": { "interval": "11m" } });
+    bench.patch("app", patch).await;
+    assert_eq!(bench.ready("app", &revision).await, published);
+    let object = bench.objects().get("app").await.unwrap();
+    assert!(condition(&object, "Reconciling").is_none(), "{object:#?}");
+    let words = format!("no changes since last reconciliation: observed revision '{revision}'");
+    bench
+        .event("app", &format!("Normal GitOperationSucceeded {words}"))
+        .await;
 }
 
 #[tokio::test]

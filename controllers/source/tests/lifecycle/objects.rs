@@ -1,5 +1,6 @@
 //! Buckets of a real store that speaks S3.
 
+use kube::api::PostParams;
 use serde_json::{Value, json};
 use testkit::{Answer, HttpSink, ObjectStore};
 
@@ -44,11 +45,8 @@ fn downloads(store: &ObjectStore, since: usize) -> Vec<String> {
     asked[since..].iter().filter(is_object).cloned().collect()
 }
 
-/// covers: SC-102, SC-103, SC-105, SC-106, SC-107, SC-108
-#[tokio::test]
-#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
-async fn bucket_becomes_an_artifact_and_only_what_changed_is_downloaded() {
-    let bench = Bench::start(testkit::control_plane().await).await;
+/// Starts a store with five objects.
+fn with_things() -> ObjectStore {
     let store = ObjectStore::start(false).unwrap();
     store.bucket("things").unwrap();
     for (key, content) in [
@@ -60,94 +58,80 @@ async fn bucket_becomes_an_artifact_and_only_what_changed_is_downloaded() {
     ] {
         store.put("things", key, content.as_bytes()).unwrap();
     }
+    store
+}
+
+/// covers: SC-102, SC-103, SC-105
+#[tokio::test]
+async fn bucket_that_cannot_be_had_says_why() {
+    let bench = Bench::start(testkit::control_plane().await).await;
+    let store = with_things();
     keys(&bench).await;
     let insecure = json!({ "insecure": true, "secretRef": { "name": "gone" } });
     bench.put("Bucket", "things", spec(&store, &insecure)).await;
-    let message = bench
-        .refused("Bucket", "things", "AuthenticationFailed", "not found")
-        .await;
-    assert!(message.starts_with("failed to get secret '"), "{message}");
-    bench
-        .put(
-            "Bucket",
-            "things",
+    for (change, reason, words) in [
+        (json!({}), "AuthenticationFailed", "failed to get secret '"),
+        (
             json!({ "secretRef": { "name": "wrong" } }),
-        )
-        .await;
-    let message = bench
-        .refused("Bucket", "things", "BucketOperationFailed", "")
-        .await;
-    assert!(
-        message.starts_with("failed to confirm existence of 'things' bucket"),
-        "{message}"
-    );
-    bench
-        .put(
-            "Bucket",
-            "things",
+            "BucketOperationFailed",
+            "failed to confirm existence of 'things' bucket",
+        ),
+        (
             json!({ "secretRef": { "name": "keys" }, "bucketName": "none" }),
-        )
-        .await;
-    bench
-        .refused(
-            "Bucket",
-            "things",
             "BucketOperationFailed",
             "bucket 'none' not found",
-        )
-        .await;
+        ),
+    ] {
+        bench.put("Bucket", "things", change).await;
+        let message = bench.refused("Bucket", "things", reason, words).await;
+        assert!(message.starts_with(words), "{message}");
+    }
     bench
         .put("Bucket", "things", json!({ "bucketName": "things" }))
         .await;
+    bench.settled("Bucket", "things").await;
+    let log = bench.controller.log().unwrap();
+    assert!(!log.contains("s3cret"), "a credential is in the log");
+}
+
+/// covers: SC-106, SC-107, SC-108
+#[tokio::test]
+async fn bucket_becomes_an_artifact_and_only_what_changed_is_downloaded() {
+    let bench = Bench::start(testkit::control_plane().await).await;
+    let store = with_things();
+    keys(&bench).await;
+    let insecure = json!({ "insecure": true });
+    bench.put("Bucket", "things", spec(&store, &insecure)).await;
     let object = bench.settled("Bucket", "things").await;
-    let files = bench.contents(&object).await;
-    assert_eq!(
-        names(&files),
-        [
-            ".sourceignore",
-            "deploy/app.yaml",
-            "deploy/b c.yaml",
-            "other/z.yaml"
-        ]
-    );
-    bench
-        .event(
-            "things",
-            "Normal NewArtifact stored artifact with 3 fetched files from 'things' bucket",
-        )
-        .await;
+    let all = [
+        ".sourceignore",
+        "deploy/app.yaml",
+        "deploy/b c.yaml",
+        "other/z.yaml",
+    ];
+    assert_eq!(names(&bench.contents(&object).await), all);
+    let words = "Normal NewArtifact stored artifact with 3 fetched files from 'things' bucket";
+    bench.event("things", words).await;
 
     // Nothing changed, and then one object, before and after a restart.
     let since = store.requests().unwrap().len();
     bench.ask("Bucket", "things").await;
-    assert!(
-        downloads(&store, since)
-            .iter()
-            .all(|line| line.contains(".sourceignore"))
-    );
+    let asked = downloads(&store, since);
+    assert!(asked.iter().all(|line| line.contains(".sourceignore")));
     for (round, restart) in [("2", false), ("3", true)] {
         if restart {
-            bench
-                .controller
-                .terminate(std::time::Duration::from_secs(20))
-                .await
-                .unwrap();
+            let patience = std::time::Duration::from_secs(20);
+            bench.controller.terminate(patience).await.unwrap();
             bench.controller.restart().await.unwrap();
         }
+        let content = format!("kind: A{round}\n");
         store
-            .put(
-                "things",
-                "deploy/app.yaml",
-                format!("kind: A{round}\n").as_bytes(),
-            )
+            .put("things", "deploy/app.yaml", content.as_bytes())
             .unwrap();
         let since = store.requests().unwrap().len();
         bench.ask("Bucket", "things").await;
         let object = bench.settled("Bucket", "things").await;
-        assert_eq!(
-            bench.contents(&object).await["deploy/app.yaml"],
-            format!("kind: A{round}\n")
-        );
+        assert_eq!(bench.contents(&object).await["deploy/app.yaml"], content);
         let asked = downloads(&store, since);
         assert!(
             asked.iter().any(|line| line.contains("app.yaml"))
@@ -160,13 +144,8 @@ async fn bucket_becomes_an_artifact_and_only_what_changed_is_downloaded() {
     let narrow = json!({ "prefix": "deploy/", "ignore": "!deploy/drop.md\n" });
     bench.put("Bucket", "things", narrow).await;
     let object = bench.settled("Bucket", "things").await;
-    let files = bench.contents(&object).await;
-    assert_eq!(
-        names(&files),
-        [".sourceignore", "deploy/app.yaml", "deploy/drop.md"]
-    );
-    let log = bench.controller.log().unwrap();
-    assert!(!log.contains("s3cret"), "a credential is in the log");
+    let left = [".sourceignore", "deploy/app.yaml", "deploy/drop.md"];
+    assert_eq!(names(&bench.contents(&object).await), left);
 }
 
 /// covers: SC-102
@@ -266,4 +245,115 @@ async fn cloud_gives_the_identity_that_no_secret_does() {
     }
     let log = bench.controller.log().unwrap();
     assert!(!log.contains("t0ken") && !log.contains(ObjectStore::SECRET_KEY));
+}
+
+/// covers: SC-111
+#[tokio::test]
+async fn bucket_that_did_not_change_is_not_stored_again() {
+    let bench = Bench::start(testkit::control_plane().await).await;
+    let store = ObjectStore::start(false).unwrap();
+    store.bucket("things").unwrap();
+    store.put("things", "a.yaml", b"kind: A\n").unwrap();
+    keys(&bench).await;
+    let things = spec(&store, &json!({ "insecure": true }));
+    bench.put("Bucket", "things", things).await;
+    let before = bench.settled("Bucket", "things").await;
+    let link = before["status"]["url"].as_str().unwrap();
+    assert!(link.ends_with("/things/latest.tar.gz"), "{link}");
+    let path = before["status"]["artifact"]["path"].as_str().unwrap();
+    let file = bench.storage.path().join(path);
+    let folder = file.parent().unwrap().to_owned();
+    assert_eq!(
+        std::fs::canonicalize(folder.join("latest.tar.gz")).unwrap(),
+        std::fs::canonicalize(&file).unwrap()
+    );
+    let written = || std::fs::metadata(&file).unwrap().modified().unwrap();
+    let first = written();
+    let after = bench.ask("Bucket", "things").await;
+    assert_eq!(before["status"]["artifact"], after["status"]["artifact"]);
+    assert_eq!(first, written());
+
+    // A file where its folder should be.
+    std::fs::remove_dir_all(&folder).unwrap();
+    std::fs::write(&folder, "").unwrap();
+    let words = "failed to create artifact directory: ";
+    bench.ask("Bucket", "things").await;
+    bench
+        .refused("Bucket", "things", "DirectoryCreationFailed", words)
+        .await;
+    std::fs::remove_file(&folder).unwrap();
+    bench.settled("Bucket", "things").await;
+}
+
+/// Returns a bucket of a provider, with this token service where there is one.
+fn bucket(provider: &str, sts: Value) -> Value {
+    let mut spec = json!({ "provider": provider, "bucketName": "b", "endpoint": "e.example",
+        "interval": "1m" });
+    if !sts.is_null() {
+        spec["sts"] = sts;
+    }
+    json!({ "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "Bucket",
+        "metadata": { "name": "x" }, "spec": spec })
+}
+
+/// covers: SC-112
+#[tokio::test]
+async fn server_refuses_token_services_that_do_not_fit_the_provider() {
+    let bench = Bench::start(testkit::control_plane().await).await;
+    let endpoint = "http://sts.example";
+    let only = "STS configuration is only supported for the 'aws' and 'generic' Bucket providers";
+    let of_aws = "'aws' is the only supported STS provider for the 'aws' Bucket provider";
+    let of_generic = "'ldap' is the only supported STS provider for the 'generic' Bucket provider";
+    let sts = |provider: &str| json!({ "provider": provider, "endpoint": endpoint });
+    let with = |mut sts: Value, key: &str| {
+        sts[key] = json!({ "name": "x" });
+        sts
+    };
+    let odd = json!({ "provider": "ldap", "endpoint": "something" });
+    let cases = [
+        ("gcp", sts("aws"), only),
+        ("azure", sts("ldap"), only),
+        ("aws", sts("aws"), ""),
+        ("aws", sts("ldap"), of_aws),
+        ("generic", sts("ldap"), ""),
+        ("generic", sts("aws"), of_generic),
+        (
+            "aws",
+            with(sts("aws"), "secretRef"),
+            "spec.sts.secretRef is not required for the 'aws' STS provider",
+        ),
+        (
+            "aws",
+            with(sts("aws"), "certSecretRef"),
+            "spec.sts.certSecretRef is not required for the 'aws' STS provider",
+        ),
+        (
+            "generic",
+            with(with(sts("ldap"), "secretRef"), "certSecretRef"),
+            "",
+        ),
+        ("generic", odd, "spec.sts.endpoint"),
+        ("gcp", Value::Null, ""),
+        ("azure", Value::Null, ""),
+        ("aws", Value::Null, ""),
+        ("generic", Value::Null, ""),
+    ];
+    let dry = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
+    for (provider, sts, refusal) in cases {
+        let shown = format!("{provider} {sts}");
+        let object = serde_json::from_value(bucket(provider, sts)).unwrap();
+        match bench.kind("Bucket").create(&dry, &object).await {
+            Ok(_) => assert_eq!(refusal, "", "{shown} is accepted"),
+            Err(error) => {
+                let text = error.to_string();
+                assert!(
+                    !refusal.is_empty() && text.contains(refusal),
+                    "{shown}: {text}"
+                );
+            }
+        }
+    }
 }
