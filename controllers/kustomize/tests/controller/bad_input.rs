@@ -110,7 +110,7 @@ async fn artifact_that_is_gone_is_waited_for() {
     let words = message(&object, "Ready");
     assert_eq!(
         words,
-        "Source is not ready, artifact not found, retrying in 30s"
+        "Source is not ready, artifact not found, retrying in 10m0s"
     );
     let settings = config_map("settings", "colour", "green");
     let revision = world.publish(&[("deploy/settings.yaml", &settings)]).await;

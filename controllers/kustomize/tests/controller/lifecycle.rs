@@ -172,14 +172,13 @@ async fn dependant_goes_on_as_soon_as_its_dependency_is_ready() {
         message(&waiting, "Ready")
     );
     assert!(!is(&waiting, "Reconciling", "True", "Progressing"));
-    let started = std::time::Instant::now();
+    // It is woken: the time after which it would be polled is beyond all patience.
     world.apply_named("a", json!({ "path": "a" })).await;
     world.applied("b", &revision).await;
-    assert!(started.elapsed().as_secs() < 20, "it was polled, not woken");
     world
         .event(
             "DependencyNotReady",
-            "Dependencies do not meet ready condition, retrying in 30s",
+            "Dependencies do not meet ready condition, retrying in 10m0s",
         )
         .await;
 }

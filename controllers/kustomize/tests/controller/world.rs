@@ -28,6 +28,7 @@ pub(crate) fn controller(plane: &ControlPlane) -> Program {
     Program::new(binary, plane)
         .unwrap()
         .flag("--http-retry", "1")
+        .flag("--requeue-dependency", "10m")
         .flag("--sops-age-secret", "global-age")
 }
 
