@@ -8,14 +8,16 @@ use std::{
 
 use axum::{
     Router,
+    extract::ConnectInfo,
     http::{StatusCode, header},
     response::IntoResponse,
     routing::get,
 };
+use clap::ValueEnum as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::metrics::Metrics;
+use crate::{args::Level, metrics::Metrics, telemetry::Verbosity};
 
 /// Binds an address as Go writes it: `:8080` is every interface. `0` and an empty text mean none.
 ///
@@ -99,14 +101,15 @@ impl Condition {
     }
 }
 
-/// Serves `/healthz`, which says that the process lives, and `/readyz`, which says that it has what
-/// it needs, or names what is missing.
+/// Serves `/healthz`, which says that the process lives, `/readyz`, which says that it has what it needs, or names what is
+/// missing, and `/log-level`.
 ///
 /// # Errors
 /// The listener fails.
 pub async fn serve_health(
     listener: TcpListener,
     readiness: Readiness,
+    verbosity: Verbosity,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
     let ready = move || {
@@ -122,8 +125,44 @@ pub async fn serve_health(
     };
     let router = Router::new()
         .route("/healthz", get(|| async { "ok" }))
-        .route("/readyz", get(ready));
+        .route("/readyz", get(ready))
+        .merge(log_level(verbosity));
     serve(listener, router, stop).await
+}
+
+/// Says up to which level is logged, and takes another: `PUT` with the level as the body. Only from the pod itself, where
+/// `kubectl port-forward` arrives: a neighbour has no business with how talkative a controller is.
+fn log_level(verbosity: Verbosity) -> Router {
+    let name = |level: Level| {
+        let value = level.to_possible_value();
+        value.map_or_else(String::new, |value| format!("{}\n", value.get_name()))
+    };
+    let now = verbosity.clone();
+    let show = move || {
+        let level = now.get();
+        async move { name(level) }
+    };
+    let change = move |ConnectInfo(peer): ConnectInfo<SocketAddr>, body: String| {
+        let verbosity = verbosity.clone();
+        async move {
+            if !peer.ip().to_canonical().is_loopback() {
+                let text = "only from the pod itself: kubectl port-forward\n";
+                return (StatusCode::FORBIDDEN, text.to_owned());
+            }
+            match Level::from_str(body.trim(), true) {
+                Ok(level) => {
+                    verbosity.set(level);
+                    tracing::info!(logger = "setup", "log level changed");
+                    (StatusCode::OK, name(level))
+                }
+                Err(_) => (
+                    StatusCode::BAD_REQUEST,
+                    "one of trace, debug, info, error\n".to_owned(),
+                ),
+            }
+        }
+    };
+    Router::new().route("/log-level", get(show).put(change))
 }
 
 /// Serves `/metrics`, and how every object stands at `/metrics/resources`.
@@ -189,5 +228,43 @@ mod tests {
         assert_eq!(readiness.missing(), ["b"]);
         b.meet();
         assert!(readiness.missing().is_empty());
+    }
+
+    /// Answers a request as if it came from `peer`.
+    async fn asked(router: &Router, peer: &str, method: &str, body: &str) -> (u16, String) {
+        use axum::{body::Body, extract::Request};
+        use tower::ServiceExt as _;
+
+        let request = Request::builder().method(method).uri("/log-level");
+        let mut request = request.body(Body::from(body.to_owned())).unwrap();
+        let peer: SocketAddr = peer.parse().unwrap();
+        request.extensions_mut().insert(ConnectInfo(peer));
+        let response = router.clone().oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        let bytes = axum::body::to_bytes(response.into_body(), 1024)
+            .await
+            .unwrap();
+        (status, String::from_utf8(bytes.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn log_level_is_changed_from_the_pod_itself_alone() {
+        let verbosity = Verbosity::new(Level::Info);
+        let router = log_level(verbosity.clone());
+        let (own, mapped, other) = ("127.0.0.1:1", "[::ffff:127.0.0.1]:1", "10.0.0.7:1");
+        assert_eq!(
+            asked(&router, other, "GET", "").await,
+            (200, "info\n".into())
+        );
+        assert_eq!(asked(&router, other, "PUT", "debug").await.0, 403);
+        assert_eq!(verbosity.get(), Level::Info);
+        assert_eq!(
+            asked(&router, own, "PUT", "debug\n").await,
+            (200, "debug\n".into())
+        );
+        assert_eq!(verbosity.get(), Level::Debug);
+        assert_eq!(asked(&router, mapped, "PUT", "loud").await.0, 400);
+        assert_eq!(asked(&router, mapped, "PUT", "error").await.0, 200);
+        assert_eq!(asked(&router, own, "GET", "").await.1, "error\n");
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     migrate,
     probes::{self, Condition, Readiness},
     requeue::Jitter,
-    telemetry,
+    telemetry::{self, Verbosity},
     watch::Scope,
 };
 
@@ -82,6 +82,7 @@ pub struct Context {
     pub readiness: Readiness,
     /// Takes the events of servers; kinds have theirs emitted by what they report.
     pub recorder: Recorder,
+    verbosity: Verbosity,
 }
 
 impl Context {
@@ -113,9 +114,10 @@ where
 {
     // kube, reqwest and our own TLS all take the process's provider; only one is compiled in.
     drop(rustls::crypto::ring::default_provider().install_default());
-    if let Err(error) = telemetry::start(&shared.logging) {
-        return fail(&anyhow::anyhow!(error));
-    }
+    let verbosity = match telemetry::start(&shared.logging) {
+        Ok(verbosity) => verbosity,
+        Err(error) => return fail(&anyhow::anyhow!(error)),
+    };
     let blocking = shared.pace.concurrent.saturating_mul(2).saturating_add(4);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -124,7 +126,8 @@ where
         .build();
     match runtime {
         Ok(runtime) => {
-            let result = runtime.block_on(Box::pin(supervise(controller, shared, parts)));
+            let result =
+                runtime.block_on(Box::pin(supervise(controller, shared, verbosity, parts)));
             // Blocking work that hangs must not keep the process.
             runtime.shutdown_timeout(Duration::from_secs(1));
             result.map_or_else(|error| fail(&error), |()| ExitCode::SUCCESS)
@@ -139,7 +142,12 @@ fn fail(error: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-async fn supervise<F>(controller: Controller, shared: Shared, parts: F) -> anyhow::Result<()>
+async fn supervise<F>(
+    controller: Controller,
+    shared: Shared,
+    verbosity: Verbosity,
+    parts: F,
+) -> anyhow::Result<()>
 where
     F: AsyncFnOnce(Context) -> anyhow::Result<Parts>,
 {
@@ -165,6 +173,7 @@ where
         processors: Arc::new(Semaphore::new(processors())),
         readiness: Readiness::default(),
         recorder,
+        verbosity,
     };
     let parts = parts(context.clone()).await?;
     let mut tasks = JoinSet::new();
@@ -196,7 +205,10 @@ async fn open(
     let addresses = &context.shared.addresses;
     if let Some(listener) = probes::bind(&addresses.health_addr).await? {
         let (readiness, last) = (context.readiness.clone(), last.clone());
-        tasks.spawn(async move { Ok(probes::serve_health(listener, readiness, last).await?) });
+        let verbosity = context.verbosity.clone();
+        tasks.spawn(async move {
+            Ok(probes::serve_health(listener, readiness, verbosity, last).await?)
+        });
     }
     if let Some(listener) = probes::bind(&addresses.metrics_addr).await? {
         let (metrics, last) = (metrics.clone(), last.clone());

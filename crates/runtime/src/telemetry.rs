@@ -2,6 +2,8 @@
 //!
 //! Source: <https://github.com/fluxcd/pkg> `runtime/logger`; field contract of `flux logs`.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::{fmt, io};
 
 use jiff::Timestamp;
@@ -15,37 +17,79 @@ use tracing_subscriber::{
     Layer, Registry, filter::filter_fn, layer::Context, layer::SubscriberExt, registry::LookupSpan,
 };
 
-use crate::args::{Encoding, Logging};
+use crate::args::{self, Encoding, Logging};
 
 /// Libraries speak at warning level and above only: what they do is not what the controller does.
 const LIBRARIES: &[&str] = &[
     "kube", "hyper", "h2", "tower", "reqwest", "rustls", "axum", "mio", "want",
 ];
 
-/// Starts logging to standard error, as upstream does.
+/// The levels, each more talkative than the one before.
+const LEVELS: [(args::Level, Level); 4] = [
+    (args::Level::Error, Level::ERROR),
+    (args::Level::Info, Level::INFO),
+    (args::Level::Debug, Level::DEBUG),
+    (args::Level::Trace, Level::TRACE),
+];
+
+/// How much is logged, which may change while the process runs. Clones are the same setting.
+#[derive(Clone, Debug)]
+pub struct Verbosity(Arc<AtomicU8>);
+
+impl Verbosity {
+    /// Starts with a level.
+    #[must_use]
+    pub fn new(level: args::Level) -> Self {
+        let verbosity = Self(Arc::default());
+        verbosity.store(level);
+        verbosity
+    }
+
+    /// Logs up to this level from now on.
+    pub fn set(&self, level: args::Level) {
+        self.store(level);
+        // What was found to be unwanted is not asked for again by itself.
+        tracing::callsite::rebuild_interest_cache();
+    }
+
+    /// Returns the level up to which is logged.
+    #[must_use]
+    pub fn get(&self) -> args::Level {
+        self.entry().0
+    }
+
+    fn store(&self, level: args::Level) {
+        let place = LEVELS.iter().position(|(known, _)| *known == level);
+        let place = place.and_then(|place| u8::try_from(place).ok());
+        self.0.store(place.unwrap_or_default(), Ordering::Relaxed);
+    }
+
+    fn entry(&self) -> (args::Level, Level) {
+        let place = usize::from(self.0.load(Ordering::Relaxed));
+        LEVELS[place.min(LEVELS.len() - 1)]
+    }
+}
+
+/// Starts logging to standard error, as upstream does, and returns what changes how much is logged.
 ///
 /// # Errors
 /// Logging was started before.
-pub fn start(logging: &Logging) -> Result<(), tracing::subscriber::SetGlobalDefaultError> {
-    let most = match logging.log_level {
-        crate::args::Level::Trace => Level::TRACE,
-        crate::args::Level::Debug => Level::DEBUG,
-        crate::args::Level::Info => Level::INFO,
-        crate::args::Level::Error => Level::ERROR,
-    };
-    let subscriber = subscriber(logging.log_encoding, most, io::stderr);
-    tracing::subscriber::set_global_default(subscriber)
+pub fn start(logging: &Logging) -> Result<Verbosity, tracing::subscriber::SetGlobalDefaultError> {
+    let verbosity = Verbosity::new(logging.log_level);
+    let subscriber = subscriber(logging.log_encoding, verbosity.clone(), io::stderr);
+    tracing::subscriber::set_global_default(subscriber)?;
+    Ok(verbosity)
 }
 
-/// Returns what writes lines of up to level `most` to `out`.
-fn subscriber<Out, Open>(encoding: Encoding, most: Level, open: Open) -> impl Subscriber
+/// Returns what writes lines of up to a level to `out`.
+fn subscriber<Out, Open>(encoding: Encoding, most: Verbosity, open: Open) -> impl Subscriber
 where
     Out: io::Write + 'static,
     Open: Fn() -> Out + Send + Sync + 'static,
 {
     let lines = Lines { encoding, open };
-    let layer = lines.with_filter(filter_fn(move |metadata| is_wanted(metadata, most)));
-    Registry::default().with(layer)
+    let wanted = filter_fn(move |metadata| is_wanted(metadata, most.entry().1));
+    Registry::default().with(lines.with_filter(wanted))
 }
 
 fn is_wanted(metadata: &Metadata<'_>, most: Level) -> bool {
@@ -217,6 +261,14 @@ mod tests {
     }
 
     fn lines(most: Level, speak: impl FnOnce()) -> Vec<Map<String, Value>> {
+        let (level, _) = LEVELS
+            .into_iter()
+            .find(|(_, level)| *level == most)
+            .unwrap();
+        lines_of(Verbosity::new(level), speak)
+    }
+
+    fn lines_of(most: Verbosity, speak: impl FnOnce()) -> Vec<Map<String, Value>> {
         let captured = Captured::default();
         let out = captured.clone();
         let subscriber = subscriber(Encoding::Json, most, move || out.clone());
@@ -314,5 +366,22 @@ mod tests {
             millis(Timestamp::from_second(0).unwrap()),
             "1970-01-01T00:00:00.000Z"
         );
+    }
+
+    #[test]
+    fn level_changes_while_the_process_runs() {
+        let verbosity = Verbosity::new(args::Level::Info);
+        let speak = || tracing::debug!("decided");
+        let got = lines_of(verbosity.clone(), || {
+            speak();
+            verbosity.set(args::Level::Debug);
+            speak();
+            verbosity.set(args::Level::Error);
+            speak();
+            tracing::error!("failed");
+        });
+        let messages: Vec<_> = got.iter().map(|line| line["msg"].clone()).collect();
+        assert_eq!(messages, ["decided", "failed"]);
+        assert_eq!(verbosity.get(), args::Level::Error);
     }
 }
