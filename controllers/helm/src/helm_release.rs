@@ -6,12 +6,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ::access::{Asker, Identities};
-use api::{helm::HelmRelease, meta::SecretKeyReference};
-use cluster::{Cluster, KubeconfigOptions, drift::DriftBook};
+use ::access::{Clusters, Destination};
+use api::helm::HelmRelease;
+use cluster::{Cluster, drift::DriftBook};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, Client, ResourceExt, runtime::reflector::ObjectRef};
+use kube::{Client, ResourceExt, runtime::reflector::ObjectRef};
 use runtime::{
     Change, Conduct, Failure, Moment, Next, Note, Progress, Report, Summary, Triggers,
     access::Access,
@@ -49,23 +48,18 @@ pub(crate) use chart::ChartCache;
 pub(crate) use localhost::Localhost;
 
 const KIND: &str = "HelmRelease";
-/// What tokens for other clusters are for, as the metrics name it.
-const CONNECTING: &str = "reconcile";
 
 /// Reconciles HelmReleases.
 pub struct Reconciler {
     pub(crate) client: Client,
-    pub(crate) cluster: Cluster,
-    pub(crate) identities: Identities,
+    pub(crate) clusters: Clusters,
     pub(crate) charts: ChartCache,
     pub(crate) access: Access,
     pub(crate) features: Features,
     pub(crate) localhost: Localhost,
     pub(crate) requeue_dependency: Duration,
-    pub(crate) default_service_account: Option<String>,
     pub(crate) override_managers: Vec<String>,
     pub(crate) config_selector: String,
-    pub(crate) kubeconfig: KubeconfigOptions,
     pub(crate) digests: DigestAlgorithm,
     pub(crate) processors: Arc<Semaphore>,
     pub(crate) attempts: Arc<Attempts>,
@@ -155,7 +149,7 @@ impl runtime::Reconciler for Reconciler {
         let selector = configs.then_some(self.config_selector.as_str());
         let mut all = triggers::all(triggers, external, selector, &self.attempts);
         let book = Arc::clone(&self.drift);
-        all.push(drift::watch(triggers, self.cluster.clone(), book));
+        all.push(drift::watch(triggers, self.clusters.home().clone(), book));
         all
     }
 
@@ -163,8 +157,7 @@ impl runtime::Reconciler for Reconciler {
         self.attempts.forget(object);
         self.drift.forget(&drift::key_of(object));
         let namespace = object.namespace.as_deref().unwrap_or_default();
-        self.identities
-            .forget(KIND, namespace, &object.name, CONNECTING);
+        self.clusters.forget(KIND, namespace, &object.name);
     }
 }
 
@@ -174,61 +167,19 @@ impl Reconciler {
     /// # Errors
     /// A sentence for Ready.
     async fn cluster_of(&self, object: &HelmRelease) -> Result<Cluster, String> {
-        let kube_config = object.spec.kube_config.as_ref();
-        let config_map = kube_config.and_then(|k| k.config_map_ref.as_ref());
-        let secret = kube_config.and_then(|k| k.secret_ref.as_ref());
-        let cluster = match (config_map, secret) {
-            (Some(reference), _) => self.by_identity(object, &reference.name).await?,
-            (None, Some(reference)) => self.remote(object, reference).await?,
-            (None, None) => self.cluster.clone(),
-        };
-        let Some(account) = self.account(object) else {
-            return Ok(cluster);
-        };
-        let namespace = object.namespace().unwrap_or_default();
-        let seen = cluster.impersonate(&namespace, &account);
-        seen.map_err(|error| runtime::failure::chain(&error))
-    }
-
-    /// The service account that a release is made as, if any.
-    fn account(&self, object: &HelmRelease) -> Option<String> {
-        let named = object.spec.service_account_name.clone();
-        named
-            .filter(|a| !a.is_empty())
-            .or_else(|| self.default_service_account.clone())
-    }
-
-    /// Connects to the cluster that a ConfigMap describes, by the identity that it names.
-    async fn by_identity(&self, object: &HelmRelease, config_map: &str) -> Result<Cluster, String> {
-        let asker = Asker {
+        let destination = Destination {
             kind: KIND,
             namespace: &object.namespace().unwrap_or_default(),
             name: &object.name_any(),
-            operation: CONNECTING,
-            account: None,
-            proxy: &net_http::Proxy::Environment,
+            kube_config: object.spec.kube_config.as_ref(),
+            account: object.spec.service_account_name.as_deref(),
         };
-        let cluster = self.identities.connect(config_map, &asker).await;
-        cluster.map_err(|error| runtime::failure::chain(&error))
+        self.clusters.of(&destination).await
     }
 
-    /// Connects to the cluster of a kubeconfig Secret.
-    async fn remote(
-        &self,
-        object: &HelmRelease,
-        reference: &SecretKeyReference,
-    ) -> Result<Cluster, String> {
-        let namespace = object.namespace().unwrap_or_default();
-        let id = format!("{namespace}/{}", reference.name);
-        let api = Api::<Secret>::namespaced(self.client.clone(), &namespace);
-        let secret = api.get(&reference.name).await.map_err(|error| {
-            let cause = runtime::failure::chain(&error);
-            format!("could not get KubeConfig secret '{id}': {cause}")
-        })?;
-        let data = secret.data.unwrap_or_default();
-        let data = data.into_iter().map(|(k, v)| (k, v.0)).collect();
-        let key = reference.key.as_deref();
-        let cluster = Cluster::from_kubeconfig(&id, &data, key, self.kubeconfig).await;
-        cluster.map_err(|error| runtime::failure::chain(&error))
+    /// The service account that a release is made as, if any.
+    fn account<'a>(&'a self, object: &'a HelmRelease) -> Option<&'a str> {
+        self.clusters
+            .account(object.spec.service_account_name.as_deref())
     }
 }

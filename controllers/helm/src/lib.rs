@@ -5,9 +5,9 @@
 
 use std::{path::Path, sync::Arc};
 
-use ::access::{Identities, OBJECT_LEVEL, Rules};
+use ::access::{Clusters, Identities};
 use artifact::fetch::FetchConfig;
-use cluster::{Cluster, KubeconfigOptions};
+use cluster::KubeconfigOptions;
 use net_http::{ClientConfig, Clients, Environment};
 use runtime::{Kind, access::Access, env, features::Features, run::Context, run::Parts};
 use tokio::sync::Semaphore;
@@ -48,10 +48,9 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
         servers.push(memory::MemoryWatch::new(&args, Path::new("/"))?.server());
     }
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let identities = identities(&args, &features, &context)?;
+    let clusters = clusters(&args, &features, &context)?;
     let reconciler = Reconciler {
-        identities,
-        cluster: Cluster::new(context.client.clone()),
+        clusters,
         client: context.client,
         charts: charts(&args)?,
         access: Access {
@@ -63,12 +62,7 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
             env::variable(SOURCE_WATCHER_LOCALHOST),
         ),
         requeue_dependency: context.shared.pace.requeue_dependency,
-        default_service_account: Some(args.default_service_account).filter(|a| !a.is_empty()),
         override_managers: args.override_managers,
-        kubeconfig: KubeconfigOptions {
-            allow_exec: args.insecure_kubeconfig_exec,
-            allow_insecure_tls: args.insecure_kubeconfig_tls,
-        },
         config_selector: context.shared.watching.watch_configs_label_selector.clone(),
         digests: args.snapshot_digest_algo,
         processors: Arc::new(Semaphore::new(processors)),
@@ -82,21 +76,21 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
 }
 
 /// Other clusters may be reached by the identities of ServiceAccounts, where the gate allows them.
-fn identities(args: &Args, features: &Features, context: &Context) -> anyhow::Result<Identities> {
+fn clusters(args: &Args, features: &Features, context: &Context) -> anyhow::Result<Clusters> {
     let account = &args.default_kubeconfig_service_account;
-    anyhow::ensure!(
-        account.is_empty() || features.enabled(OBJECT_LEVEL),
-        "to use --default-kubeconfig-service-account please enable the {OBJECT_LEVEL} feature gate in the controller"
-    );
-    let rules = Rules::read(features, account, &context.shared.token_cache);
+    let flags = [("--default-kubeconfig-service-account", account)];
+    ::access::refuse_ungated(features, &flags).map_err(anyhow::Error::msg)?;
     let environment = Environment::from_variables(env::variable);
     let clients = Arc::new(Clients::new(CONTROLLER.name, environment));
-    Ok(Identities::new(
+    Ok(Clusters::new(
         context.client.clone(),
-        clients,
-        &context.metrics,
-        rules,
-        env::variable,
+        Identities::of_controller(context, features, account, clients),
+        KubeconfigOptions {
+            allow_exec: args.insecure_kubeconfig_exec,
+            allow_insecure_tls: args.insecure_kubeconfig_tls,
+        },
+        args.default_service_account.clone(),
+        |secret, cause| format!("could not get KubeConfig secret '{secret}': {cause}"),
     ))
 }
 

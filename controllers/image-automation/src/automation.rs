@@ -4,7 +4,7 @@ mod args;
 
 use std::sync::Arc;
 
-use access::{Identities, OBJECT_LEVEL, Rules};
+use access::{Identities, OBJECT_LEVEL};
 use anyhow::Context as _;
 use git::{Git, SshAlgorithms, Workspace};
 use net_http::{Clients, Environment};
@@ -85,15 +85,8 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
         args.default_service_account.is_empty() || features.enabled(OBJECT_LEVEL),
         "--default-service-account requires the feature gate {OBJECT_LEVEL}"
     );
-    let tokens = &context.shared.token_cache;
-    let rules = Rules::read(&features, &args.default_service_account, tokens);
-    let identities = Identities::new(
-        context.client.clone(),
-        Arc::clone(&clients),
-        &context.metrics,
-        rules,
-        runtime::env::variable,
-    );
+    let (account, own) = (&args.default_service_account, Arc::clone(&clients));
+    let identities = Identities::of_controller(&context, &features, account, own);
     let automations = Automations::new(
         (context.client, identities),
         (git, clients),

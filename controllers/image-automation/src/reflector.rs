@@ -5,7 +5,7 @@ mod sweep;
 
 use std::sync::Arc;
 
-use access::{Identities, OBJECT_LEVEL, Reader, Rules};
+use access::{Identities, OBJECT_LEVEL, Reader};
 use net_http::{Clients, Environment};
 use registry::Registries;
 use runtime::{
@@ -69,17 +69,10 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
     );
     let clients = Arc::new(Clients::new(user_agent, environment));
     let registries = Registries::new(Arc::clone(&clients));
-    let tokens = &context.shared.token_cache;
-    let rules = Rules::read(&features, &args.default_service_account, tokens);
+    let account = &args.default_service_account;
     let accesses = Accesses {
         reader: Reader::new(context.client.clone(), Arc::clone(&clients)),
-        identities: Identities::new(
-            context.client.clone(),
-            clients,
-            &context.metrics,
-            rules,
-            runtime::env::variable,
-        ),
+        identities: Identities::of_controller(&context, &features, account, clients),
     };
     let repositories = ImageRepositories {
         registries: registries.clone(),

@@ -8,15 +8,15 @@ use std::{
     time::Duration,
 };
 
-use ::access::{Asker, Identities};
+use ::access::{Clusters, Destination, Identities};
 use api::{
     kustomize::Kustomization,
-    meta::{SecretKeyReference, Selector},
+    meta::{KubeConfigReference, Selector},
 };
 use artifact::fetch::ArtifactCache;
-use cluster::{Cluster, KubeconfigOptions};
+use cluster::Cluster;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
+use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::{
     Api, Client, ResourceExt,
     runtime::reflector::{ObjectRef, Store},
@@ -59,25 +59,20 @@ pub(crate) use source::Shelf;
 const LEAST_TIMEOUT: Duration = Duration::from_secs(30);
 
 const KIND: &str = "Kustomization";
-/// What tokens for other clusters are for, as the metrics name it.
-const CONNECTING: &str = "reconcile";
 
 /// Reconciles Kustomizations.
 pub struct Reconciler {
     pub(crate) client: Client,
-    pub(crate) cluster: Cluster,
-    pub(crate) identities: Identities,
+    pub(crate) clusters: Clusters,
     pub(crate) artifacts: Arc<ArtifactCache>,
     pub(crate) access: Access,
     pub(crate) features: Features,
     pub(crate) localhost: Localhost,
     pub(crate) requeue_dependency: Duration,
     pub(crate) concurrent_ssa: usize,
-    pub(crate) default_service_account: Option<String>,
     pub(crate) override_managers: Vec<String>,
     pub(crate) custom_stage_kinds: Vec<GroupKind>,
     pub(crate) config_selector: String,
-    pub(crate) kubeconfig: KubeconfigOptions,
     pub(crate) sops: SopsSettings,
     pub(crate) drift: Arc<drift::Book>,
     pub(crate) shelf: Arc<Shelf>,
@@ -182,7 +177,7 @@ impl runtime::Reconciler for Reconciler {
         let external = self.features.enabled(features::EXTERNAL_ARTIFACT);
         let mut all = triggers::all(triggers, external, &self.config_selector, &self.shelf);
         let book = Arc::clone(&self.drift);
-        all.push(drift::watch(triggers, self.cluster.clone(), book));
+        all.push(drift::watch(triggers, self.clusters.home().clone(), book));
         all
     }
 
@@ -190,8 +185,10 @@ impl runtime::Reconciler for Reconciler {
         self.drift.forget(object);
         self.alone.forget(object);
         let namespace = object.namespace.as_deref().unwrap_or_default();
-        for operation in decrypt::OPERATIONS.into_iter().chain([CONNECTING]) {
-            self.identities
+        self.clusters.forget(KIND, namespace, &object.name);
+        for operation in decrypt::OPERATIONS {
+            self.sops
+                .identities
                 .forget(KIND, namespace, &object.name, operation);
         }
         if let Some(remotes) = &self.remotes {
@@ -207,87 +204,45 @@ impl Reconciler {
     /// # Errors
     /// A sentence for Ready.
     async fn cluster_of(&self, object: &Kustomization) -> Result<Cluster, String> {
-        let kube_config = object.spec.kube_config.as_ref();
-        let config_map = kube_config.and_then(|k| k.config_map_ref.as_ref());
-        let secret = kube_config.and_then(|k| k.secret_ref.as_ref());
-        let cluster = match (config_map, secret) {
-            (Some(reference), _) => self.by_identity(object, &reference.name).await?,
-            (None, Some(reference)) => self.remote(object, reference).await?,
-            (None, None) => self.cluster.clone(),
-        };
-        let Some(account) = self.account(object) else {
-            return Ok(cluster);
-        };
-        let namespace = object.namespace().unwrap_or_default();
-        cluster
-            .impersonate(&namespace, &account)
-            .map_err(|error| runtime::failure::chain(&error))
+        self.reach(object, object.spec.kube_config.as_ref()).await
     }
 
-    /// The service account that a Kustomization is applied as, if any.
-    fn account(&self, object: &Kustomization) -> Option<String> {
-        let named = object.spec.service_account_name.clone();
-        named
-            .filter(|a| !a.is_empty())
-            .or_else(|| self.default_service_account.clone())
+    /// Returns the cluster that Kustomizations are in, as the Kustomization's account sees it.
+    ///
+    /// # Errors
+    /// A sentence for Ready.
+    async fn home_of(&self, object: &Kustomization) -> Result<Cluster, String> {
+        self.reach(object, None).await
+    }
+
+    async fn reach(
+        &self,
+        object: &Kustomization,
+        kube_config: Option<&KubeConfigReference>,
+    ) -> Result<Cluster, String> {
+        let destination = Destination {
+            kind: KIND,
+            namespace: &object.namespace().unwrap_or_default(),
+            name: &object.name_any(),
+            kube_config,
+            account: object.spec.service_account_name.as_deref(),
+        };
+        self.clusters.of(&destination).await
     }
 
     /// Whether the account that a Kustomization is applied as is there, or none is needed.
     async fn account_exists(&self, object: &Kustomization) -> Result<bool, Failure> {
-        let Some(account) = self
-            .account(object)
-            .filter(|_| object.spec.kube_config.is_none())
-        else {
+        let named = object.spec.service_account_name.as_deref();
+        let account = self.clusters.account(named);
+        let Some(account) = account.filter(|_| object.spec.kube_config.is_none()) else {
             return Ok(true);
         };
         let namespace = object.namespace().unwrap_or_default();
         let api = Api::<ServiceAccount>::namespaced(self.client.clone(), &namespace);
-        let found = api.get_metadata_opt(&account).await;
+        let found = api.get_metadata_opt(account).await;
         found
             .map(|found| found.is_some())
             .map_err(|error| Failure::retry("PruneFailed", runtime::failure::chain(&error)))
-    }
-
-    /// Connects to the cluster that a ConfigMap describes, by the identity that it names.
-    async fn by_identity(
-        &self,
-        object: &Kustomization,
-        config_map: &str,
-    ) -> Result<Cluster, String> {
-        let asker = Asker {
-            kind: KIND,
-            namespace: &object.namespace().unwrap_or_default(),
-            name: &object.name_any(),
-            operation: CONNECTING,
-            account: None,
-            proxy: &net_http::Proxy::Environment,
-        };
-        let cluster = self.identities.connect(config_map, &asker).await;
-        cluster.map_err(|error| runtime::failure::chain(&error))
-    }
-
-    /// Connects to the cluster of a kubeconfig Secret.
-    async fn remote(
-        &self,
-        object: &Kustomization,
-        reference: &SecretKeyReference,
-    ) -> Result<Cluster, String> {
-        let namespace = object.namespace().unwrap_or_default();
-        let id = format!("{namespace}/{}", reference.name);
-        let api = Api::<Secret>::namespaced(self.client.clone(), &namespace);
-        let secret = api.get(&reference.name).await.map_err(|error| {
-            let cause = runtime::failure::chain(&error);
-            format!("unable to read KubeConfig secret '{id}' error: {cause}")
-        })?;
-        let data = secret
-            .data
-            .unwrap_or_default()
-            .into_iter()
-            .map(|(k, v)| (k, v.0))
-            .collect();
-        let key = reference.key.as_deref();
-        let cluster = Cluster::from_kubeconfig(&id, &data, key, self.kubeconfig).await;
-        cluster.map_err(|error| runtime::failure::chain(&error))
     }
 }
 

@@ -5,9 +5,9 @@
 
 use std::sync::{Arc, OnceLock};
 
-use ::access::{Identities, Rules};
+use ::access::{Clusters, Identities};
 use artifact::fetch::{ArtifactCache, FetchConfig};
-use cluster::{Cluster, KubeconfigOptions};
+use cluster::KubeconfigOptions;
 use net_http::{ClientConfig, Clients, Environment};
 use runtime::{Kind, access::Access, env, features::Features, run::Context, run::Parts};
 
@@ -37,22 +37,23 @@ pub const CONTROLLER: runtime::run::Controller = runtime::run::Controller {
 pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
     let gates = &context.shared.gates.feature_gates;
     let features = Features::parse(gates, features::GATES, features::WITHOUT_EFFECT)?;
-    refuse_ungated(&args, &features)?;
-    let clients = clients();
     let account = &args.default_kubeconfig_service_account;
-    let identities = Identities::new(
-        context.client.clone(),
-        Arc::clone(&clients),
-        &context.metrics,
-        Rules::read(&features, account, &context.shared.token_cache),
-        env::variable,
-    );
+    let flags = [
+        (
+            "--default-decryption-service-account",
+            &args.default_decryption_service_account,
+        ),
+        ("--default-kubeconfig-service-account", account),
+    ];
+    ::access::refuse_ungated(&features, &flags).map_err(anyhow::Error::msg)?;
+    let clients = clients();
+    let identities = Identities::of_controller(&context, &features, account, Arc::clone(&clients));
     let sops = sops(&args, Arc::clone(&clients), &identities);
+    let clusters = clusters(&args, &context, identities);
     let remotes = || remote::Remotes::new(clients, std::env::temp_dir());
     let remotes = (!args.no_remote_bases).then(remotes);
     let reconciler = Reconciler {
-        identities,
-        cluster: Cluster::new(context.client.clone()),
+        clusters,
         client: context.client,
         artifacts: Arc::new(artifacts(args.http_retry)?),
         access: Access {
@@ -62,13 +63,8 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
         localhost: kustomization::Localhost::new(env::variable(env::SOURCE_CONTROLLER_LOCALHOST)),
         requeue_dependency: context.shared.pace.requeue_dependency,
         concurrent_ssa: args.concurrent_ssa,
-        default_service_account: Some(args.default_service_account).filter(|a| !a.is_empty()),
         override_managers: args.override_managers,
         custom_stage_kinds: args.custom_apply_stage_kinds,
-        kubeconfig: KubeconfigOptions {
-            allow_exec: args.insecure_kubeconfig_exec,
-            allow_insecure_tls: args.insecure_kubeconfig_tls,
-        },
         sops,
         remotes,
         drift: Arc::default(),
@@ -83,26 +79,17 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
     })
 }
 
-/// Default accounts log in elsewhere as somebody of a tenant's namespace: only where that is asked for.
-fn refuse_ungated(args: &Args, gates: &Features) -> anyhow::Result<()> {
-    let flags = [
-        (
-            "--default-decryption-service-account",
-            &args.default_decryption_service_account,
-        ),
-        (
-            "--default-kubeconfig-service-account",
-            &args.default_kubeconfig_service_account,
-        ),
-    ];
-    let is_set = |(_, value): &&(&str, &String)| !value.is_empty();
-    if let Some((flag, _)) = flags.iter().find(is_set)
-        && !gates.enabled(features::OBJECT_IDENTITY)
-    {
-        let gate = features::OBJECT_IDENTITY;
-        anyhow::bail!("to use {flag} please enable the {gate} feature gate in the controller");
-    }
-    Ok(())
+fn clusters(args: &Args, context: &Context, identities: Identities) -> Clusters {
+    Clusters::new(
+        context.client.clone(),
+        identities,
+        KubeconfigOptions {
+            allow_exec: args.insecure_kubeconfig_exec,
+            allow_insecure_tls: args.insecure_kubeconfig_tls,
+        },
+        args.default_service_account.clone(),
+        |secret, cause| format!("unable to read KubeConfig secret '{secret}' error: {cause}"),
+    )
 }
 
 /// What the controller itself has for decryption: key services are reached as the environment says.

@@ -7,7 +7,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use access::{Identities, Rules};
+use access::Identities;
 use net_http::{Clients, Environment};
 use runtime::{
     Kind,
@@ -117,7 +117,8 @@ fn outbound(
     let deliveries = metrics::Deliveries::new(&context.metrics);
     let environment = Environment::from_variables(|name| std::env::var(name).ok());
     let clients = Arc::new(Clients::new(CONTROLLER.name, environment));
-    let identities = identities(args, context, features, &clients);
+    let (account, own) = (&args.default_service_account, Arc::clone(&clients));
+    let identities = Identities::of_controller(context, features, account, own);
     let limiter = Arc::new(dispatch::limiter::Limiter::new(args.rate_limit_interval));
     let per_alert = Arc::new(dispatch::limiter::Limiter::new(args.rate_limit_interval));
     let teller = dispatch::tell::Teller::new(context.recorder.clone(), args.rate_limit_interval);
@@ -170,19 +171,6 @@ fn outbound(
         identities,
         clients,
     })
-}
-
-fn identities(
-    args: &Args,
-    context: &Context,
-    features: &Features,
-    clients: &Arc<Clients>,
-) -> Identities {
-    let tokens = &context.shared.token_cache;
-    let rules = Rules::read(features, &args.default_service_account, tokens);
-    let own = Arc::clone(clients);
-    let (client, variable) = (context.client.clone(), runtime::env::variable);
-    Identities::new(client, own, &context.metrics, rules, variable)
 }
 
 fn scope(context: &Context) -> Scope {

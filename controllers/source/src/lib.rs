@@ -22,7 +22,7 @@ mod verify;
 
 use std::sync::Arc;
 
-use access::{Identities, Reader, Rules};
+use access::{Identities, Reader};
 use anyhow::{Context as _, anyhow};
 use artifact::serve::Switch;
 use artifact::{Storage, gc::Retention, storage::advertised_address};
@@ -70,11 +70,8 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
     let hosts = Arc::new(Hosts::new(limits.per_host));
     let git = Git::new(Arc::clone(&clients), scratch.clone(), limits);
     let git = git.with_ssh(algorithms(&args)?);
-    let tokens = &context.shared.token_cache;
-    let rules = Rules::read(&features, &args.default_service_account, tokens);
-    let (client, variable) = (context.client.clone(), runtime::env::variable);
-    let own = Arc::clone(&clients);
-    let identities = Identities::new(client, own, &context.metrics, rules, variable);
+    let (account, own) = (&args.default_service_account, Arc::clone(&clients));
+    let identities = Identities::of_controller(&context, &features, account, own);
     let setup = |kind| Setup {
         client: context.client.clone(),
         clients: Arc::clone(&clients),

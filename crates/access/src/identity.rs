@@ -20,11 +20,12 @@ use net_http::{ClientConfig, Clients, Proxy, Redirects};
 use runtime::args::TokenCache;
 use runtime::features::Features;
 use runtime::metrics::Metrics;
+use runtime::run::Context;
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
 
 pub use self::aws::AwsPlace;
-pub use self::cluster::{ClusterConfig, RemoteCluster, RemoteError};
+pub use self::cluster::RemoteError;
 pub use self::endpoints::Endpoints;
 pub use self::git::AppError;
 use crate::tokens::{Involved, Tokens};
@@ -244,7 +245,36 @@ impl std::fmt::Debug for Identities {
     }
 }
 
+/// Refuses default ServiceAccounts where objects may not have identities of their own: they log in elsewhere as somebody of
+/// a tenant's namespace. Takes flags and what was given for each.
+///
+/// # Errors
+/// Names the first flag that was given, and the gate.
+pub fn refuse_ungated(features: &Features, flags: &[(&str, &String)]) -> Result<(), String> {
+    let given = flags.iter().find(|(_, account)| !account.is_empty());
+    match given {
+        Some((flag, _)) if !features.enabled(OBJECT_LEVEL) => Err(format!(
+            "to use {flag} please enable the {OBJECT_LEVEL} feature gate in the controller"
+        )),
+        _ => Ok(()),
+    }
+}
+
 impl Identities {
+    /// Returns the identities of a controller's process. `account` is the default ServiceAccount that its flag names; empty:
+    /// none.
+    #[must_use]
+    pub fn of_controller(
+        context: &Context,
+        features: &Features,
+        account: &str,
+        clients: Arc<Clients>,
+    ) -> Self {
+        let rules = Rules::read(features, account, &context.shared.token_cache);
+        let (client, metrics) = (context.client.clone(), &context.metrics);
+        Self::new(client, clients, metrics, rules, runtime::env::variable)
+    }
+
     /// Returns the identities of a process; `variable` reads its environment, once.
     pub fn new(
         client: Client,
@@ -262,10 +292,10 @@ impl Identities {
         client: Client,
         clients: Arc<Clients>,
         metrics: &Metrics,
-        rules: Rules,
+        mut rules: Rules,
         (variable, endpoints): (impl Fn(&str) -> Option<String>, Endpoints),
     ) -> Self {
-        let account = rules.default_account.clone();
+        let account = rules.default_account.take();
         let inner = Inner {
             client,
             clients,

@@ -2,10 +2,11 @@
 //! docker keychains, read where the object names them and checked before anything is sent, and the identities that
 //! clouds give.
 //!
-//! [`Reader`] reads them; [`GitAccess`] and [`RegistryAccess`] join them; [`Identities`] asks clouds. What is said of a
+//! [`Reader`] reads them; [`GitAccess`], [`RegistryAccess`] and [`Clusters`] join them; [`Identities`] asks clouds. What is said of a
 //! mistake is said here once; which condition it becomes, and what stands before it, is the controllers' own.
 
 mod certificates;
+mod clusters;
 mod git;
 mod identity;
 mod proxy;
@@ -14,10 +15,11 @@ mod registry;
 mod tokens;
 
 pub use certificates::{Certificates, TlsError};
+pub use clusters::{Clusters, Destination};
 pub use git::{Address, GitAccess, GitAccessError};
 pub use identity::{
-    AppError, Asker, AwsPlace, Cloud, ClusterConfig, Endpoints, Identities, IdentityError,
-    OBJECT_LEVEL, RemoteCluster, RemoteError, Rules,
+    AppError, Asker, AwsPlace, Cloud, Endpoints, Identities, IdentityError, OBJECT_LEVEL,
+    RemoteError, Rules, refuse_ungated,
 };
 pub use proxy::{ProxyError, proxy};
 pub use reader::{ReadError, Reader};

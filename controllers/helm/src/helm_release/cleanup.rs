@@ -102,7 +102,7 @@ impl Reconciler {
             return Ok(true);
         };
         let api = Api::<ServiceAccount>::namespaced(self.client.clone(), &namespace);
-        let found = api.get_metadata_opt(&account).await;
+        let found = api.get_metadata_opt(account).await;
         let found = found.map_err(|error| failed(&error))?.is_some();
         if !found {
             tracing::info!("service account is gone: skipping the uninstallation");

@@ -162,7 +162,7 @@ impl Reconciler {
         let failed =
             |cause: String| format!("unable to get '{namespace}/{name}' dependency: {cause}");
         let gvk = GroupVersionKind::new(&version, kind);
-        let resource = self.cluster.resolve(&gvk).await;
+        let resource = self.clusters.home().resolve(&gvk).await;
         let resource = resource.map_err(|error| failed(chain_text(&error)))?;
         let at = Location {
             resource: &resource,
@@ -170,7 +170,8 @@ impl Reconciler {
             name,
         };
         let found = self
-            .cluster
+            .clusters
+            .home()
             .get(&at)
             .await
             .map_err(|error| failed(chain_text(&error)))?;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use api::{Reconciled, kustomize::Kustomization};
-use cluster::{Cluster, HealthRule, Location, WaitOptions};
+use cluster::{HealthRule, Location, WaitOptions};
 use kube::{Api, ResourceExt};
 use manifest::{
     GroupVersionKind, Inventory, ObjectId,
@@ -90,7 +90,7 @@ impl Reconciler {
             let found = found.map_err(|error| missing(runtime::failure::chain(&error)))?;
             return serde_json::to_value(found).map_err(|error| missing(error.to_string()));
         };
-        let cluster = self.home(object).map_err(&missing)?;
+        let cluster = self.home_of(object).await.map_err(&missing)?;
         let gvk = GroupVersionKind::new(version, kind);
         let resource = cluster.resolve_any_version(&gvk).await;
         let resource = resource.map_err(|error| missing(runtime::failure::chain(&error)))?;
@@ -107,18 +107,6 @@ impl Reconciler {
         found
             .map_err(|error| missing(runtime::failure::chain(&error)))?
             .ok_or_else(|| format!("dependency '{id}' not found"))
-    }
-
-    /// The cluster that Kustomizations are in, as the Kustomization's account sees it: what it may
-    /// not read, it may not depend on.
-    fn home(&self, object: &Kustomization) -> Result<Cluster, String> {
-        let Some(account) = self.account(object) else {
-            return Ok(self.cluster.clone());
-        };
-        let namespace = object.namespace().unwrap_or_default();
-        self.cluster
-            .impersonate(&namespace, &account)
-            .map_err(|error| runtime::failure::chain(&error))
     }
 
     /// Says that the run waits, and waits for an object of another kind.
@@ -140,7 +128,8 @@ impl Reconciler {
         let blocked = Change::default().condition("Ready", "False", "DependencyNotReady", cause);
         progress.checkpoint(blocked).await?;
         let cluster = self
-            .home(object)
+            .home_of(object)
+            .await
             .map_err(|cause| self.not_ready(revision, cause))?;
         let (group, version) = version.split_once('/').unwrap_or(("", version));
         let entry = Entry {

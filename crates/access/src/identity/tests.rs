@@ -11,6 +11,7 @@ use serde_json::json;
 use testkit::{Answer, HttpSink};
 
 use super::*;
+use crate::identity::cluster::ClusterConfig;
 use crate::secrets::view;
 
 const ECR: &str = "012345678901.dkr.ecr.eu-west-1.amazonaws.com/app";
