@@ -1,14 +1,14 @@
 //! Says whose objects are watched for changes of others.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use api::helm::{DriftDetectionMode, HelmRelease};
 use cluster::{
     Cluster,
-    drift::{DriftBook, Followed, Kind, Name, Owners, follow},
+    drift::{DriftBook, Followed, Kind, Kinds, Name, OwnedKinds, Owners, follow, kinds_of},
 };
 use futures::{StreamExt, channel::mpsc, stream::BoxStream};
 use kube::{
@@ -54,6 +54,7 @@ pub(in crate::helm_release) fn watch(
         store: triggers.store(),
         book,
         sender,
+        owned: OwnedKinds::default(),
         synced: Mutex::default(),
     });
     let _task = tokio::spawn(follow(cluster, what, owners));
@@ -64,6 +65,7 @@ struct Releases {
     store: Store<HelmRelease>,
     book: Arc<DriftBook>,
     sender: mpsc::UnboundedSender<ObjectRef<HelmRelease>>,
+    owned: OwnedKinds,
     /// The kinds whose changes are seen.
     synced: Mutex<BTreeSet<Kind>>,
 }
@@ -95,15 +97,9 @@ fn inventory(object: &HelmRelease) -> Inventory {
 }
 
 impl Owners for Releases {
-    fn kinds(&self) -> BTreeMap<Kind, String> {
-        let mut kinds = BTreeMap::new();
-        for object in self.store.state_filter(looks) {
-            for entry in inventory(&object).entries() {
-                let kind = (entry.id.group.clone(), entry.id.kind.clone());
-                kinds.entry(kind).or_insert_with(|| entry.version.clone());
-            }
-        }
-        kinds
+    fn kinds(&self) -> Kinds {
+        self.owned
+            .together(self.store.state_filter(looks), inventory)
     }
 
     fn changed(&self, owner: &Name, object: &ObjectId) -> bool {
@@ -125,9 +121,7 @@ impl Owners for Releases {
             return;
         }
         let owns = |release: &HelmRelease| {
-            let inventory = inventory(release);
-            let mut ids = inventory.entries().iter().map(|entry| &entry.id);
-            looks(release) && ids.any(|id| id.group == kind.0 && id.kind == kind.1)
+            looks(release) && kinds_of(&inventory(release)).contains_key(kind)
         };
         for release in self.store.state_filter(owns) {
             self.wake(&release);

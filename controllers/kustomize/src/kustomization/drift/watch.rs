@@ -3,25 +3,19 @@
 //! Every kind that a unit of this cluster owns is watched: what nobody has touched since the last
 //! verified apply needs no dry run at the interval, and none of its health has to be read again.
 
-use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::Arc;
 
 use api::kustomize::{DriftDetectionMode, Kustomization};
 use cluster::{
     Cluster,
-    drift::{Followed, Kind, Name, Owners, follow},
+    drift::{Followed, Kind, Kinds, Name, OwnedKinds, Owners, follow, kinds_of},
 };
 use futures::{StreamExt, channel::mpsc};
-use kube::{
-    ResourceExt,
-    runtime::reflector::{ObjectRef, Store},
-};
-use manifest::ObjectId;
+use kube::runtime::reflector::{ObjectRef, Store};
+use manifest::{Inventory, ObjectId};
 use runtime::Triggers;
 
-use super::{Book, key, mode};
+use super::{Book, mode};
 use crate::{
     FIELD_MANAGER,
     kustomization::{report, triggers::Woken},
@@ -48,21 +42,17 @@ pub(in crate::kustomization) fn watch(
         store: triggers.store(),
         book,
         sender,
-        owned: Mutex::default(),
+        owned: OwnedKinds::default(),
     });
     let _task = tokio::spawn(follow(cluster, what, owners));
     woken.boxed()
 }
 
-/// The kinds of an inventory, with a version of each.
-type Kinds = BTreeMap<Kind, String>;
-
 struct Units {
     store: Store<Kustomization>,
     book: Arc<Book>,
     sender: mpsc::UnboundedSender<ObjectRef<Kustomization>>,
-    /// The kinds of each unit as of a version of it, so that an inventory is read once.
-    owned: Mutex<HashMap<Name, (Option<String>, Kinds)>>,
+    owned: OwnedKinds,
 }
 
 impl Units {
@@ -76,25 +66,8 @@ impl Owners for Units {
         let counts = |object: &Kustomization| {
             object.spec.kube_config.is_none() && !object.spec.suspend.unwrap_or(false)
         };
-        let mut owned = self.owned.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut kinds = Kinds::new();
-        let mut units = HashSet::new();
-        for object in self.store.state_filter(counts) {
-            let unit = key(&object);
-            let version = object.resource_version();
-            let known = owned.get(&unit).is_some_and(|(at, _)| *at == version);
-            if !known {
-                owned.insert(unit.clone(), (version, kinds_of(&object)));
-            }
-            if let Some((_, own)) = owned.get(&unit) {
-                for (kind, version) in own {
-                    kinds.entry(kind.clone()).or_insert_with(|| version.clone());
-                }
-            }
-            units.insert(unit);
-        }
-        owned.retain(|unit, _| units.contains(unit));
-        kinds
+        self.owned
+            .together(self.store.state_filter(counts), inventory)
     }
 
     fn changed(&self, owner: &Name, object: &ObjectId) -> bool {
@@ -123,7 +96,7 @@ impl Owners for Units {
             return;
         }
         let looks = |o: &Kustomization| {
-            mode(o) != DriftDetectionMode::Disabled && kinds_of(o).contains_key(kind)
+            mode(o) != DriftDetectionMode::Disabled && kinds_of(&inventory(o)).contains_key(kind)
         };
         for unit in self.store.state_filter(looks) {
             self.wake(&unit);
@@ -143,13 +116,7 @@ impl Owners for Units {
     }
 }
 
-fn kinds_of(object: &Kustomization) -> Kinds {
-    let mut kinds = Kinds::new();
-    if let Ok(inventory) = report::owned(object) {
-        for entry in inventory.entries() {
-            let kind = (entry.id.group.clone(), entry.id.kind.clone());
-            kinds.entry(kind).or_insert_with(|| entry.version.clone());
-        }
-    }
-    kinds
+/// What a unit applied; one that cannot be read names nothing.
+fn inventory(object: &Kustomization) -> Inventory {
+    report::owned(object).unwrap_or_default()
 }

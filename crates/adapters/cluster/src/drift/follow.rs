@@ -18,7 +18,7 @@ use manifest::{GroupVersionKind, ObjectId};
 use tokio::time::Instant;
 
 use self::trace::{Sums, Trace};
-use super::Name;
+use super::{Kinds, Name};
 use crate::{Cluster, chain_text};
 
 /// How often it is looked which kinds are to be watched, and how long nobody's changes wait to be offered again.
@@ -38,7 +38,7 @@ pub type Kind = (String, String);
 /// Those whose objects are watched: asked what to watch, told what was changed.
 pub trait Owners: Send + Sync + 'static {
     /// Returns the kinds to watch, with a version of each.
-    fn kinds(&self) -> BTreeMap<Kind, String>;
+    fn kinds(&self) -> Kinds;
 
     /// Takes note that somebody else changed or deleted an object, and wakes its owner where it wants to know at once.
     /// Returns false where the owner does not know the object as its own: as it may come to know it, it is told again.
@@ -345,7 +345,7 @@ mod tests {
     }
 
     impl Owners for Late {
-        fn kinds(&self) -> BTreeMap<Kind, String> {
+        fn kinds(&self) -> Kinds {
             BTreeMap::new()
         }
 
