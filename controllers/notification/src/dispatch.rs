@@ -248,15 +248,7 @@ pub(crate) fn no_provider(name: &str) -> String {
 /// Returns how a kind is asked for.
 pub(crate) fn resource_of(api_version: &str, kind: &str) -> ApiResource {
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-    let plural = match kind {
-        "GitRepository" | "HelmRepository" | "OCIRepository" | "ImageRepository"
-        | "ImagePolicy" => {
-            let lower = kind.to_lowercase();
-            format!("{}ies", lower.trim_end_matches('y'))
-        }
-        _ => format!("{}s", kind.to_lowercase()),
-    };
-    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), &plural)
+    ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind))
 }
 
 /// Alerts that did not get an event for want of metadata.

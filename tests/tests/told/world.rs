@@ -107,12 +107,8 @@ impl World {
 
     fn api(&self, api_version: &str, kind: &str) -> Api<DynamicObject> {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-        let plural = match kind {
-            "GitRepository" => "gitrepositories".to_owned(),
-            kind => format!("{}s", kind.to_lowercase()),
-        };
         let gvk = GroupVersionKind::gvk(group, version, kind);
-        let resource = ApiResource::from_gvk_with_plural(&gvk, &plural);
+        let resource = ApiResource::from_gvk(&gvk);
         Api::namespaced_with(self.client.clone(), self.namespace.name(), &resource)
     }
 

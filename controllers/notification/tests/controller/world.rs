@@ -110,12 +110,8 @@ impl World {
         let api_version = object["apiVersion"].as_str().unwrap();
         let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
         let kind = object["kind"].as_str().unwrap();
-        let plural = match kind {
-            "GitRepository" => "gitrepositories".to_owned(),
-            _ => format!("{}s", kind.to_lowercase()),
-        };
         let gvk = GroupVersionKind::gvk(group, version, kind);
-        let resource = ApiResource::from_gvk_with_plural(&gvk, &plural);
+        let resource = ApiResource::from_gvk(&gvk);
         let api: Api<DynamicObject> =
             Api::namespaced_with(self.client.clone(), self.ns(), &resource);
         let name = object["metadata"]["name"].as_str().unwrap();

@@ -114,13 +114,8 @@ impl Cluster {
 
     pub(super) fn api(&self, api_version: &str, kind: &str, namespace: &str) -> Api<DynamicObject> {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-        let lower = kind.to_lowercase();
-        let plural = match lower.strip_suffix('y') {
-            Some(stem) => format!("{stem}ies"),
-            None => format!("{lower}s"),
-        };
         let gvk = GroupVersionKind::gvk(group, version, kind);
-        let resource = ApiResource::from_gvk_with_plural(&gvk, &plural);
+        let resource = ApiResource::from_gvk(&gvk);
         if namespace.is_empty() {
             Api::all_with(self.client.clone(), &resource)
         } else {

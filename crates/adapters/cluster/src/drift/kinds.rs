@@ -90,7 +90,10 @@ mod tests {
         let deployment = ("apps".to_owned(), "Deployment".to_owned());
         for _ in 0..2 {
             let found = kinds.together(vec![owner("a", "1"), owner("b", "1")], read);
-            assert_eq!(found.into_keys().collect::<Vec<_>>(), std::slice::from_ref(&deployment));
+            assert_eq!(
+                found.into_keys().collect::<Vec<_>>(),
+                std::slice::from_ref(&deployment)
+            );
         }
         assert_eq!(reads.get(), 2);
         let found = kinds.together(vec![owner("a", "2")], read);
