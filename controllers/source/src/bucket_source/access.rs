@@ -10,12 +10,14 @@ use api::meta::LocalReference;
 use api::source::{Bucket, BucketProvider, TokenService, TokenServiceProvider};
 use bucket::{Azure, AzureIdentity, Gcs, GcsIdentity, S3, Settings, Store, keys_of_ldap_user};
 use cloud::aws::Keys;
+use cloud::azure::{AUTHORITY, Application, Certificate, STORAGE};
 use kube::ResourceExt;
 use net_http::{Client, Proxy};
 use runtime::Failure;
 use runtime::secrets::SecretView;
 use tokio::time::Instant;
 
+use self::identity::{AzureLogin, Certified};
 use super::Buckets;
 use super::gather::FAILED;
 use crate::failure::{AUTH_FAILED, chain, fetch, gate_closed, stalled};
@@ -24,8 +26,6 @@ use crate::provider::asker;
 const DEFAULT_TIMEOUT: Duration = Duration::from_mins(1);
 /// Where an emulator of Google Cloud Storage listens, as Google's own clients read it.
 const GCS_EMULATOR: &str = "STORAGE_EMULATOR_HOST";
-/// What a token of Azure has to be for.
-const AZURE_STORAGE: &str = "https://storage.azure.com/.default";
 
 /// What it takes to reach a bucket, as the object says it.
 struct Asked<'a> {
@@ -145,13 +145,24 @@ impl Buckets {
     }
 
     async fn azure(&self, asked: &Asked<'_>) -> Result<Azure, Failure> {
-        let identity = if let Some(secret) = asked.secret {
-            identity::azure(secret).map_err(bad_secret)?
-        } else {
-            let identities = &self.setup.identities;
-            let token = identities.azure_token(&asked.asker(), AZURE_STORAGE).await;
-            AzureIdentity::Token(token.map_err(|error| no_identity(&error))?)
+        let login = asked.secret.map(identity::azure).transpose();
+        let (identities, asker) = (&self.setup.identities, asked.asker());
+        let token = match login.map_err(bad_secret)? {
+            Some(AzureLogin::Known(identity)) => Ok(identity),
+            Some(AzureLogin::Machine(id)) => {
+                let token = identities.azure_managed_token(&asker, &id, STORAGE);
+                token.await.map(AzureIdentity::Token)
+            }
+            Some(AzureLogin::Certified(login)) => {
+                let token = self.token_for_certificate(&asker, &login);
+                token.await.map(AzureIdentity::Token)
+            }
+            None => {
+                let token = identities.azure_token(&asker, STORAGE);
+                token.await.map(AzureIdentity::Token)
+            }
         };
+        let identity = token.map_err(|error| no_identity(&error))?;
         let client = self.client(asked.proxy)?;
         let spec = &asked.object.spec;
         let store = Azure::new(
@@ -162,6 +173,26 @@ impl Buckets {
             asked.deadline,
         );
         store.map_err(|error| fetch(FAILED, chain(&error)))
+    }
+
+    async fn token_for_certificate(
+        &self,
+        asker: &Asker<'_>,
+        login: &Certified,
+    ) -> Result<String, IdentityError> {
+        let application = Application {
+            authority: login.authority.as_deref().unwrap_or(AUTHORITY),
+            tenant: &login.tenant,
+            client: &login.client,
+        };
+        let certificate = Certificate {
+            pem: login.pem.as_bytes(),
+            send_chain: login.send_chain,
+        };
+        let identities = &self.setup.identities;
+        identities
+            .azure_certificate_token(asker, &application, &certificate, STORAGE)
+            .await
     }
 
     /// Refuses what is behind a gate that is closed.

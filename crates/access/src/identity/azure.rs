@@ -1,6 +1,8 @@
 //! Tokens of Microsoft Azure.
 
-use cloud::azure::{AUTHORITY, Application, Proof, from_machine, token};
+use cloud::azure::{AUTHORITY, Application, Certificate, Proof, from_machine, token};
+
+use sha2::{Digest, Sha256};
 
 use super::{Account, Asker, Identities, IdentityError, file};
 
@@ -50,6 +52,49 @@ impl Identities {
             .azure_token_of(asker, account.as_ref(), scope)
             .await?
             .value)
+    }
+
+    /// Returns a token that an application has for its certificate.
+    ///
+    /// # Errors
+    /// [`IdentityError`].
+    pub async fn azure_certificate_token(
+        &self,
+        asker: &Asker<'_>,
+        application: &Application<'_>,
+        certificate: &Certificate<'_>,
+        scope: &str,
+    ) -> Result<String, IdentityError> {
+        let client = self.outside(asker.proxy)?;
+        // Whoever has the key may have the token: it is part of what that is kept under.
+        let pem = hex::encode(Sha256::digest(certificate.pem));
+        let words = [
+            "azure certificate",
+            application.authority,
+            application.tenant,
+            application.client,
+            &pem,
+            scope,
+        ];
+        let ask = || token(&client, application, Proof::Certificate(certificate), scope);
+        self.exchanged(asker, &words, ask).await
+    }
+
+    /// Returns a token of an identity that Azure manages and gives to this machine, by the identity's client id.
+    ///
+    /// # Errors
+    /// [`IdentityError`].
+    pub async fn azure_managed_token(
+        &self,
+        asker: &Asker<'_>,
+        id: &str,
+        scope: &str,
+    ) -> Result<String, IdentityError> {
+        let client = self.beside()?;
+        let endpoint = self.0.endpoints.azure_metadata.as_deref();
+        let words = ["azure managed", id, scope];
+        let ask = || from_machine(&client, endpoint, Some(id), scope);
+        self.exchanged(asker, &words, ask).await
     }
 
     /// Returns a token and its end.

@@ -26,38 +26,85 @@ pub(super) fn google(secret: &SecretView) -> Result<ServiceAccount, String> {
     ServiceAccount::parse(file).map_err(|error| format!("invalid '{name}' secret data: {error}"))
 }
 
-/// Reads who asks Azure: an application by its secret, an account by its key, or whoever has a signature.
-pub(super) fn azure(secret: &SecretView) -> Result<AzureIdentity, String> {
-    let text = |key| text(secret, key);
-    let application = (text("tenantId"), text("clientId"), text("clientSecret"));
-    if let (Some(tenant), Some(client), Some(secret)) = application {
-        return Ok(AzureIdentity::ClientSecret {
-            tenant,
-            client,
-            secret,
-            authority: text("authorityHost"),
-        });
+/// Who asks Azure, as a Secret says.
+#[derive(Debug)]
+pub(super) enum AzureLogin {
+    /// Someone whom the store knows by what the Secret holds.
+    Known(AzureIdentity),
+    /// An application that proves itself by a certificate.
+    Certified(Certified),
+    /// An identity that Azure gives to this machine, by its client id.
+    Machine(String),
+}
+
+/// An application with its certificate.
+pub(super) struct Certified {
+    pub(super) tenant: String,
+    pub(super) client: String,
+    /// The certificate and its key.
+    pub(super) pem: String,
+    pub(super) send_chain: bool,
+    /// Where tokens are given out; absent: the public cloud.
+    pub(super) authority: Option<String>,
+}
+
+impl std::fmt::Debug for Certified {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("..")
     }
-    let name = short(secret);
-    if text("clientCertificate").is_some() {
-        return Err(format!(
-            "invalid '{name}' secret data: 'clientCertificate' is not supported"
-        ));
+}
+
+/// Reads who asks Azure: an application by its secret or certificate, an identity of the machine, an account by its key,
+/// or whoever has a signature.
+pub(super) fn azure(secret: &SecretView) -> Result<AzureLogin, String> {
+    let text = |key| text(secret, key);
+    let authority = text("authorityHost");
+    let client = text("clientId");
+    if let (Some(tenant), Some(client)) = (text("tenantId"), client.clone()) {
+        if let Some(secret) = text("clientSecret") {
+            return Ok(AzureLogin::Known(AzureIdentity::ClientSecret {
+                tenant,
+                client,
+                secret,
+                authority,
+            }));
+        }
+        if let Some(pem) = text("clientCertificate") {
+            // Under a password the key would be encrypted, and nothing here reads that.
+            if text("clientCertificatePassword").is_some() {
+                return Err(wrong(
+                    secret,
+                    "'clientCertificatePassword' is not supported",
+                ));
+            }
+            let chain = text("clientCertificateSendChain");
+            return Ok(AzureLogin::Certified(Certified {
+                tenant,
+                client,
+                pem,
+                send_chain: chain.is_some_and(|word| word == "1" || word == "true"),
+                authority,
+            }));
+        }
+    }
+    if let Some(client) = client {
+        return Ok(AzureLogin::Machine(client));
     }
     if let Some(key) = text("accountKey") {
-        return Ok(AzureIdentity::AccountKey(key));
+        return Ok(AzureLogin::Known(AzureIdentity::AccountKey(key)));
     }
     if let Some(signature) = text("sasKey") {
-        return Ok(AzureIdentity::SharedAccessSignature(signature));
+        let signature = AzureIdentity::SharedAccessSignature(signature);
+        return Ok(AzureLogin::Known(signature));
     }
-    if text("clientId").is_some() {
-        return Err(format!(
-            "invalid '{name}' secret data: a managed identity is not supported"
-        ));
-    }
-    Err(format!(
-        "invalid '{name}' secret data: requires a combination of 'tenantId', 'clientId' and 'clientSecret', an 'accountKey' or a 'sasKey'"
+    Err(wrong(
+        secret,
+        "requires a 'clientId' alone or with 'tenantId' and either 'clientSecret' or 'clientCertificate', an 'accountKey' or a 'sasKey'",
     ))
+}
+
+fn wrong(secret: &SecretView, why: &str) -> String {
+    format!("invalid '{}' secret data: {why}", short(secret))
 }
 
 /// Reads user name and password of a directory's user.
@@ -95,11 +142,24 @@ mod tests {
             Err(why) => why,
         };
         let application = [("tenantId", "t"), ("clientId", "c"), ("clientSecret", "s")];
-        assert_eq!(shown(&application), "ClientSecret(..)");
-        assert_eq!(shown(&[("accountKey", "a")]), "AccountKey(..)");
-        assert_eq!(shown(&[("sasKey", "?a=b")]), "SharedAccessSignature(..)");
-        assert!(shown(&application[..2]).contains("a managed identity is not supported"));
-        assert!(shown(&[]).starts_with("invalid 'dummy' secret data: requires a combination"));
+        assert_eq!(shown(&application), "Known(ClientSecret(..))");
+        assert_eq!(shown(&[("accountKey", "a")]), "Known(AccountKey(..))");
+        assert_eq!(
+            shown(&[("sasKey", "?a=b")]),
+            "Known(SharedAccessSignature(..))"
+        );
+        assert_eq!(shown(&application[..2]), "Machine(\"c\")");
+        assert_eq!(shown(&application[1..2]), "Machine(\"c\")");
+        let mut certified = application[..2].to_vec();
+        certified.push(("clientCertificate", "s3cret"));
+        assert_eq!(shown(&certified), "Certified(..)");
+        certified.push(("clientCertificatePassword", "s3cret"));
+        assert_eq!(
+            shown(&certified),
+            "invalid 'dummy' secret data: 'clientCertificatePassword' is not supported"
+        );
+        assert!(shown(&[]).starts_with("invalid 'dummy' secret data: requires a 'clientId' alone"));
+        assert!(shown(&application[..1]).starts_with("invalid 'dummy' secret data: requires"));
     }
 
     /// covers: SC-102
