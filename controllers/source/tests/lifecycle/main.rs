@@ -12,6 +12,7 @@ mod bench;
 mod charts;
 mod crash;
 mod hostile;
+mod identities;
 mod images;
 mod include;
 mod limits;
