@@ -6,7 +6,7 @@ use std::time::Duration;
 use kube::api::{Patch, PatchParams};
 use testkit::Fault;
 
-use crate::bench::{Bench, artifact, spec};
+use crate::bench::{Bench, artifact, condition, spec};
 
 /// covers: SC-036, SC-038
 #[tokio::test]
@@ -38,6 +38,37 @@ async fn lost_and_damaged_artifacts_are_made_anew() {
     fs::remove_file(&file).unwrap();
     let object = bench.reconcile("app").await;
     assert_eq!(bench.files(artifact(&object).unwrap()).await, ["a"]);
+}
+
+/// What an earlier controller stored, packed by another compressor, stays what it is: whoever applied it need not do so
+/// again.
+#[tokio::test]
+async fn artifact_of_another_controller_is_taken_over_in_place() {
+    let (bench, repository, id) = Bench::with_commit().await;
+    bench.create("app", spec(repository.url())).await;
+    let revision = format!("main@sha1:{id}");
+    let published = bench.ready("app", &revision).await;
+    let patience = Duration::from_secs(20);
+    bench.controller.terminate(patience).await.unwrap();
+    let other = testkit::archive(&[("a", "1")]).unwrap();
+    fs::write(bench.storage.path().join(&published.path), &other).unwrap();
+    let mut digest = artifact::digest::Hasher::new(artifact::Algorithm::Sha256);
+    digest.update(&other);
+    let digest = digest.finish().to_string();
+    assert_ne!(digest, published.digest);
+    let status = serde_json::json!({ "status": { "artifact": {
+        "digest": digest, "size": other.len(), "lastUpdateTime": "2026-01-01T00:00:00Z" } } });
+    let patch = Patch::Merge(status);
+    let before = bench
+        .objects()
+        .patch_status("app", &PatchParams::default(), &patch)
+        .await
+        .unwrap();
+    bench.controller.restart().await.unwrap();
+    let object = bench.reconcile("app").await;
+    assert_eq!(artifact(&object), artifact(&before));
+    assert_eq!(bench.files(artifact(&object).unwrap()).await, ["a"]);
+    assert!(condition(&object, "Ready").is_some_and(|ready| ready.status == "True"));
 }
 
 /// covers: SC-039
