@@ -230,6 +230,22 @@ mod tests {
         assert_eq!(got, Some(("False", "Storage".into())));
     }
 
+    /// covers: SC-017
+    #[test]
+    fn what_is_outdated_speaks_where_a_failure_has_no_condition_of_its_own() {
+        let outdated = (
+            "ArtifactOutdated",
+            "True",
+            "NewRevision",
+            "new index revision",
+        );
+        let going = (RECONCILING, "True", PROGRESSING, "building artifact");
+        assert_eq!(
+            ready(&[outdated, going]),
+            Some(("False", "NewRevision".into()))
+        );
+    }
+
     /// covers: SC-019
     #[test]
     fn bipolar_false_beats_everything() {

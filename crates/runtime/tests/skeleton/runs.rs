@@ -107,6 +107,33 @@ async fn stalled_object_is_not_tried_again_until_it_changes() {
     assert!(find(&toy, "Stalled").is_none());
 }
 
+/// covers: SC-014
+/// covers: SC-015
+/// covers: SC-027
+#[tokio::test]
+async fn failure_ends_the_run_at_its_stage_and_the_stall_before_it() {
+    let choice = Choice {
+        retry_delay: (Duration::from_secs(1), Duration::from_mins(1)),
+        ..Choice::default()
+    };
+    let rig = Rig::with::<Ranked>("runs", choice).await;
+    rig.make("a", &["stall", "retry", "wait:1s", "slow:0s"])
+        .await;
+    rig.condition("a", "Stalled", "True", "Wrong").await;
+    rig.request("a", "again").await;
+    let toy = rig
+        .condition("a", "Reconciling", "True", "ProgressingWithRetry")
+        .await;
+    assert!(find(&toy, "Stalled").is_none());
+    rig.ready("a").await;
+    assert_eq!(rig.controller.diary.runs("a"), 4);
+    assert_eq!(
+        rig.controller.diary.count("a acts"),
+        1,
+        "those that failed before it did not begin it"
+    );
+}
+
 /// covers: KC-084
 #[tokio::test]
 async fn panic_fails_its_own_object_and_stops_nothing_else() {

@@ -114,7 +114,12 @@ impl Diary {
     }
 
     pub(crate) fn has(&self, entry: &str) -> bool {
-        self.entries.lock().unwrap().iter().any(|e| e == entry)
+        self.count(entry) > 0
+    }
+
+    pub(crate) fn count(&self, entry: &str) -> usize {
+        let entries = self.entries.lock().unwrap();
+        entries.iter().filter(|each| *each == entry).count()
     }
 }
 
