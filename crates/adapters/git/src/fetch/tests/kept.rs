@@ -174,3 +174,35 @@ async fn listing_holds_what_was_asked_for() {
         "the repository is not empty"
     );
 }
+
+#[tokio::test]
+async fn polls_of_one_remote_share_a_listing_that_is_new_enough_and_nothing_of_others() {
+    let (server, repository, first) = with_commit();
+    let (bench, began) = (bench(), Instant::now());
+    let plain = remote(repository.url());
+    let main = ["refs/heads/main".to_owned()];
+    let tip = async |remote: &Remote, prefixes: &[String], since: Instant| {
+        let times = (since, soon());
+        let listing = bench.git.list_since(remote, prefixes, times).await.unwrap();
+        listing.refs[0].object.clone()
+    };
+    assert_eq!(tip(&plain, &main, began).await, first);
+    let asked = server.request_count();
+    let commit = repository.commit("main", "second").write("a", "2");
+    let second = commit.push().unwrap();
+    assert_eq!(tip(&plain, &main, began).await, first);
+    assert_eq!(server.request_count(), asked, "what was heard will do");
+    assert_eq!(tip(&plain, &main, Instant::now()).await, second);
+    assert_eq!(tip(&plain, &main, began).await, second, "the newest counts");
+    let asked = server.request_count();
+    assert_eq!(tip(&plain, &[], began).await, second);
+    let other = Remote {
+        auth: Some(Auth::Bearer("x".into())),
+        ..remote(repository.url())
+    };
+    assert_eq!(tip(&other, &main, began).await, second);
+    assert!(
+        server.request_count() >= asked + 2,
+        "other references and other credentials are asked for"
+    );
+}
