@@ -198,7 +198,8 @@ pub struct Editor {
 }
 
 /// Finds who wrote the fields at some paths of the live object, other than `field_manager`'s own
-/// applies. Lists each manager once, with its latest write, the latest first.
+/// applies. Lists each manager once, with its latest write, the latest first. Writers through the
+/// `scale` subresource count, as autoscalers and `kubectl scale`.
 ///
 /// A field that was removed has no owner, so nobody is found for it.
 pub fn editors(live: &Value, field_manager: &str, paths: &[Vec<String>]) -> Vec<Editor> {
@@ -206,7 +207,8 @@ pub fn editors(live: &Value, field_manager: &str, paths: &[Vec<String>]) -> Vec<
     for entry in entries(live) {
         let is_own = entry["manager"] == field_manager && entry["operation"] == "Apply";
         let wrote = |path: &Vec<String>| owns(live, &entry["fieldsV1"], path) == Some(true);
-        if is_own || !is_main_resource(entry) || !paths.iter().any(wrote) {
+        // Writers of `scale` write fields of the object itself; those of `status` are no editors.
+        if is_own || entry["subresource"] == "status" || !paths.iter().any(wrote) {
             continue;
         }
         let text = |key: &str| entry[key].as_str().unwrap_or_default().to_string();
@@ -372,19 +374,25 @@ mod tests {
             entry["time"] = json!(time);
             entry
         };
+        let through = |subresource: &str, mut entry: Value| {
+            entry["subresource"] = json!(subresource);
+            entry
+        };
         let replicas = json!({"f:spec": {"f:replicas": {}}});
         let object = json!({"spec": {"replicas": 3}, "metadata": {"managedFields": [
             timed("hpa", "Update", "2026-01-01T00:00:00Z", &replicas),
             timed("kubectl-edit", "Update", "2026-01-02T00:00:00Z", &replicas),
             timed("other", "Update", "2026-01-03T00:00:00Z", &json!({"f:spec": {"f:paused": {}}})),
             timed(OURS, "Apply", "2026-01-04T00:00:00Z", &replicas),
+            through("status", timed("kubelet", "Update", "2026-01-06T00:00:00Z", &replicas)),
+            through("scale", timed("autoscaler", "Update", "2026-01-05T00:00:00Z", &replicas)),
         ]}});
         let path = vec!["spec".to_string(), "replicas".to_string()];
         let names: Vec<_> = editors(&object, OURS, &[path])
             .into_iter()
             .map(|editor| editor.manager)
             .collect();
-        assert_eq!(names, ["kubectl-edit", "hpa"]);
+        assert_eq!(names, ["autoscaler", "kubectl-edit", "hpa"]);
         assert_eq!(
             editors(&object, OURS, &[vec!["spec".into(), "gone".into()]]),
             []
