@@ -6,6 +6,8 @@
 mod bad_input;
 #[path = "controller/beyond.rs"]
 mod beyond;
+#[path = "controller/clouds.rs"]
+mod clouds;
 #[path = "controller/crash.rs"]
 mod crash;
 #[path = "controller/failures.rs"]

@@ -1,7 +1,9 @@
 //! Expressions, encrypted files, drift seen at once, guards.
 
+use std::time::{Duration, Instant};
+
 use api::kustomize::Kustomization;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Secret};
 use kube::{
     Api,
     api::{DeleteParams, Patch, PatchParams},
@@ -243,6 +245,64 @@ async fn drift_is_taken_back_at_once_and_told_once() {
     api.delete("one", &DeleteParams::default()).await.unwrap();
     world.config_map("one", has("colour", "blue")).await;
     world.event("DriftDetected", "one deleted").await;
+}
+
+/// An autoscaler writes `replicas` again whenever it is not what it wants; Git names it too.
+#[tokio::test]
+async fn autoscaler_against_a_git_that_names_replicas_is_no_fight() {
+    const WANTED: i32 = 5;
+    let world = World::new().await;
+    let web = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec:\n  replicas: 2\n  \
+               selector: {matchLabels: {app: web}}\n  template:\n    metadata: {labels: {app: web}}\n    \
+               spec: {containers: [{name: web, image: example.com/web}]}\n";
+    let revision = world.publish(&[("web.yaml", web)]).await;
+    world
+        .apply(json!({ "driftDetection": { "mode": "enabled" } }))
+        .await;
+    world.applied("app", &revision).await;
+    let deployments = Api::<Deployment>::namespaced(world.client.clone(), world.ns());
+    let scaled = deployments.clone();
+    let autoscaler = tokio::spawn(async move {
+        let params = PatchParams {
+            field_manager: Some("autoscaler".into()),
+            ..PatchParams::default()
+        };
+        let patch = Patch::Merge(json!({ "spec": { "replicas": WANTED } }));
+        loop {
+            let now = scaled.get_scale("web").await.unwrap();
+            if now.spec.and_then(|spec| spec.replicas) != Some(WANTED) {
+                scaled.patch_scale("web", &params, &patch).await.unwrap();
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    });
+    world
+        .event(
+            "DriftDetected",
+            "autoscaler keeps changing /spec/replicas of Deployment/",
+        )
+        .await;
+    // What was going on as that was told ends; then nobody writes any more.
+    let mut generation = None;
+    let mut calm = 0;
+    let began = Instant::now();
+    while calm < 30 {
+        assert!(began.elapsed() < Duration::from_mins(1), "they go on");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let now = deployments.get("web").await.unwrap();
+        let is_still = now.metadata.generation == generation;
+        calm = if is_still { calm + 1 } else { 0 };
+        generation = now.metadata.generation;
+    }
+    let calm = deployments.get("web").await.unwrap();
+    assert_eq!(calm.spec.unwrap().replicas, Some(WANTED));
+    assert!(generation < Some(16), "{generation:?}");
+    assert!(!autoscaler.is_finished());
+    autoscaler.abort();
+    // Whoever asks gets what Git says.
+    world.request("app").await;
+    let asked = deployments.get("web").await.unwrap();
+    assert_eq!(asked.spec.unwrap().replicas, Some(2));
 }
 
 #[tokio::test]

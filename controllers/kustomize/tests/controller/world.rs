@@ -1,6 +1,7 @@
 //! A namespace, a source whose artifacts the test publishes, and a controller.
 
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use api::kustomize::Kustomization;
@@ -9,11 +10,14 @@ use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use serde_json::{Value, json};
-use testkit::{ArtifactServer, ControlPlane, Namespace, Program, PublishedArtifact};
+use testkit::{ArtifactServer, ControlPlane, HttpSink, Namespace, Program, PublishedArtifact};
 use tokio::sync::OnceCell;
 
 const PATIENCE: Duration = Duration::from_mins(2);
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// Stands in for AWS before the controller that all tests share.
+pub(crate) static CLOUD: LazyLock<HttpSink> = LazyLock::new(|| HttpSink::start().unwrap());
 
 static SHARED: OnceCell<Program> = OnceCell::const_new();
 
@@ -30,6 +34,9 @@ pub(crate) fn controller(plane: &ControlPlane) -> Program {
         .flag("--http-retry", "1")
         .flag("--requeue-dependency", "10m")
         .flag("--sops-age-secret", "global-age")
+        .flag("--feature-gates", "ObjectLevelWorkloadIdentity=true")
+        .env("AWS_ENDPOINT_URL_STS", &CLOUD.url())
+        .env("AWS_ENDPOINT_URL_KMS", &CLOUD.url())
 }
 
 /// A namespace with a source `app` and a Kustomization `app`.
