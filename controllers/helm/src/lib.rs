@@ -72,6 +72,7 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
     Ok(Parts {
         kinds: vec![Kind::new(reconciler)],
         servers,
+        grace: args.graceful_shutdown_timeout,
     })
 }
 

@@ -101,6 +101,6 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
     );
     Ok(Parts {
         kinds: vec![Kind::new(automations)],
-        servers: Vec::new(),
+        ..Parts::default()
     })
 }

@@ -93,5 +93,6 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
     Ok(Parts {
         kinds: vec![Kind::new(repositories), Kind::new(policies)],
         servers: sweep.into_iter().collect(),
+        ..Parts::default()
     })
 }

@@ -75,7 +75,7 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
     };
     Ok(Parts {
         kinds: vec![Kind::new(reconciler)],
-        servers: Vec::new(),
+        ..Parts::default()
     })
 }
 

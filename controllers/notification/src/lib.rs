@@ -89,6 +89,7 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
         .chain(events)
         .chain(webhooks)
         .collect(),
+        ..Parts::default()
     })
 }
 

@@ -109,6 +109,7 @@ pub async fn parts(args: Args, context: Context) -> anyhow::Result<Parts> {
             Kind::new(Buckets::new(setup(bucket_source::KIND))),
         ],
         servers: servers(&args, &context, storage).await?,
+        ..Parts::default()
     })
 }
 

@@ -48,12 +48,24 @@ impl std::fmt::Debug for Server {
 }
 
 /// What a controller is made of.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Parts {
     /// The kinds it reconciles.
     pub kinds: Vec<Kind>,
     /// Its servers.
     pub servers: Vec<Server>,
+    /// How long a stopping process waits for the runs that go on; ten minutes, where a controller has no flag for it.
+    pub grace: Duration,
+}
+
+impl Default for Parts {
+    fn default() -> Self {
+        Self {
+            kinds: Vec::new(),
+            servers: Vec::new(),
+            grace: GRACE,
+        }
+    }
 }
 
 /// A controller's fixed facts.
@@ -248,13 +260,14 @@ async fn work(
     }
     serve(tasks, leading);
     let _migration = migration(context, &context.recorder, &parts.kinds);
+    let grace = parts.grace;
     let mut kinds = JoinSet::new();
     for kind in parts.kinds {
         tracing::info!(logger = "setup", kind = kind.name(), "Starting Controller");
         kinds.spawn(kind.run(surroundings(controller, context, stop)));
     }
     started.meet();
-    let reconciling = reconcile(kinds, tasks, stop);
+    let reconciling = reconcile(kinds, grace, tasks, stop);
     let Some(candidate) = &mut candidate else {
         return reconciling.await;
     };
@@ -302,6 +315,7 @@ fn candidate(controller: Controller, context: &Context) -> Option<Candidate> {
 /// Reconciles until told to stop, then lets the runs that go on end. Dropped, it cuts them off.
 async fn reconcile(
     mut kinds: JoinSet<()>,
+    grace: Duration,
     tasks: &mut JoinSet<anyhow::Result<()>>,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
@@ -318,7 +332,7 @@ async fn reconcile(
     };
     stop.cancel();
     let ended = async { while kinds.join_next().await.is_some() {} };
-    if tokio::time::timeout(GRACE, ended).await.is_err() {
+    if tokio::time::timeout(grace, ended).await.is_err() {
         tracing::error!("runs were cut off at the end of the grace period");
     }
     result

@@ -10,7 +10,10 @@ use kube::{
 use serde_json::{Value, json};
 use testkit::{Namespace, Program, Signal, control_plane};
 
-use crate::rig::{PATIENCE, define, until};
+use crate::{
+    rig::{PATIENCE, define, find, until},
+    toy::Toy,
+};
 
 const LEASE: &str = "toy-controller-leader-election";
 
@@ -74,6 +77,45 @@ async fn process_is_ready_says_so_in_json_and_ends_in_good_order() {
         }
     }
     assert!(log.contains(r#""logger":"setup""#));
+}
+
+/// Makes a toy whose run sleeps for so long, and waits until it is run.
+async fn busy(namespace: &Namespace, time: &str) -> Api<Toy> {
+    let toys = Api::<Toy>::namespaced(control_plane().await.client(), namespace.name());
+    let toy = json!({ "apiVersion": "test.lockgate.dev/v1", "kind": "Toy",
+        "metadata": { "name": "a" },
+        "spec": { "interval": "1h", "script": [format!("slow:{time}")] } });
+    let params = PatchParams::apply("tests");
+    toys.patch("a", &params, &Patch::Apply(toy)).await.unwrap();
+    until("the toy is run", async || {
+        let toy = toys.get("a").await.unwrap();
+        find(&toy, "Reconciling").is_some()
+    })
+    .await;
+    toys
+}
+
+#[tokio::test]
+async fn process_that_stops_lets_runs_end_within_its_grace_period() {
+    let (namespace, program) = program("process").await;
+    let program = program.start().await.unwrap();
+    let toys = busy(&namespace, "2s").await;
+    let ended = program.terminate(PATIENCE).await.unwrap();
+    assert!(ended.success());
+    let toy = toys.get("a").await.unwrap();
+    assert_eq!(find(&toy, "Ready"), Some(("True", "Succeeded")));
+}
+
+#[tokio::test]
+async fn process_that_stops_cuts_runs_off_after_its_grace_period() {
+    let (namespace, program) = program("process").await;
+    let program = program.flag("--grace", "1").start().await.unwrap();
+    let toys = busy(&namespace, "1h").await;
+    program.terminate(PATIENCE).await.unwrap();
+    let log = program.log().unwrap();
+    assert!(log.contains("runs were cut off"), "{log}");
+    let toy = toys.get("a").await.unwrap();
+    assert_eq!(find(&toy, "Ready"), Some(("Unknown", "Progressing")));
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@
 )]
 mod toy;
 
-use std::{process::ExitCode, sync::Arc};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Parser;
 use futures::{StreamExt, stream};
@@ -27,6 +27,9 @@ struct Args {
     /// How many watches it opens besides the one of its kind.
     #[arg(long, default_value_t = 0)]
     watches: usize,
+    /// How many seconds runs may go on after it was told to stop.
+    #[arg(long, default_value_t = 600)]
+    grace: u64,
     #[command(flatten)]
     shared: Shared,
 }
@@ -37,12 +40,13 @@ fn main() -> ExitCode {
         field_owner: "toy-controller",
     };
     let args = Args::parse();
-    let watches = args.watches;
+    let (watches, grace) = (args.watches, Duration::from_secs(args.grace));
     runtime::run(controller, args.shared, async move |context| {
         let toys = toy::Toys::<toy::Ranked>::new(Arc::default());
         Ok(Parts {
             kinds: vec![Kind::new(toys)],
             servers: vec![watching(&context, watches)],
+            grace,
         })
     })
 }
