@@ -12,7 +12,11 @@ use futures::StreamExt;
 use kube::{
     Api, ResourceExt,
     api::ApiResource,
-    runtime::{WatchStreamExt, watcher},
+    runtime::{
+        WatchStreamExt,
+        utils::Backoff,
+        watcher::{self, DefaultBackoff, watcher},
+    },
 };
 use manifest::{GroupVersionKind, ObjectId};
 use tokio::time::Instant;
@@ -31,6 +35,8 @@ const MAX_OFFERED: usize = 1_000;
 const PAGE: u32 = 100;
 /// A server that takes the parameters of a streamed listing but never says that it is complete does not know them.
 const QUIET: Duration = Duration::from_secs(15);
+/// The longest pause before a watch that failed is opened again: until then no change is seen.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// A group and a kind.
 pub type Kind = (String, String);
@@ -180,7 +186,8 @@ impl Follower {
         config: watcher::Config,
         patience: Duration,
     ) -> Option<()> {
-        let mut events = watcher(api.clone(), config).default_backoff().boxed();
+        let pauses = Pauses(DefaultBackoff::default());
+        let mut events = watcher(api.clone(), config).backoff(pauses).boxed();
         let mut complete = false;
         loop {
             let patience = match (complete, self.offered.is_empty()) {
@@ -309,6 +316,23 @@ impl Follower {
     }
 }
 
+/// The pauses of kube, none of them longer than [`LONGEST_PAUSE`].
+struct Pauses(DefaultBackoff);
+
+impl Iterator for Pauses {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        self.0.next().map(|pause| pause.min(LONGEST_PAUSE))
+    }
+}
+
+impl Backoff for Pauses {
+    fn reset(&mut self) {
+        self.0.reset();
+    }
+}
+
 fn key(object: &Trace) -> Name {
     let name = object.metadata.name.clone().unwrap_or_default();
     (object.namespace().unwrap_or_default(), name)
@@ -370,6 +394,16 @@ mod tests {
         serde_json::from_value(json!({ "metadata": { "name": "one", "namespace": "ns",
             "labels": { "name": "app", "namespace": "ns" }, "managedFields": managers } }))
         .unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn watch_that_fails_for_long_is_tried_every_ten_seconds() {
+        let mut pauses = Pauses(DefaultBackoff::default());
+        let first: Vec<_> = pauses.by_ref().take(20).collect();
+        assert!(first[0] < LONGEST_PAUSE && first[19] == LONGEST_PAUSE);
+        assert!(first.iter().all(|pause| *pause <= LONGEST_PAUSE));
+        pauses.reset();
+        assert!(pauses.next().unwrap() < LONGEST_PAUSE);
     }
 
     #[tokio::test(start_paused = true)]
