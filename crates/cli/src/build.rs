@@ -67,11 +67,11 @@ enum Order {
     None,
 }
 
-/// Builds; gives what is to be printed.
+/// Builds; gives what is to be printed, in pieces.
 ///
 /// # Errors
 /// Where a flag is refused, the build fails or the output cannot be written.
-pub(crate) fn run(args: &Args) -> anyhow::Result<String> {
+pub(crate) fn run(args: &Args) -> anyhow::Result<Vec<String>> {
     refuse(args)?;
     let directory = std::path::absolute(&args.directory)
         .with_context(|| format!("no such directory: {}", args.directory.display()))?;
@@ -99,7 +99,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<String> {
         ..Options::default()
     };
     let built = kustomize::build_trees(&tree, path.trim_start_matches('/'), &options)?;
-    let printed = built.to_yaml()?;
+    let printed = built.to_yaml_parts()?;
     for warning in built.warnings() {
         // A warning that cannot be written is no reason to fail.
         writeln!(std::io::stderr().lock(), "{warning}").ok();
@@ -109,12 +109,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<String> {
         None => std::mem::forget(built),
         Some(output) if output.is_dir() => {
             write_each(output, &built.into_json()?)?;
-            return Ok(String::new());
+            return Ok(Vec::new());
         }
         Some(output) => {
-            std::fs::write(output, printed)
+            std::fs::write(output, printed.concat())
                 .with_context(|| format!("cannot write {}", output.display()))?;
-            return Ok(String::new());
+            return Ok(Vec::new());
         }
     }
     Ok(printed)

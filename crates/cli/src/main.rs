@@ -78,7 +78,7 @@ impl Command {
     /// Runs a command on this thread alone.
     fn run(&self) -> anyhow::Result<Outcome> {
         let done = match self {
-            Self::Build(args) => build::run(args)?,
+            Self::Build(args) => return print(&build::run(args)?),
             Self::Template(args) => return write(|out| template::run(args, out)),
             Self::Lint(args) => return write(|out| lint::run(args, out)),
             Self::Completion(args) => completion::run::<Self>(args)?,
@@ -118,6 +118,15 @@ impl Command {
             _ => 1,
         }
     }
+}
+
+/// Prints pieces one after the other.
+fn print(pieces: &[String]) -> anyhow::Result<Outcome> {
+    let mut out = std::io::stdout().lock();
+    for piece in pieces {
+        out.write_all(piece.as_bytes())?;
+    }
+    Ok(String::new().into())
 }
 
 /// How much is written at once.

@@ -77,9 +77,9 @@ impl Pass {
 }
 
 impl Accumulator {
-    pub(crate) fn new(schema: &Rc<Schema>) -> Self {
+    pub(crate) fn new(schema: &Rc<Schema>, threads: usize) -> Self {
         Self {
-            resources: ResMap::new(schema),
+            resources: ResMap::new(schema, threads),
             config: None,
             vars: VarSet::default(),
         }
@@ -109,6 +109,11 @@ impl Accumulator {
 }
 
 impl<'a> Target<'a> {
+    /// Gives a place for objects to come together in.
+    fn accumulator(&self) -> Accumulator {
+        Accumulator::new(&self.schema, self.loader.session.options.threads)
+    }
+
     /// Reads the kustomization file of a directory.
     ///
     /// # Errors

@@ -25,16 +25,11 @@ const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// A build whose objects are trees still: to print them nothing has to go through JSON.
 #[derive(Debug)]
 pub struct Trees {
-    objects: Vec<Tree>,
+    objects: Vec<resource::Resource>,
+    /// Which of them belong to no namespace.
+    cluster_scoped: Vec<bool>,
     warnings: Vec<String>,
     threads: usize,
-}
-
-/// One object as a tree.
-#[derive(Debug)]
-struct Tree {
-    resource: resource::Resource,
-    cluster_scoped: bool,
 }
 
 /// What a build gives: the objects in order, and what was odd about the input.
@@ -69,8 +64,16 @@ impl Trees {
     /// # Errors
     /// Every object that YAML or JSON cannot hold.
     pub fn to_yaml(&self) -> Result<String, Error> {
-        let nodes: Vec<&Node> = self.objects.iter().map(|o| &o.resource.node).collect();
-        print(&nodes, self.threads, |at| self.objects[at].resource.place())
+        Ok(self.to_yaml_parts()?.concat())
+    }
+
+    /// Prints the objects in pieces: put one after the other they are what [`Self::to_yaml`] gives.
+    ///
+    /// # Errors
+    /// As for [`Self::to_yaml`].
+    pub fn to_yaml_parts(&self) -> Result<Vec<String>, Error> {
+        let nodes: Vec<&Node> = self.objects.iter().map(|object| &object.node).collect();
+        print(&nodes, self.threads, |at| self.objects[at].place())
     }
 
     /// Turns the objects into JSON.
@@ -80,11 +83,7 @@ impl Trees {
     pub fn into_json(self) -> Result<Build, Error> {
         let mut resources = Vec::with_capacity(self.objects.len());
         let mut faults = Gathered::default();
-        for Tree {
-            resource,
-            cluster_scoped,
-        } in self.objects
-        {
+        for (resource, cluster_scoped) in self.objects.into_iter().zip(self.cluster_scoped) {
             let object = yaml::to_json(&resource.node).map_err(|error| {
                 Error::at(resource.place().within(error.span()), error.to_string())
             });
@@ -112,7 +111,8 @@ impl Build {
     /// Every object with a text that YAML cannot hold.
     pub fn to_yaml(&self) -> Result<String, Error> {
         let objects: Vec<_> = self.resources.iter().map(|r| &r.object).collect();
-        print(&objects, 1, |at| self.resources[at].origin.clone())
+        let parts = print(&objects, 1, |at| self.resources[at].origin.clone())?;
+        Ok(parts.concat())
     }
 }
 
@@ -135,7 +135,7 @@ fn print<T: yaml::emit::Tree + Sync>(
     objects: &[&T],
     threads: usize,
     place: impl Fn(usize) -> Place,
-) -> Result<String, Error> {
+) -> Result<Vec<String>, Error> {
     /// How many objects are a piece of work.
     const RUN: usize = 32;
     let runs: Vec<(usize, &[&T])> = (0..).step_by(RUN).zip(objects.chunks(RUN)).collect();
@@ -152,20 +152,16 @@ fn print<T: yaml::emit::Tree + Sync>(
         }
         (out, failed)
     });
-    let mut whole = String::new();
+    let mut printed = Vec::with_capacity(parts.len());
     let mut faults = Gathered::default();
     for (out, failed) in parts {
-        if whole.is_empty() {
-            whole = out;
-        } else {
-            whole.push_str(&out);
-        }
+        printed.push(out);
         for (at, error) in failed {
             faults.note::<()>(Err(Error::at(place(at), error.to_string())));
         }
     }
     faults.end()?;
-    Ok(whole)
+    Ok(printed)
 }
 
 /// Builds the kustomization in a directory of a tree.
@@ -194,15 +190,16 @@ pub fn build_trees(tree: &dyn FileTree, path: &str, options: &Options<'_>) -> Re
     if !target.kustomization.build_metadata.is_empty() {
         target.origin = Some(Origin::default());
     }
-    let mut all = Accumulator::new(&schema);
+    let mut all = Accumulator::new(&schema, options.threads);
     target.accumulate(&mut all, Pass::Whole)?;
     session.check_missing()?;
     finish(&mut all, &session)?;
     arrange(&mut all.resources, &target, options)?;
-    let objects = complete(all.resources, &target, options);
+    let (objects, cluster_scoped) = complete(all.resources, &target, options);
     let warnings = session.warnings.take();
     Ok(Trees {
         objects,
+        cluster_scoped,
         warnings,
         threads: options.threads,
     })
@@ -264,30 +261,36 @@ fn arrange(
     }
 }
 
-/// Gives the objects the labels and annotations that the build itself writes.
-fn complete(resources: ResMap, target: &Target<'_>, options: &Options<'_>) -> Vec<Tree> {
+/// Gives the objects the labels and annotations that the build itself writes, and tells which of
+/// them belong to no namespace.
+fn complete(
+    resources: ResMap,
+    target: &Target<'_>,
+    options: &Options<'_>,
+) -> (Vec<resource::Resource>, Vec<bool>) {
     let wants = |option: &str| target.kustomization.wants_metadata(option);
     let managed = options.managed_by_label || wants("managedByLabel");
     let with_origin = wants("originAnnotations");
     let with_transformations = wants("transformerAnnotations");
-    let complete = |mut resource: resource::Resource| {
-        let cluster_scoped = resource.id().is_cluster_scoped(&target.schema);
+    let schema: &Schema = &target.schema;
+    let version = options.manager_version.unwrap_or("(devel)");
+    let complete = |resource: &mut resource::Resource| {
+        let cluster_scoped = resource.id().is_cluster_scoped(schema);
         if managed && let Some(meta) = tree::mapping_at(&mut resource.node, "metadata") {
             let labels = meta.get_or_insert_with("labels", || Node::mapping(yaml::Mapping::new()));
             if labels.is_null() {
                 *labels = Node::mapping(yaml::Mapping::new());
             }
-            let version = options.manager_version.unwrap_or("(devel)");
             labels.insert(MANAGED_BY, Node::string(format!("kustomize-{version}")));
         }
-        let annotations = annotations(&resource, with_origin, with_transformations);
+        let annotations = annotations(resource, with_origin, with_transformations);
         tree::set_meta_map(&mut resource.node, "annotations", &annotations);
-        Tree {
-            resource,
-            cluster_scoped,
-        }
+        cluster_scoped
     };
-    resources.into_vec().into_iter().map(complete).collect()
+    let threads = resources.threads();
+    let mut resources = resources.into_vec();
+    let cluster_scoped = parallel::change(&mut resources, threads, complete);
+    (resources, cluster_scoped)
 }
 
 /// Gives the annotations an object has in the output.

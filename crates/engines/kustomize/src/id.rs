@@ -69,7 +69,8 @@ impl Gvk {
     }
 }
 
-fn or<'a>(text: &'a str, otherwise: &'a str) -> &'a str {
+/// Gives a text, or another one where it is empty.
+pub(crate) fn or<'a>(text: &'a str, otherwise: &'a str) -> &'a str {
     if text.is_empty() { otherwise } else { text }
 }
 

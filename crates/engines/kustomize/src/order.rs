@@ -1,7 +1,7 @@
 //! The order objects are printed in.
 
 use crate::error::Error;
-use crate::id::{Gvk, Id};
+use crate::id::{Gvk, IdRef, or};
 use crate::kustomization::SortOptions;
 use crate::res_map::ResMap;
 
@@ -38,7 +38,12 @@ const LAST: &[&str] = &[
 
 /// Gives what a kind sorts by in lists of fields.
 pub(crate) fn kind_order(gvk: &Gvk) -> (i64, String) {
-    (rank(&gvk.kind, FIRST, LAST), stable(gvk))
+    let Gvk {
+        group,
+        version,
+        kind,
+    } = gvk;
+    (rank(kind, FIRST, LAST), stable(group, version, kind))
 }
 
 /// Gives a kind's place: below 0 among the first, above 0 among the last, 0 between.
@@ -54,39 +59,20 @@ fn rank<S: AsRef<str>>(kind: &str, first: &[S], last: &[S]) -> i64 {
 
 /// Joins group, version and kind so that missing parts sort after all letters, but the core
 /// Namespace comes before namespaces of other groups.
-fn stable(gvk: &Gvk) -> String {
-    if gvk.kind == "Namespace" && gvk.group.is_empty() {
+fn stable(group: &str, version: &str, kind: &str) -> String {
+    if kind == "Namespace" && group.is_empty() {
         return String::new();
     }
-    let part = |text: &str, missing: &'static str| {
-        if text.is_empty() {
-            missing.to_owned()
-        } else {
-            text.to_owned()
-        }
-    };
-    let (group, version) = (part(&gvk.group, "~G"), part(&gvk.version, "~V"));
-    format!("{group}_{version}_{}", part(&gvk.kind, "~K"))
+    let (group, version) = (or(group, "~G"), or(version, "~V"));
+    [group, "_", version, "_", or(kind, "~K")].concat()
 }
 
 /// Joins a whole identity for ties.
-fn tie(id: &Id) -> String {
-    let part = |text: &str, missing: &'static str| {
-        if text.is_empty() {
-            missing.to_owned()
-        } else {
-            text.to_owned()
-        }
-    };
-    let gvk = &id.gvk;
-    format!(
-        "{}.{}.{}|{}|{}",
-        part(&gvk.kind, "[noKind]"),
-        part(&gvk.version, "[noVer]"),
-        part(&gvk.group, "[noGrp]"),
-        part(&id.namespace, "~X"),
-        part(&id.name, "~N")
-    )
+fn tie(id: &IdRef<'_>) -> String {
+    let (kind, version) = (or(id.kind, "[noKind]"), or(id.version, "[noVer]"));
+    let (group, namespace) = (or(id.group, "[noGrp]"), or(id.namespace, "~X"));
+    let name = or(id.name, "~N");
+    [kind, ".", version, ".", group, "|", namespace, "|", name].concat()
 }
 
 /// Sorts by kind: namespaces first, webhooks last.
@@ -120,7 +106,8 @@ pub(crate) fn by_options(resources: &mut ResMap, options: &SortOptions) -> Resul
 
 fn sort<S: AsRef<str>>(resources: &mut ResMap, first: &[S], last: &[S]) {
     resources.sort_by_key(|resource| {
-        let id = resource.id().to_id();
-        (rank(&id.gvk.kind, first, last), stable(&id.gvk), tie(&id))
+        let id = resource.id();
+        let stable = stable(id.group, id.version, id.kind);
+        (rank(id.kind, first, last), stable, tie(&id))
     });
 }

@@ -1,11 +1,16 @@
 //! Pure work over many items, spread over threads.
 
+use std::iter;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 /// Less text than this is read sooner than a thread is started.
 pub(crate) const LEAST_BYTES: usize = 64 << 10;
+
+/// Fewer items than this a thread are changed sooner than one is started.
+const LEAST_ITEMS: usize = 64;
 
 /// Applies a function to every item, on so many threads at most; gives the results in the order of
 /// the items, so that nobody sees how many threads there were.
@@ -19,16 +24,36 @@ pub(crate) fn map<T: Sync, R: Send>(
         return items.iter().map(work).collect();
     }
     let next = AtomicUsize::new(0);
-    let run = || {
-        let mut done = Vec::new();
-        loop {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(item) = items.get(at) else {
-                return done;
-            };
-            done.push((at, work(item)));
-        }
-    };
+    share(threads, || {
+        let at = next.fetch_add(1, Ordering::Relaxed);
+        items.get(at).map(|item| (at, work(item)))
+    })
+}
+
+/// Changes every item, on so many threads at most where there are many; gives the results in the order of the items.
+pub(crate) fn change<T: Send, R: Send>(
+    items: &mut [T],
+    threads: usize,
+    work: impl Fn(&mut T) -> R + Sync,
+) -> Vec<R> {
+    /// So many items are taken at once.
+    const RUN: usize = 16;
+    let threads = threads.min(items.len() / LEAST_ITEMS);
+    if threads < 2 {
+        return items.iter_mut().map(work).collect();
+    }
+    let runs = Mutex::new(items.chunks_mut(RUN).enumerate());
+    let next = || runs.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let changed = share(threads, || {
+        let (at, run) = next()?;
+        Some((at, run.iter_mut().map(&work).collect::<Vec<R>>()))
+    });
+    changed.into_iter().flatten().collect()
+}
+
+/// Does pieces of work on so many threads until there are none; gives the results by their numbers.
+fn share<R: Send>(threads: usize, next: impl Fn() -> Option<(usize, R)> + Sync) -> Vec<R> {
+    let run = || iter::from_fn(&next).collect::<Vec<_>>();
     let mut all = thread::scope(|scope| {
         let others: Vec<_> = (1..threads).map(|_| scope.spawn(run)).collect();
         let mut all = run();
@@ -54,6 +79,12 @@ mod tests {
             let items: Vec<usize> = (0..count).collect();
             let doubled: Vec<usize> = items.iter().map(|item| item * 2).collect();
             assert_eq!(map(&items, threads, |item| item * 2), doubled);
+            let mut changed = items.clone();
+            let before = change(&mut changed, threads, |item| {
+                *item *= 2;
+                *item / 2
+            });
+            assert_eq!((before, changed), (items, doubled));
         }
     }
 }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use crate::error::{Error, Gathered};
 use crate::id::IdRef;
+use crate::parallel;
 use crate::resource::{Behavior, Resource, list_ids};
 use crate::schema::Schema;
 
@@ -15,18 +16,21 @@ pub(crate) struct ResMap {
     resources: Vec<Resource>,
     schema: Rc<Schema>,
     /// Positions by every name an object has or had; `None` once something may have changed it.
-    by_name: Option<HashMap<String, Vec<usize>>>,
+    by_name: Option<Index>,
     /// Whether names may have changed since the last look for identities that objects share.
     may_clash: Cell<bool>,
+    /// How many threads may change the objects.
+    threads: usize,
 }
 
 impl ResMap {
-    pub(crate) fn new(schema: &Rc<Schema>) -> Self {
+    pub(crate) fn new(schema: &Rc<Schema>, threads: usize) -> Self {
         Self {
             resources: Vec::new(),
             schema: Rc::clone(schema),
             by_name: Some(HashMap::new()),
             may_clash: Cell::new(false),
+            threads,
         }
     }
 
@@ -66,6 +70,44 @@ impl ResMap {
         self.resources.iter_mut()
     }
 
+    /// Gives how many threads may look at the objects.
+    pub(crate) fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// Changes each object, anything but names; one that cannot be changed does not keep the others from being tried.
+    ///
+    /// # Errors
+    /// What is wrong with all of them.
+    pub(crate) fn change(
+        &mut self,
+        change: impl Fn(&mut Resource) -> Result<(), Error> + Sync,
+    ) -> Result<(), Error> {
+        gather(parallel::change(&mut self.resources, self.threads, change))
+    }
+
+    /// Changes the objects at these positions, which come in order, as [`Self::change`] does.
+    ///
+    /// # Errors
+    /// What is wrong with all of them.
+    pub(crate) fn change_at(
+        &mut self,
+        positions: &[usize],
+        change: impl Fn(&mut Resource) -> Result<(), Error> + Sync,
+    ) -> Result<(), Error> {
+        let mut positions = positions.iter().peekable();
+        let mut chosen: Vec<&mut Resource> = Vec::with_capacity(positions.len());
+        for (at, resource) in self.resources.iter_mut().enumerate() {
+            if positions.next_if(|position| **position == at).is_some() {
+                chosen.push(resource);
+            }
+        }
+        let threads = self.threads;
+        gather(parallel::change(&mut chosen, threads, |resource| {
+            change(resource)
+        }))
+    }
+
     /// Says that names may have changed.
     pub(crate) fn names_changed(&mut self) {
         self.by_name = None;
@@ -84,10 +126,9 @@ impl ResMap {
         let clash = {
             let id = resource.id();
             self.schema.note_kind(id.group, id.version, id.kind);
-            let positions = self.named(id.name);
-            positions
-                .into_iter()
-                .find(|at| self.resources[*at].id().same(&id, &self.schema))
+            let index = index(&mut self.by_name, &self.resources);
+            let mut positions = index.get(id.name).into_iter().flatten().copied();
+            positions.find(|at| self.resources[*at].id().same(&id, &self.schema))
         };
         if let Some(at) = clash {
             return Err(Error::new(format!(
@@ -122,14 +163,7 @@ impl ResMap {
 
     /// Gives the positions of the objects that have or had a name, in order.
     pub(crate) fn named(&mut self, name: &str) -> Vec<usize> {
-        let resources = &self.resources;
-        let index = self.by_name.get_or_insert_with(|| {
-            let mut index = HashMap::with_capacity(resources.len());
-            for (at, resource) in resources.iter().enumerate() {
-                note(&mut index, resource, at);
-            }
-            index
-        });
+        let index = index(&mut self.by_name, &self.resources);
         index.get(name).cloned().unwrap_or_default()
     }
 
@@ -280,7 +314,28 @@ impl ResMap {
     }
 }
 
-fn note(index: &mut HashMap<String, Vec<usize>>, resource: &Resource, at: usize) {
+fn gather(changed: Vec<Result<(), Error>>) -> Result<(), Error> {
+    let mut faults = Gathered::default();
+    for result in changed {
+        faults.note(result);
+    }
+    faults.end()
+}
+
+type Index = HashMap<String, Vec<usize>>;
+
+/// Gives the index, made anew where names have changed.
+fn index<'i>(by_name: &'i mut Option<Index>, resources: &[Resource]) -> &'i mut Index {
+    by_name.get_or_insert_with(|| {
+        let mut index = HashMap::with_capacity(resources.len());
+        for (at, resource) in resources.iter().enumerate() {
+            note(&mut index, resource, at);
+        }
+        index
+    })
+}
+
+fn note(index: &mut Index, resource: &Resource, at: usize) {
     let mut add = |name: &str| match index.get_mut(name) {
         Some(positions) if positions.last() == Some(&at) => {}
         Some(positions) => positions.push(at),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use yaml::Node;
+use yaml::{Node, Text};
 
 use crate::error::Place;
 use crate::id::{Gvk, Id, IdRef, split_api_version};
@@ -78,9 +78,9 @@ impl Behavior {
 /// A name an object had before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Previous {
-    pub(crate) kind: String,
-    pub(crate) name: String,
-    pub(crate) namespace: String,
+    pub(crate) kind: Text,
+    pub(crate) name: Text,
+    pub(crate) namespace: Text,
 }
 
 /// One object.
@@ -202,9 +202,9 @@ impl Resource {
     pub(crate) fn remember_id(&mut self, schema: &Schema) {
         let id = self.id();
         let previous = Previous {
-            kind: id.kind.to_owned(),
-            name: id.name.to_owned(),
-            namespace: id.effective_namespace(schema).to_owned(),
+            kind: id.kind.into(),
+            name: id.name.into(),
+            namespace: id.effective_namespace(schema).into(),
         };
         self.history.push(previous);
     }

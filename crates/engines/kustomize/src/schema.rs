@@ -4,7 +4,8 @@ mod builtin;
 mod custom;
 mod table;
 
-use std::cell::{Cell, OnceCell};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::error::Error;
 use custom::{Custom, Found};
@@ -12,11 +13,11 @@ use custom::{Custom, Found};
 /// The schema of one build: the built-in one until a kustomization brings its own.
 #[derive(Debug, Default)]
 pub(crate) struct Schema {
-    custom: OnceCell<Custom>,
+    custom: OnceLock<Custom>,
     /// A built-in version was asked for by name: a schema that comes later is ignored.
-    settled: Cell<bool>,
+    settled: AtomicBool,
     /// The built-in kinds were looked at before a custom schema came: they stay beside it.
-    builtin_used: Cell<bool>,
+    builtin_used: AtomicBool,
 }
 
 /// A place in a schema.
@@ -35,9 +36,10 @@ pub(crate) enum Cursor<'s> {
 impl Schema {
     /// Starts a build; `keeps_builtin`: a custom schema adds to the built-in one.
     pub(crate) fn new(keeps_builtin: bool) -> Self {
-        let schema = Self::default();
-        schema.builtin_used.set(keeps_builtin);
-        schema
+        Self {
+            builtin_used: AtomicBool::new(keeps_builtin),
+            ..Self::default()
+        }
     }
 
     /// Reads a schema that a kustomization names; the first one stays.
@@ -45,8 +47,8 @@ impl Schema {
     /// # Errors
     /// Where the document is no OpenAPI document.
     pub(crate) fn set_custom(&self, document: serde_json::Value) -> Result<(), Error> {
-        if !self.settled.replace(true) {
-            let custom = Custom::new(document, self.builtin_used.get())?;
+        if !self.settled.swap(true, Relaxed) {
+            let custom = Custom::new(document, self.builtin_used.load(Relaxed))?;
             // A build has one schema at most: `settled` lets nobody come here twice.
             self.custom.get_or_init(|| custom);
         }
@@ -55,19 +57,19 @@ impl Schema {
 
     /// Keeps the built-in schema even where a base brings its own.
     pub(crate) fn settle(&self) {
-        self.settled.set(true);
+        self.settled.store(true, Relaxed);
     }
 
     /// Tells whether a kustomization has said which schema to use.
     pub(crate) fn is_settled(&self) -> bool {
-        self.settled.get()
+        self.settled.load(Relaxed)
     }
 
     /// Finds the schema of a kind.
     pub(crate) fn of_kind(&self, api_version: &str, kind: &str) -> Option<Cursor<'_>> {
         match self.custom.get() {
             None => {
-                self.builtin_used.set(true);
+                self.builtin_used.store(true, Relaxed);
                 builtin::root(api_version, kind)
             }
             Some(custom) => custom
@@ -84,10 +86,10 @@ impl Schema {
     /// read, and stays beside one that a base brings later.
     pub(crate) fn note_kind(&self, group: &str, version: &str, kind: &str) {
         if self.custom.get().is_none()
-            && !self.builtin_used.get()
+            && !self.builtin_used.load(Relaxed)
             && !builtin::is_known(group, version, kind)
         {
-            self.builtin_used.set(true);
+            self.builtin_used.store(true, Relaxed);
         }
     }
 

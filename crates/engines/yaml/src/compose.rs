@@ -6,6 +6,7 @@ mod mapping;
 use crate::error::{Error, ErrorKind};
 use crate::event::{Event, Located, Properties};
 use crate::limits::Limits;
+use crate::mapping::Entry;
 use crate::node::{Kind, Node, Scalar, Sequence, Style, Text, Value};
 use crate::parse::{Duplicates, Steps};
 use crate::resolve::{self, Schema};
@@ -19,6 +20,29 @@ use std::collections::{HashMap, HashSet};
 const SHARED_KEY_BYTES: usize = 40;
 /// How many different keys are remembered for sharing.
 const SHARED_KEYS: usize = 4096;
+
+/// Room for more children than this is not kept for the next collection.
+const MOST_ROOM: usize = 64;
+
+/// Room that complete collections were filled in: most are small, and each is kept in memory of its exact size, so that
+/// growing one by one would mean to copy its children again and again.
+#[derive(Default)]
+struct Room {
+    entries: Vec<Vec<Entry>>,
+    items: Vec<Vec<Node>>,
+}
+
+/// Moves children to memory of their exact size; keeps the room they were in.
+fn settle<T>(mut children: Vec<T>, rooms: &mut Vec<Vec<T>>) -> Vec<T> {
+    if children.capacity() > MOST_ROOM {
+        children.shrink_to_fit();
+        return children;
+    }
+    let mut exact = Vec::with_capacity(children.len());
+    exact.append(&mut children);
+    rooms.push(children);
+    exact
+}
 
 /// How the texts of one parse are read.
 #[derive(Debug, Clone)]
@@ -79,6 +103,7 @@ pub(crate) struct Composer<'r> {
     aliased: usize,
     decoded: usize,
     findings: Findings,
+    room: Room,
 }
 
 impl<'r> Composer<'r> {
@@ -94,6 +119,7 @@ impl<'r> Composer<'r> {
             aliased: 0,
             decoded: 0,
             findings: Findings::default(),
+            room: Room::default(),
         }
     }
 
@@ -152,13 +178,19 @@ impl<'r> Composer<'r> {
                 self.scalar(&text, style, &properties, start, end)
             }
             Event::SequenceStart { style, properties } => {
-                self.begin(Content::Sequence(Vec::new()), style, properties, start)?;
+                let items = self.room.items.pop().unwrap_or_default();
+                self.begin(Content::Sequence(items), style, properties, start)?;
                 return Ok(None);
             }
             Event::MappingStart { style, properties } => {
-                let content =
-                    Content::Mapping(Box::new(OpenMapping::new(start, self.rules.schema)));
-                self.begin(content, style, properties, start)?;
+                let entries = self.room.entries.pop().unwrap_or_default();
+                let mapping = OpenMapping::new(start, self.rules.schema, entries);
+                self.begin(
+                    Content::Mapping(Box::new(mapping)),
+                    style,
+                    properties,
+                    start,
+                )?;
                 return Ok(None);
             }
             Event::CollectionEnd => match self.end(end)? {
@@ -292,12 +324,15 @@ impl<'r> Composer<'r> {
             content,
         } = open;
         let value = match content {
-            Content::Sequence(mut items) => {
-                // Most are short, and room for more would stay as long as the tree does.
-                items.shrink_to_fit();
-                Value::Sequence(Sequence(items))
+            Content::Sequence(items) => {
+                Value::Sequence(Sequence(settle(items, &mut self.room.items)))
             }
-            Content::Mapping(mapping) => Value::Mapping(mapping.end(&mut self.findings)),
+            Content::Mapping(mapping) => {
+                let mut mapping = mapping.end(&mut self.findings);
+                let entries = std::mem::take(&mut mapping.entries);
+                mapping.entries = settle(entries, &mut self.room.entries);
+                Value::Mapping(mapping)
+            }
         };
         let node = Node {
             value,

@@ -128,39 +128,42 @@ fn utf_16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Input<'static> {
     }
 }
 
+/// So many bytes are looked at in one go, without a branch for each.
+const STRIDE: usize = 64;
+
 /// Finds the first character YAML 1.1 forbids.
 fn find_control(text: &str) -> Option<usize> {
-    /// So many bytes are looked at in one go, without a branch for each.
-    const STRIDE: usize = 64;
     let bytes = text.as_bytes();
-    let suspicious = |byte: &u8| {
+    let (strides, rest) = bytes.as_chunks::<STRIDE>();
+    let found = strides.iter().enumerate().find_map(|(number, stride)| {
+        let start = number * STRIDE;
+        (!is_usual(stride)).then(|| forbidden(bytes, start..start + STRIDE))?
+    });
+    found.or_else(|| forbidden(bytes, bytes.len() - rest.len()..bytes.len()))
+}
+
+/// Tells whether there is nothing but printable ASCII, blanks and line breaks.
+fn is_usual(stride: &[u8; STRIDE]) -> bool {
+    let mut suspicious = 0;
+    for byte in stride {
         let is_unprintable = u8::from(byte.wrapping_sub(b' ') > b'~' - b' ');
         let is_space =
             u8::from(*byte == b'\n') | u8::from(*byte == b'\t') | u8::from(*byte == b'\r');
-        is_unprintable & (is_space ^ 1)
-    };
-    let mut at = 0;
-    while at < bytes.len() {
-        if let Some(stride) = bytes.get(at..at + STRIDE)
-            && stride.iter().map(suspicious).fold(0, |any, one| any | one) == 0
-        {
-            at += STRIDE;
-            continue;
-        }
-        let end = bytes.len().min(at + STRIDE);
-        while at < end {
-            let allowed = match bytes[at] {
-                b'\t' | b'\n' | b'\r' | b' '..=b'~' => true,
-                0..=0x1f | 0x7f => false,
-                0xc2 => matches!(bytes.get(at + 1), Some(0x85 | 0xa0..)),
-                0xef => !matches!(bytes.get(at + 1..at + 3), Some([0xbf, 0xbe | 0xbf])),
-                _ => true,
-            };
-            if !allowed {
-                return Some(at);
-            }
-            at += 1;
-        }
+        suspicious |= is_unprintable & (is_space ^ 1);
     }
-    None
+    suspicious == 0
+}
+
+/// Finds the first forbidden character that begins within a range.
+fn forbidden(bytes: &[u8], mut range: std::ops::Range<usize>) -> Option<usize> {
+    range.find(|at| {
+        let allowed = match bytes[*at] {
+            b'\t' | b'\n' | b'\r' | b' '..=b'~' => true,
+            0..=0x1f | 0x7f => false,
+            0xc2 => matches!(bytes.get(at + 1), Some(0x85 | 0xa0..)),
+            0xef => !matches!(bytes.get(at + 1..at + 3), Some([0xbf, 0xbe | 0xbf])),
+            _ => true,
+        };
+        !allowed
+    })
 }

@@ -126,7 +126,7 @@ impl<'a> Target<'a> {
                 return Err(both(&as_file, error).with_place(place()));
             }
         };
-        let mut base = Accumulator::new(&self.schema);
+        let mut base = self.accumulator();
         self.accumulate_directory(&entry.value, inner, &mut base, Role::Base, Pass::Whole)
             .map_err(|error| both(&as_file, error).with_place(place()))?;
         all.merge(base).map_err(|error| {
@@ -230,7 +230,7 @@ impl<'a> Target<'a> {
             let added = match pass.after(&faults) {
                 Pass::Whole => self.accumulate_component(all, entry, Pass::Whole),
                 Pass::Reading => {
-                    let mut alone = Accumulator::new(&self.schema);
+                    let mut alone = self.accumulator();
                     self.accumulate_component(&mut alone, entry, Pass::Reading)
                 }
             };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use yaml::Node;
 
-use super::{Accumulator, Step, Target};
+use super::{Step, Target};
 use crate::error::{Error, Gathered, Place};
 use crate::field_spec::FieldSpec;
 use crate::generate::iam_policy;
@@ -53,7 +53,7 @@ impl Target<'_> {
     /// Reads the objects that configure plugins: inline ones first, then those of files.
     fn plugin_configs(&self, entries: &[Text]) -> Result<Vec<Resource>, Error> {
         let max_bytes = self.loader.session.options.limits.max_file_bytes;
-        let mut all = Accumulator::new(&self.schema);
+        let mut all = self.accumulator();
         let mut paths = Vec::new();
         for entry in entries {
             let input = entry.input(&self.kustomization.file);

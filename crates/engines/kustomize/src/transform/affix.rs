@@ -1,10 +1,11 @@
 //! Name prefixes and suffixes.
 
-use super::{Transformer, each};
+use super::Transformer;
 use crate::error::Error;
 use crate::field_spec::{Create, FieldSpec};
 use crate::id::IdRef;
 use crate::res_map::ResMap;
+use crate::schema::Schema;
 use crate::tree;
 
 /// Which end of a name.
@@ -44,22 +45,22 @@ impl Transformer for Affix {
             return Ok(());
         }
         let schema = std::rc::Rc::clone(resources.schema());
-        each(resources.iter_mut(), |resource| {
-            let original = resource.original_id().to_id();
-            if keeps_name(&original.as_ref()) {
+        let schema: &Schema = &schema;
+        resources.names_changed();
+        resources.change(|resource| {
+            let original = resource.original_id();
+            if keeps_name(&original) {
                 return Ok(());
             }
-            for spec in self
-                .specs
-                .iter()
-                .filter(|spec| spec.gvk.selects(&original.as_ref()))
-            {
+            let specs = self.specs.iter();
+            let own: Vec<_> = specs.filter(|spec| spec.gvk.selects(&original)).collect();
+            for spec in own {
                 if spec.path == "metadata/name" {
                     match self.end {
                         End::Prefix => resource.prefixes.push(self.text.clone()),
                         End::Suffix => resource.suffixes.push(self.text.clone()),
                     }
-                    resource.remember_id(&schema);
+                    resource.remember_id(schema);
                 }
                 if !spec.selects(resource) {
                     continue;

@@ -3,7 +3,7 @@
 use regex::Regex;
 use yaml::{Node, Value};
 
-use super::{Transformer, each};
+use super::Transformer;
 use crate::error::{Error, Place};
 use crate::field_spec::{Create, FieldSpec, Misfit};
 use crate::kustomization::Image;
@@ -136,7 +136,7 @@ impl Transformer for Images {
     }
 
     fn apply(&self, resources: &mut ResMap) -> Result<(), Error> {
-        each(resources.content_mut(), |resource| {
+        resources.change(|resource| {
             if resource.kind() == "CustomResourceDefinition" {
                 return Ok(());
             }

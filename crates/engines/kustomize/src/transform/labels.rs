@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use yaml::Node;
 
-use super::{Transformer, each};
+use super::Transformer;
 use crate::error::Error;
 use crate::field_spec::{Create, FieldSpec};
 use crate::res_map::ResMap;
@@ -36,7 +36,7 @@ pub(super) fn set_entries(
     if entries.is_empty() {
         return Ok(());
     }
-    each(resources.content_mut(), |resource| {
+    resources.change(|resource| {
         FieldSpec::of(specs, resource)
             .into_iter()
             .try_for_each(|spec| {

@@ -1,14 +1,14 @@
 //! Follows the names objects got to the fields that refer to them.
 
 use std::collections::{BTreeSet, HashMap};
-use std::rc::Rc;
 
-use yaml::{Node, Value};
+use yaml::{Node, Text, Value};
 
 use crate::config::NameReference;
 use crate::error::{Error, Gathered, Place};
 use crate::field_spec::{Create, FieldSpec, Paths};
 use crate::id::{Gvk, IdRef, split_api_version};
+use crate::parallel;
 use crate::res_map::ResMap;
 use crate::resource::Resource;
 use crate::schema::Schema;
@@ -17,13 +17,13 @@ use crate::tree;
 /// An object that may be referred to: one whose name has a history.
 struct Candidate {
     at: usize,
-    group: String,
-    version: String,
-    name: String,
-    namespace: String,
-    effective: String,
-    original_effective: String,
-    kind: String,
+    group: Text,
+    version: Text,
+    name: Text,
+    namespace: Text,
+    effective: Text,
+    original_effective: Text,
+    kind: Text,
     is_cluster_scoped: bool,
 }
 
@@ -48,12 +48,18 @@ struct Referrer<'a> {
 
 /// The fields of a kind that may refer to something, and what they refer to.
 struct Fields<'r> {
+    group: String,
+    version: String,
     specs: Vec<(&'r Gvk, &'r FieldSpec)>,
     paths: Paths,
 }
 
-/// Fields by the group, version and kind they are in.
-type ByKind<'r> = HashMap<(String, String, String), Rc<Fields<'r>>>;
+/// The fields of all kinds that were met.
+#[derive(Default)]
+struct ByKind<'r> {
+    all: Vec<Fields<'r>>,
+    at: HashMap<Text, Vec<usize>>,
+}
 
 /// Rewrites every reference to an object whose name or namespace changed.
 ///
@@ -80,44 +86,66 @@ fn follow_in(
     if candidates.all.is_empty() {
         return Ok(());
     }
-    let mut by_kind = ByKind::new();
-    let mut faults = Gathered::default();
+    let mut by_kind = ByKind::default();
+    let mut referrers: Vec<(&Resource, &mut Node, usize)> = Vec::with_capacity(nodes.len());
     for (resource, node) in resources.iter().zip(nodes) {
         let fields = fields_of(resource, node, references, &mut by_kind);
-        let reached = fields.paths.reached(node);
-        if !reached.contains(&true) {
-            continue;
-        }
-        let Some(subjects) = faults.note(subjects(resource, node)) else {
-            continue;
-        };
-        let id = id_of(node);
-        let referrer = Referrer {
-            resource,
-            effective: id.effective_namespace(schema).to_owned(),
-            is_cluster_scoped: id.is_cluster_scoped(schema),
-            subjects,
-        };
-        let specs = fields.specs.iter().zip(reached);
-        for ((target, spec), _) in specs.filter(|(_, is_reached)| *is_reached) {
-            faults.note(update(node, &referrer, target, spec, &candidates));
-        }
+        referrers.push((resource, node, fields));
+    }
+    let schema: &Schema = schema;
+    let followed = parallel::change(&mut referrers, resources.threads(), |referrer| {
+        let (resource, node, fields) = referrer;
+        follow_one(resource, node, &by_kind.all[*fields], &candidates, schema)
+    });
+    let mut faults = Gathered::default();
+    for result in followed {
+        faults.note(result);
     }
     faults.end()
 }
 
-/// Gives the fields to look at in an object, by the kind it came with.
+/// Rewrites the references of one object.
+fn follow_one(
+    resource: &Resource,
+    node: &mut Node,
+    fields: &Fields<'_>,
+    candidates: &Candidates<'_>,
+    schema: &Schema,
+) -> Result<(), Error> {
+    let reached = fields.paths.reached(node);
+    if !reached.contains(&true) {
+        return Ok(());
+    }
+    let subjects = subjects(resource, node)?;
+    let id = id_of(node);
+    let referrer = Referrer {
+        resource,
+        effective: id.effective_namespace(schema).to_owned(),
+        is_cluster_scoped: id.is_cluster_scoped(schema),
+        subjects,
+    };
+    let mut faults = Gathered::default();
+    let specs = fields.specs.iter().zip(reached);
+    for ((target, spec), _) in specs.filter(|(_, is_reached)| *is_reached) {
+        faults.note(update(node, &referrer, target, spec, candidates));
+    }
+    faults.end()
+}
+
+/// Finds the fields to look at in an object, by the kind it came with.
 fn fields_of<'r>(
     resource: &Resource,
     node: &Node,
     references: &'r [NameReference],
     by_kind: &mut ByKind<'r>,
-) -> Rc<Fields<'r>> {
+) -> usize {
     let (group, version) = split_api_version(tree::text(node, "apiVersion"));
     let first = resource.history.first();
     let kind = first.map_or_else(|| tree::text(node, "kind"), |first| first.kind.as_str());
-    let key = (group.to_owned(), version.to_owned(), kind.to_owned());
-    let found = by_kind.entry(key).or_insert_with(|| {
+    let ByKind { all: known, at } = by_kind;
+    let mut same_kind = at.get(kind).into_iter().flatten().copied();
+    let found = same_kind.find(|at| known[*at].group == group && known[*at].version == version);
+    found.unwrap_or_else(|| {
         let all = references.iter().flat_map(|reference| {
             let fields = reference.referrers.iter();
             fields.map(move |spec| (&reference.gvk, spec))
@@ -125,9 +153,16 @@ fn fields_of<'r>(
         let own = all.filter(|(_, spec)| spec.gvk.selects_kind(group, version, kind));
         let specs: Vec<_> = own.collect();
         let paths = Paths::new(specs.iter().map(|(_, spec)| *spec));
-        Rc::new(Fields { specs, paths })
-    });
-    Rc::clone(found)
+        known.push(Fields {
+            group: group.to_owned(),
+            version: version.to_owned(),
+            specs,
+            paths,
+        });
+        let last = known.len() - 1;
+        at.entry(kind.into()).or_default().push(last);
+        last
+    })
 }
 
 fn id_of(node: &Node) -> IdRef<'_> {
@@ -276,8 +311,9 @@ impl<'a> Candidates<'a> {
                 namespace: &first.namespace,
                 ..id
             });
-            if !original.is_cluster_scoped(schema) {
-                originals.insert(original.effective_namespace(schema).to_owned());
+            let original_effective = original.effective_namespace(schema);
+            if !original.is_cluster_scoped(schema) && !originals.contains(original_effective) {
+                originals.insert(original_effective.to_owned());
             }
             if resource.history.is_empty() {
                 continue;
@@ -290,13 +326,13 @@ impl<'a> Candidates<'a> {
             }
             all.push(Candidate {
                 at,
-                group: id.group.to_owned(),
-                version: id.version.to_owned(),
-                name: id.name.to_owned(),
-                namespace: id.namespace.to_owned(),
-                effective: id.effective_namespace(schema).to_owned(),
-                original_effective: original.effective_namespace(schema).to_owned(),
-                kind: id.kind.to_owned(),
+                group: id.group.into(),
+                version: id.version.into(),
+                name: id.name.into(),
+                namespace: id.namespace.into(),
+                effective: id.effective_namespace(schema).into(),
+                original_effective: original_effective.into(),
+                kind: id.kind.into(),
                 is_cluster_scoped: id.is_cluster_scoped(schema),
             });
         }
@@ -338,8 +374,8 @@ impl Choice<'_> {
         if referrer.is_cluster_scoped || candidate.is_cluster_scoped {
             return true;
         }
-        let same = candidate.effective == referrer.effective;
-        let reachable = same || referrer.subjects.contains(&candidate.namespace);
+        let same = *candidate.effective == *referrer.effective;
+        let reachable = same || referrer.subjects.contains(&*candidate.namespace);
         reachable && (same || candidate.kind == "ServiceAccount")
     }
 
@@ -447,7 +483,7 @@ impl Choice<'_> {
         let Some(chosen) = self.choose(&name, Some(&namespace), ambiguous)? else {
             return Ok(());
         };
-        if chosen.name == name && chosen.namespace.is_empty() {
+        if *chosen.name == *name && chosen.namespace.is_empty() {
             return Ok(());
         }
         tree::set_field_text(mapping, "name", &chosen.name);

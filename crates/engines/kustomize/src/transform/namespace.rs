@@ -2,7 +2,7 @@
 
 use yaml::{Kind, Node, Value};
 
-use super::{Transformer, each};
+use super::Transformer;
 use crate::error::Error;
 use crate::field_spec::{Create, FieldSpec, Misfit};
 use crate::id::Gvk;
@@ -42,12 +42,14 @@ impl Transformer for Namespace {
             return Ok(());
         }
         let schema = std::rc::Rc::clone(resources.schema());
-        each(resources.iter_mut(), |resource| {
+        let schema: &Schema = &schema;
+        resources.names_changed();
+        resources.change(|resource| {
             if resource.is_empty() || resource.annotation(HELM_GENERATED) == Some("true") {
                 return Ok(());
             }
-            resource.remember_id(&schema);
-            self.set(resource, &schema)
+            resource.remember_id(schema);
+            self.set(resource, schema)
         })?;
         let clashes = resources.clashes();
         if clashes.is_empty() {

@@ -14,6 +14,7 @@ use crate::load::{File, Loader};
 use crate::read::{self, Input};
 use crate::res_map::ResMap;
 use crate::resource::Resource;
+use crate::schema::Schema;
 use crate::selector::Matcher;
 use merge::Allowed;
 
@@ -143,17 +144,16 @@ impl Patches {
     fn json(&self, resources: &mut ResMap, patch: &JsonPatch) -> Result<(), Error> {
         let target = self.target.as_ref();
         let selected = target.map_or_else(Vec::new, |target| target.select(resources));
-        let schema = std::rc::Rc::clone(resources.schema());
-        let mut faults = Gathered::default();
-        for at in selected {
-            let resource = resources.get_mut(at);
+        let shared = std::rc::Rc::clone(resources.schema());
+        let schema: &Schema = &shared;
+        let changed = resources.change_at(&selected, |resource| {
             if !self.is_deprecated {
-                resource.remember_id(&schema);
+                resource.remember_id(schema);
             }
-            faults.note(in_place::apply(resource, patch));
-        }
+            in_place::apply(resource, patch)
+        });
         resources.names_changed();
-        faults.end()
+        changed
     }
 }
 

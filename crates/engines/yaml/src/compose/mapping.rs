@@ -34,11 +34,12 @@ pub(super) struct OpenMapping {
 }
 
 impl OpenMapping {
-    pub(super) fn new(start: Position, schema: Schema) -> Self {
+    /// Opens a mapping; `room` is where its entries go.
+    pub(super) fn new(start: Position, schema: Schema, room: Vec<Entry>) -> Self {
         Self {
             at: start.offset,
             is_core: schema == Schema::Core,
-            mapping: Mapping::new(),
+            mapping: Mapping::from_distinct(room),
             slot: Slot::Key,
             merges: Vec::new(),
             merge_at: None,
@@ -75,7 +76,6 @@ impl OpenMapping {
                 }
             }
         }
-        self.mapping.entries.shrink_to_fit();
         self.mapping
     }
 

@@ -6,7 +6,7 @@ use crate::resolve::{Schema, implicit};
 use crate::timestamp::Timestamp;
 
 /// What forbids a style.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "independent findings of one scan"
@@ -130,6 +130,38 @@ pub(super) fn is_base_60(text: &[u8]) -> bool {
 }
 
 fn scan(text: &str, flavor: Flavor) -> Findings {
+    scan_line(text.as_bytes()).unwrap_or_else(|| scan_any(text, flavor))
+}
+
+/// Scans a text of printable ASCII, as most are; `None` for any other.
+fn scan_line(text: &[u8]) -> Option<Findings> {
+    let is_printable = |byte: &u8| byte.wrapping_sub(b' ') <= b'~' - b' ';
+    if !text.iter().fold(true, |all, byte| all & is_printable(byte)) {
+        return None;
+    }
+    let (Some(first), Some(last)) = (text.first(), text.last()) else {
+        return Some(Findings::default());
+    };
+    let second = text.get(1).map(|byte| char::from(*byte));
+    let ends_or_changes = || {
+        let neighbour = |at: usize| text.get(at).map(|byte| char::from(*byte));
+        (1..).zip(&text[1..]).any(|(at, byte)| {
+            matches!(byte, b':' | b'#')
+                && is_indicator(char::from(*byte), neighbour(at - 1), neighbour(at + 1))
+        })
+    };
+    Some(Findings {
+        indicators: text.starts_with(b"---")
+            || text.starts_with(b"...")
+            || is_indicator(char::from(*first), None, second)
+            || ends_or_changes(),
+        leading_space: *first == b' ',
+        trailing_space: *last == b' ',
+        ..Findings::default()
+    })
+}
+
+fn scan_any(text: &str, flavor: Flavor) -> Findings {
     let mut found = Findings {
         indicators: text.starts_with("---") || text.starts_with("..."),
         ..Findings::default()
@@ -181,4 +213,30 @@ pub(super) fn is_break(c: char) -> bool {
 /// Tells whether the emitters print a character as it is: no tab, no control, nothing past U+FFFD.
 pub(super) fn is_printable(c: char) -> bool {
     matches!(c, '\n' | ' '..='~' | '\u{a0}'..='\u{fefe}' | '\u{ff00}'..='\u{fffd}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_scanned_as_any_text_is() {
+        let parts = [
+            "", " ", "a", ":", "#", "-", "--", "?", "...", "~", ",", "'", "{", ": ", " #", "a:b",
+        ];
+        for one in parts {
+            for two in parts {
+                for three in parts {
+                    let text = [one, two, three].concat();
+                    let line = scan_line(text.as_bytes());
+                    for flavor in [Flavor::V2, Flavor::V3] {
+                        assert_eq!(line, Some(scan_any(&text, flavor)), "{text:?}");
+                    }
+                }
+            }
+        }
+        for other in ["\t", "a\nb", "ü", "\u{7f}"] {
+            assert_eq!(scan_line(other.as_bytes()), None, "{other:?}");
+        }
+    }
 }

@@ -1,8 +1,10 @@
 //! Strategic merge patches and the objects they go into.
 
+use std::collections::HashMap;
+
 use yaml::Node;
 
-use crate::error::{Error, Gathered};
+use crate::error::Error;
 use crate::res_map::ResMap;
 use crate::resource::{BUILD_ANNOTATIONS, Resource};
 use crate::schema::Schema;
@@ -64,16 +66,29 @@ pub(super) fn to_all(
     for field in ["labels", "annotations"] {
         write_anew(&mut patch.node, field);
     }
-    let schema = std::rc::Rc::clone(resources.schema());
-    let mut faults = Gathered::default();
-    for at in selected {
-        let resource = resources.get_mut(*at);
-        if let Some(object) = patch.node.as_mapping_mut() {
-            tree::set_field_text(object, "apiVersion", resource.api_version());
-        }
-        faults.note(merge(resource, &patch, allowed, &schema));
-    }
-    faults.end()?;
+    let shared = std::rc::Rc::clone(resources.schema());
+    let schema: &Schema = &shared;
+    let mut versions: Vec<&str> = selected
+        .iter()
+        .map(|at| resources.get(*at).api_version())
+        .collect();
+    versions.sort_unstable();
+    versions.dedup();
+    // The patch is taken for one of each object's version.
+    let patches: HashMap<String, Resource> = versions
+        .into_iter()
+        .map(|version| {
+            let mut patch = patch.clone();
+            if let Some(object) = patch.node.as_mapping_mut() {
+                tree::set_field_text(object, "apiVersion", version);
+            }
+            (version.to_owned(), patch)
+        })
+        .collect();
+    resources.change_at(selected, |resource| {
+        let own = patches.get(resource.api_version()).unwrap_or(&patch);
+        merge(resource, own, allowed, schema)
+    })?;
     if allowed != Allowed::default() {
         resources.names_changed();
     }

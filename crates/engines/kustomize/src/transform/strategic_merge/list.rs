@@ -58,9 +58,7 @@ pub(super) fn merge<'s>(
     let Value::Sequence(items) = &mut dest.value else {
         return Ok(());
     };
-    if let ([key], Other::Nothing) = (keys, other)
-        && distinct(items, key)
-    {
+    if matches!(other, Other::Nothing) && !keys.is_empty() && all_distinct(items, keys) {
         items
             .iter_mut()
             .try_for_each(|item| merger.look_through(item, elements))?;
@@ -109,6 +107,19 @@ fn distinct(items: &[Node], key: &str) -> bool {
     let mut seen = HashSet::with_capacity(items.len());
     let mut names = items.iter().map(|item| name_of(item, key));
     names.all(|name| name.is_some_and(|name| seen.insert(name)))
+}
+
+/// Tells whether every element is a mapping with keys of its own, none of them missing.
+fn all_distinct(items: &[Node], keys: &[&str]) -> bool {
+    if let [key] = keys {
+        return distinct(items, key);
+    }
+    let names = |item| keys.iter().map(|key| name_of(item, key)).collect();
+    let names: Option<Vec<Vec<&str>>> = items.iter().map(names).collect();
+    names.is_some_and(|names| {
+        let mut seen = HashSet::with_capacity(names.len());
+        names.into_iter().all(|name| seen.insert(name))
+    })
 }
 
 /// Gives what an element is known by, if it has that.
