@@ -124,6 +124,7 @@ pub fn run<F>(controller: Controller, shared: Shared, parts: F) -> ExitCode
 where
     F: AsyncFnOnce(Context) -> anyhow::Result<Parts> + 'static,
 {
+    crate::memory::share_arenas();
     // kube, reqwest and our own TLS all take the process's provider; only one is compiled in.
     drop(rustls::crypto::ring::default_provider().install_default());
     let verbosity = match telemetry::start(&shared.logging) {
