@@ -513,6 +513,45 @@ fn threads_make_no_difference() {
     }
 }
 
+/// Many objects are changed by several threads; every fault is told, in the order of the objects.
+#[test]
+fn threads_change_objects_as_one_does() {
+    let kustomization = b"{namePrefix: x-, namespace: shop, commonLabels: {a: b}, resources: [r.yaml], images: [{name: i, \
+        newTag: v}], patches: [{target: {kind: Deployment}, patch: '- {op: add, path: /spec/replicas, value: 2}'}, \
+        {target: {kind: Deployment}, patch: '{kind: x, metadata: {name: x}, spec: {paused: true}}'}]}";
+    let outcome = |broken: &[usize], threads: usize| {
+        let mut text = String::new();
+        for number in 0..400 {
+            let spec = if broken.contains(&number) {
+                "spec: wrong"
+            } else {
+                "spec: {template: {spec: {containers: [{name: c, image: i}], volumes: [{name: v, configMap: {name: m3}}]}}}"
+            };
+            text += &format!(
+                "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: d{number}}}\n{spec}\n---\n\
+                 apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: m{number}}}\n---\n"
+            );
+        }
+        let files = [
+            (K, kustomization.to_vec()),
+            ("app/r.yaml", text.into_bytes()),
+        ];
+        let tree: MemoryTree = files.into_iter().collect();
+        let options = Options {
+            threads,
+            ..Options::default()
+        };
+        build(&tree, "app", &options).and_then(|built| built.to_yaml())
+    };
+    for broken in [&[][..], &[7, 250, 399]] {
+        let alone = outcome(broken, 1);
+        assert_eq!(alone.is_ok(), broken.is_empty(), "{alone:?}");
+        for threads in [2, 3, 8] {
+            assert_eq!(outcome(broken, threads), alone);
+        }
+    }
+}
+
 #[test]
 fn every_wrong_component_is_named() {
     let component = "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\n";
