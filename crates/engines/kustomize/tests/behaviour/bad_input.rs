@@ -527,10 +527,12 @@ fn threads_change_objects_as_one_does() {
             } else {
                 "spec: {template: {spec: {containers: [{name: c, image: i}], volumes: [{name: v, configMap: {name: m3}}]}}}"
             };
-            text += &format!(
+            write!(
+                text,
                 "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: d{number}}}\n{spec}\n---\n\
                  apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: m{number}}}\n---\n"
-            );
+            )
+            .unwrap();
         }
         let files = [
             (K, kustomization.to_vec()),
