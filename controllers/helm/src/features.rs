@@ -18,6 +18,8 @@ pub(crate) const RETRY_BY_DEFAULT: &str = "DefaultToRetryOnFailure";
 pub(crate) const OOM_WATCH: &str = "OOMWatch";
 /// ConfigMaps and Secrets are not watched.
 pub(crate) const NO_CONFIG_WATCHES: &str = "DisableConfigWatchers";
+/// Sources of other namespaces are used only as their `accessFrom` says. Not of upstream.
+pub(crate) const ENFORCE_ACCESS_FROM: &str = runtime::access::ENFORCE_ACCESS_FROM;
 
 const fn off(name: &'static str) -> Gate {
     Gate {
@@ -36,6 +38,7 @@ pub(crate) const GATES: &[Gate] = &[
     off(NO_CONFIG_WATCHES),
     off(OOM_WATCH),
     off(::access::OBJECT_LEVEL),
+    off(ENFORCE_ACCESS_FROM),
 ];
 
 /// Gates of upstream whose effect this controller has anyway or does not need.

@@ -37,6 +37,7 @@ mod journal;
 mod localhost;
 mod perform;
 mod plan;
+mod rules;
 mod source;
 mod spec;
 mod triggers;

@@ -19,6 +19,9 @@ pub(crate) const STRICT_FIELDS: &str = "StrictFields";
 /// Managed fields are moved to the API version that is applied.
 pub(crate) const MIGRATE_API_VERSION: &str = "MigrateAPIVersion";
 
+/// Sources of other namespaces are used only as their `accessFrom` says. Not of upstream.
+pub(crate) const ENFORCE_ACCESS_FROM: &str = runtime::access::ENFORCE_ACCESS_FROM;
+
 /// Kustomizations may name service accounts to log in to other services as.
 pub(crate) const OBJECT_IDENTITY: &str = "ObjectLevelWorkloadIdentity";
 
@@ -50,6 +53,10 @@ pub(crate) const GATES: &[Gate] = &[
     },
     Gate {
         name: OBJECT_IDENTITY,
+        default: false,
+    },
+    Gate {
+        name: ENFORCE_ACCESS_FROM,
         default: false,
     },
 ];

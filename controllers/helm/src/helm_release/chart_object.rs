@@ -51,6 +51,8 @@ impl Reconciler {
             return Ok(());
         };
         self.allow_chart(object, &namespace, &name)?;
+        self.obey_for_template(object, template, (&namespace, &mut *journal))
+            .await?;
         let desired = desired(object, template, &namespace, &name);
         let api = Api::<HelmChart>::namespaced(self.client.clone(), &namespace);
         let live = api

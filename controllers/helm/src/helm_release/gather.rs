@@ -206,6 +206,8 @@ impl Reconciler {
             }
             Err(error) => return Err(no_source(journal, &runtime::failure::chain(&error))),
         };
+        self.obey_for_source(object, &reference, (&found, &mut *journal))
+            .await?;
         match source::ready(&reference, &found) {
             Ok(artifact) => Ok((reference, artifact)),
             Err(cause) => {

@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use api::source::OCIRepository;
+use api::source::{HelmChart, HelmRepository, OCIRepository};
 use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
-use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use testkit::PublishedArtifact;
 
@@ -109,6 +109,68 @@ async fn source_that_is_missing_or_forbidden_is_told() {
             .unwrap();
     };
     tokio::join!(missing, forbidden);
+}
+
+/// Behind the gate, whoever has a source says which namespaces may use it.
+#[tokio::test]
+async fn source_of_another_namespace_is_used_as_its_owner_says() {
+    let world = World::alone().await;
+    let plane = testkit::control_plane().await;
+    let _program = world
+        .controller(&plane.kubeconfig_path())
+        .flag("--feature-gates", "EnforceAccessFrom=true")
+        .start()
+        .await
+        .unwrap();
+    let owner = plane.namespace("owner").await;
+    let repositories = Api::<HelmRepository>::namespaced(world.client.clone(), owner.name());
+    let repository = |team: &str| {
+        json!({ "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "HelmRepository",
+            "metadata": { "name": "repo" },
+            "spec": { "url": "http://charts.example", "interval": "1h",
+                "accessFrom": { "namespaceSelectors": [{ "matchLabels": { "kubernetes.io/metadata.name": team } }] } } })
+    };
+    let params = PatchParams::apply("test").force();
+    let write = async |team: &str| {
+        let patch = Patch::Apply(repository(team));
+        repositories.patch("repo", &params, &patch).await.unwrap();
+    };
+    write("somebody-else").await;
+    let source = json!({ "kind": "HelmRepository", "name": "repo", "namespace": owner.name() });
+    let chart = json!({ "spec": { "chart": "x", "sourceRef": source } });
+    world
+        .apply(json!({ "chartRef": null, "chart": chart }))
+        .await;
+    let object = world.failed("AccessDenied").await;
+    let words = format!(
+        "'{}/repo' can't be accessed due to ACL labels mismatch on namespace '{}'",
+        owner.name(),
+        world.ns()
+    );
+    assert_eq!(message(&object, "Ready"), words);
+    let charts = Api::<HelmChart>::namespaced(world.client.clone(), owner.name());
+    let none = charts.list(&ListParams::default()).await.unwrap();
+    assert!(none.items.is_empty(), "nothing is made in that namespace");
+
+    write(world.ns()).await;
+    world.poke().await;
+    world.failed("SourceNotReady").await;
+    let made = charts.list(&ListParams::default()).await.unwrap();
+    assert_eq!(made.items.len(), 1);
+
+    // A kind that has no such rules is for its own namespace alone.
+    let reference = json!({ "kind": "OCIRepository", "name": "app", "namespace": owner.name() });
+    let images = Api::<OCIRepository>::namespaced(world.client.clone(), owner.name());
+    let image = json!({ "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "OCIRepository",
+        "metadata": { "name": "app" }, "spec": { "url": "oci://r.example/x", "interval": "1h" } });
+    images
+        .patch("app", &params, &Patch::Apply(image))
+        .await
+        .unwrap();
+    world
+        .apply(json!({ "chart": null, "chartRef": reference }))
+        .await;
+    world.failed("AccessDenied").await;
 }
 
 /// Lets a service account do everything in the namespace.

@@ -8,8 +8,8 @@ use api::{
 };
 use artifact::fetch::{ArtifactTree, FetchError};
 use keys::Keyring;
-use kube::ResourceExt;
-use runtime::{Change, Failure, Progress};
+use kube::{ResourceExt, api::DynamicObject};
+use runtime::{Change, Failure, Progress, access};
 
 use super::{
     Reconciler, decrypt, expressions, is_asked_for,
@@ -173,7 +173,10 @@ impl Reconciler {
         }
         // At rest a run needs no look at a source that is watched anyway; whoever asks for a run gets
         // the newest.
+        let enforced = namespace != reference.namespace
+            && self.features.enabled(features::ENFORCE_ACCESS_FROM);
         if !is_asked_for(object)
+            && !enforced
             && let Some(artifact) = self.shelf.artifact(reference)
         {
             return Ok(artifact);
@@ -191,12 +194,36 @@ impl Reconciler {
                 return Err(Failure::retry("ArtifactFailed", message).quietly());
             }
         };
+        if enforced {
+            self.obey(&source, reference, &namespace).await?;
+        }
         source::artifact(&source).ok_or_else(|| {
             let delay = self.requeue_dependency;
             let text = api::meta::Duration::from(delay);
             let message = format!("Source artifact not found, retrying in {text}");
             Failure::wait(delay, "ArtifactFailed", message)
         })
+    }
+
+    /// Refuses a source whose owner does not let the namespace use it. Tried again: labels may change.
+    async fn obey(
+        &self,
+        source: &DynamicObject,
+        reference: &Reference,
+        own: &str,
+    ) -> Result<(), Failure> {
+        let rules = access::rules_of(source);
+        let owner = (reference.namespace.as_str(), reference.name.as_str());
+        let refusal = access::refusal(&self.client, rules.as_ref(), owner, own).await;
+        match refusal {
+            Ok(None) => Ok(()),
+            Ok(Some(why)) => Err(Failure::retry("AccessDenied", why)),
+            Err(error) => {
+                let cause = runtime::failure::chain(&error);
+                let words = format!("unable to get namespace '{own}': {cause}");
+                Err(Failure::retry("ArtifactFailed", words).quietly())
+            }
+        }
     }
 
     /// Downloads the artifact, or takes it from the cache.

@@ -124,7 +124,7 @@ async fn flags_open_external_artifacts_and_close_other_namespaces() {
     let program = controller(&plane)
         .flag("--feature-gates", "ExternalArtifact=true")
         .flag("--no-cross-namespace-refs", "true");
-    let _program = program.start().await.unwrap();
+    let program = program.start().await.unwrap();
     let world = World::on(&plane).await;
     world
         .apply(json!({ "sourceRef": { "kind": "ExternalArtifact", "name": "app" } }))
@@ -151,6 +151,52 @@ async fn flags_open_external_artifacts_and_close_other_namespaces() {
         "can't access 'GitRepository/elsewhere/app', cross-namespace references have been blocked";
     assert_eq!(message(&denied, "Ready"), words);
     assert!(is(&denied, "Stalled", "True", "AccessDenied"));
+    let patience = std::time::Duration::from_secs(30);
+    program.terminate(patience).await.unwrap();
+    let program = controller(&plane).flag("--feature-gates", "EnforceAccessFrom=true");
+    let _program = program.start().await.unwrap();
+    owners_of_sources_say_who_may_use_them(&plane).await;
+}
+
+/// With the gate open: nobody, until the source names the namespace that asks; then whatever comes.
+async fn owners_of_sources_say_who_may_use_them(plane: &ControlPlane) {
+    let (world, owner) = (World::on(plane).await, World::on(plane).await);
+    let revision = owner
+        .publish(&[("s.yaml", &config_map("settings", "k", "v"))])
+        .await;
+    let source = json!({ "kind": "GitRepository", "name": "app", "namespace": owner.ns() });
+    world
+        .apply(json!({ "sourceRef": source, "retryInterval": "1s" }))
+        .await;
+    let denied = world.failed("app", "AccessDenied").await;
+    let words = format!(
+        "'{}/app' can't be accessed due to missing ACL labels on 'accessFrom'",
+        owner.ns()
+    );
+    assert_eq!(message(&denied, "Ready"), words);
+    let gvk = GroupVersionKind::gvk("source.toolkit.fluxcd.io", "v1", "GitRepository");
+    let resource = ApiResource::from_gvk_with_plural(&gvk, "gitrepositories");
+    let sources =
+        Api::<DynamicObject>::namespaced_with(world.client.clone(), owner.ns(), &resource);
+    let allow = async |name: &str| {
+        let selector = json!({ "matchLabels": { "kubernetes.io/metadata.name": name } });
+        let rules = json!({ "spec": { "accessFrom": { "namespaceSelectors": [selector] } } });
+        let params = PatchParams::default();
+        sources
+            .patch("app", &params, &Patch::Merge(rules))
+            .await
+            .unwrap();
+    };
+    allow(world.ns()).await;
+    world.applied("app", &revision).await;
+    allow("somebody-else").await;
+    let next = owner
+        .publish(&[("s.yaml", &config_map("settings", "k", "w"))])
+        .await;
+    let denied = world.failed("app", "AccessDenied").await;
+    let status = denied.status.unwrap();
+    assert_eq!(status.last_applied_revision.as_deref(), Some(&*revision));
+    assert_ne!(revision, next);
 }
 
 /// covers: KC-017
