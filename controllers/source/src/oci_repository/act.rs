@@ -52,11 +52,15 @@ impl OciRepositories {
         plan: Plan,
         progress: &Progress,
     ) -> Result<Outcome, Failure> {
-        let from = &object.spec.url;
         let revision = plan.revision.clone();
         let known = plan.published.as_ref();
         if known.is_none_or(|artifact| artifact.revision != revision) {
-            let words = format!("new revision '{revision}' for '{from}'");
+            let repository = plan.remote.repository();
+            let meant = match revision.split_once('@') {
+                Some((tag, _)) => format!("{repository}:{tag}"),
+                None => format!("{repository}@{revision}"),
+            };
+            let words = format!("new revision '{revision}' for '{meant}'");
             let change = outdated(known.is_some(), "NewRevision", words.clone());
             progress
                 .changed(format!("building artifact: {words}"), change)
