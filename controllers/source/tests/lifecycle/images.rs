@@ -6,9 +6,9 @@ use testkit::{PushedArtifact, Registry, RegistryOptions};
 use crate::any::{condition, names};
 use crate::bench::Bench;
 
-const CONTENT: &str = "application/vnd.cncf.flux.content.v1.tar+gzip";
+pub(crate) const CONTENT: &str = "application/vnd.cncf.flux.content.v1.tar+gzip";
 
-fn image(files: &[(&str, &str)]) -> PushedArtifact {
+pub(crate) fn image(files: &[(&str, &str)]) -> PushedArtifact {
     PushedArtifact {
         config_type: "application/vnd.cncf.flux.config.v1+json".into(),
         layers: vec![(CONTENT.into(), testkit::archive(files).unwrap())],
@@ -26,7 +26,7 @@ fn image(files: &[(&str, &str)]) -> PushedArtifact {
     }
 }
 
-fn spec(registry: &Registry, reference: &Value) -> Value {
+pub(crate) fn spec(registry: &Registry, reference: &Value) -> Value {
     json!({
         "url": format!("oci://{}/team/app", registry.address()),
         "interval": "10m",

@@ -16,6 +16,7 @@ mod identities;
 mod images;
 mod include;
 mod limits;
+mod misbehaving;
 mod objects;
 mod replicas;
 mod secure_shell;

@@ -237,7 +237,7 @@ impl Remote {
             return answered;
         }
         let over_plain = self.send_to(&format!("http://{registry}"), ask).await;
-        if is_no_plain_server(&over_plain) {
+        if is_no_plain_server(&over_plain) && !is_plain_server(&answered) {
             return answered;
         }
         let mut plain = plain();
@@ -390,6 +390,15 @@ fn is_no_plain_server(answered: &Result<Response, Error>) -> bool {
         Err(Error::Refused { answer, .. }) if answer.status == StatusCode::BAD_REQUEST
     );
     is_bad || is_no_connection(answered)
+}
+
+/// What was to begin TLS was answered with something else: a server without it, whatever goes wrong there.
+fn is_plain_server(answered: &Result<Response, Error>) -> bool {
+    let Err(Error::Exchange { source, .. }) = answered else {
+        return false;
+    };
+    matches!(source, net_http::Error::Connect { source, .. }
+        if source.to_string().contains("InvalidContentType"))
 }
 
 /// There was no connection, and not because a certificate was refused.
