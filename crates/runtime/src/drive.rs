@@ -38,7 +38,7 @@ use crate::{
     metrics::Metrics,
     progress::{Ledger, Permits},
     requeue::{Backoff, Jitter},
-    status::StatusWriter,
+    status::{StatusWriter, lean},
 };
 
 pub use self::running::{Running, wishes};
@@ -327,12 +327,12 @@ impl<R: Reconciler> Driver<R> {
         match api.patch(&name, &params, &Patch::Merge(patch)).await {
             Ok(written) => {
                 self.written.remember(&written);
-                Ok(Some(Arc::new(written)))
+                Ok(Some(lean(written)))
             }
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
             Err(kube::Error::Api(status)) if status.code == 409 && attempt < MAX_CONFLICTS => {
                 let fresh = api.get_opt(&name).await?;
-                Ok(fresh.filter(|f| f.uid() == object.uid()).map(Arc::new))
+                Ok(fresh.filter(|f| f.uid() == object.uid()).map(lean))
             }
             Err(error) => Err(error),
         }

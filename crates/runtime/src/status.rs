@@ -10,7 +10,7 @@ use api::Reconciled;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{
-    Api, ResourceExt,
+    Api, Resource, ResourceExt,
     api::{Patch, PatchParams},
 };
 use serde_json::{Map, Value, json};
@@ -225,13 +225,13 @@ impl<K: Reconciled> StatusWriter<K> {
             .api
             .patch_status(&name, &params, &Patch::Merge(body))
             .await?;
-        self.current = Arc::new(written);
+        self.current = lean(written);
         Ok(())
     }
 
     async fn read_anew(&mut self) -> kube::Result<()> {
         match self.api.get_opt(&self.current.name_any()).await? {
-            Some(fresh) if fresh.uid() == self.current.uid() => self.current = Arc::new(fresh),
+            Some(fresh) if fresh.uid() == self.current.uid() => self.current = lean(fresh),
             Some(_) | None => self.gone = true,
         }
         Ok(())
@@ -239,8 +239,15 @@ impl<K: Reconciled> StatusWriter<K> {
 
     /// Replaces the copy after a write of metadata.
     pub fn replace(&mut self, current: K) {
-        self.current = Arc::new(current);
+        self.current = lean(current);
     }
+}
+
+/// Shares a copy as watches bring them, without managed fields: they may be larger than all the rest, and a run that
+/// waits holds its copy.
+pub(crate) fn lean<K: Resource>(mut object: K) -> Arc<K> {
+    object.meta_mut().managed_fields = None;
+    Arc::new(object)
 }
 
 fn pause(attempt: u32) -> Duration {

@@ -92,7 +92,7 @@ impl Session<'_> {
             .await
             .map_err(|error| error.to_string())?;
         match self
-            .put_in_place(&mut record, &targets, &adopted, options)
+            .put_in_place(&mut record, (targets, adopted), options)
             .await
         {
             Ok(()) => {
@@ -113,8 +113,7 @@ impl Session<'_> {
     async fn put_in_place(
         &self,
         record: &mut Record,
-        targets: &[Target],
-        adopted: &[Target],
+        (targets, adopted): (Vec<Target>, Vec<Target>),
         options: Options,
     ) -> Result<(), ActionError> {
         let Options {
@@ -126,16 +125,17 @@ impl Session<'_> {
             run.map_err(|error| error.within("failed pre-install"))?;
         }
         let placed = if adopted.is_empty() {
-            self.create_all(targets, method.server_side).await?
+            self.create_all(&targets, method.server_side).await?
         } else {
             let updated = self
-                .update_all(adopted, targets, method, Fields::TakeOver)
+                .update_all(&adopted, &targets, method, Fields::TakeOver)
                 .await;
-            let placed = updated.named(targets);
+            let placed = updated.named(&targets);
             updated.error.map_or(Ok(placed), Err)?
         };
+        drop((targets, adopted));
         if !waiting.no_wait {
-            self.await_ready(&placed, !waiting.no_jobs).await?;
+            self.await_ready(placed, !waiting.no_jobs).await?;
         }
         if !waiting.no_hooks {
             let hooks = Selection::all(Event::PostInstall);

@@ -113,6 +113,7 @@ impl Session<'_> {
             .update_all(&originals, &targets, method, Fields::TakeOver)
             .await;
         let placed = updated.named(&targets);
+        drop((originals, targets));
         if let Some(cause) = updated.error {
             "superseded".clone_into(&mut current.status);
             let error = self
@@ -123,7 +124,7 @@ impl Session<'_> {
                 .await);
         }
         if !waiting.no_wait
-            && let Err(error) = self.await_ready(&placed, !waiting.no_jobs).await
+            && let Err(error) = self.await_ready(placed, !waiting.no_jobs).await
         {
             let error = self.failed(record, Some(current), error).await;
             return Err(error.within(&format!("release {} failed", self.name)));

@@ -127,7 +127,7 @@ impl Session<'_> {
         let work = self.bring_up(
             &mut record,
             &current,
-            (&originals, &targets),
+            (originals, targets),
             &mut created,
             (method, options),
         );
@@ -205,7 +205,7 @@ impl Session<'_> {
         &self,
         record: &mut Record,
         current: &Record,
-        (originals, targets): (&[Target], &[Target]),
+        (originals, targets): (Vec<Target>, Vec<Target>),
         created: &mut Vec<Target>,
         (method, options): (Method, Options),
     ) -> Result<(), ActionError> {
@@ -221,13 +221,15 @@ impl Session<'_> {
         } else {
             Fields::Keep
         };
-        let updated = self.update_all(originals, targets, method, fields).await;
-        let placed = updated.named(targets);
+        let update = self.update_all(&originals, &targets, method, fields);
+        let updated = update.await;
+        let placed = updated.named(&targets);
+        drop((originals, targets));
         *created = updated.created;
         let result = match updated.error {
             Some(cause) => Err(ActionError::Failed(cause)),
             None if waiting.no_wait => Ok(()),
-            None => self.await_ready(&placed, !waiting.no_jobs).await,
+            None => self.await_ready(placed, !waiting.no_jobs).await,
         };
         if let Err(error) = result {
             // Written once more as it was, as Helm does: it stays the deployed one.

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use cluster::{HealthRule, WaitOptions};
 use manifest::{
+    Inventory,
     health::{Health, Status},
     object,
 };
@@ -105,7 +106,7 @@ impl Session<'_> {
     /// Waits until objects are ready; with `jobs`, until jobs are done.
     pub(crate) async fn await_ready(
         &self,
-        targets: &[Target],
+        targets: Vec<Target>,
         jobs: bool,
     ) -> Result<(), ActionError> {
         let expiring = targets.iter().filter(|t| {
@@ -118,7 +119,9 @@ impl Session<'_> {
             selector: Some(self.selector.clone()),
             ..WaitOptions::new(self.left())
         };
-        self.park(targets, &options).await
+        let inventory = objects::inventory(&targets);
+        drop(targets);
+        self.park(&inventory, &options).await
     }
 
     /// Waits until hooks are done; anything but jobs and pods is at once.
@@ -144,15 +147,17 @@ impl Session<'_> {
             fail_fast: false,
             ..WaitOptions::new(self.left())
         };
-        self.park(&runs, &options).await
+        let inventory = objects::inventory(&runs);
+        drop(runs);
+        self.park(&inventory, &options).await
     }
 
-    async fn park(&self, targets: &[Target], options: &WaitOptions) -> Result<(), ActionError> {
-        if targets.is_empty() {
+    /// Waits for objects; of them only the identities are held, for a wait may be long and there may be many.
+    async fn park(&self, inventory: &Inventory, options: &WaitOptions) -> Result<(), ActionError> {
+        if inventory.entries().is_empty() {
             return Ok(());
         }
-        let inventory = objects::inventory(targets);
-        let waiting = self.cluster.wait(&inventory, options);
+        let waiting = self.cluster.wait(inventory, options);
         match self.progress.park(options.timeout + SLACK, waiting).await {
             Parked::Done(Ok(())) => Ok(()),
             Parked::Done(Err(error)) => Err(ActionError::Failed(error.to_string())),
