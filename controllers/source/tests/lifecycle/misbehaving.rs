@@ -1,12 +1,113 @@
-//! Images that somebody made to do harm: what was published stays.
+//! Registries and stores that misbehave, and images that somebody made to do harm: what was published stays.
 
 use artifact::ArchiveWriter;
-use serde_json::json;
-use testkit::{Registry, RegistryOptions};
+use serde_json::{Value, json};
+use testkit::{FileServer, Misbehaviour, ObjectStore, Registry, RegistryOptions};
 
 use crate::any::names;
 use crate::bench::Bench;
-use crate::images::{self, CONTENT, image};
+use crate::images::{CONTENT, image};
+use crate::{images, objects};
+
+/// A kind, the reason of its failures and what makes an object ask another server.
+type Away<'a> = (&'a str, &'a str, Value);
+
+fn away(address: &str, fault: &Misbehaviour) -> [Away<'static>; 2] {
+    // Who answers in time may take as long as the machine needs.
+    let timeout = match fault {
+        Misbehaviour::Hang => "2s",
+        _ => "30s",
+    };
+    let url = json!({ "url": format!("oci://{address}/team/app"), "timeout": timeout });
+    let endpoint = json!({ "endpoint": address, "timeout": timeout });
+    [
+        ("OCIRepository", "OCIArtifactPullFailed", url),
+        ("Bucket", "BucketOperationFailed", endpoint),
+    ]
+}
+
+/// The ways to fail, each with what is said of an image and of a bucket.
+fn faults(elsewhere: &str) -> Vec<(Misbehaviour, &'static str, &'static str)> {
+    let status = |code, words| (Misbehaviour::Status(code, vec![]), words, words);
+    let redirect = vec![("location", format!("{elsewhere}/x"))];
+    vec![
+        (Misbehaviour::Hang, "timed out", "timed out"),
+        (Misbehaviour::Cut(20), "exchange with", "exchange with"),
+        status(401, "401 Unauthorized"),
+        status(403, "403 Forbidden"),
+        status(503, "503 Service Unavailable"),
+        (
+            Misbehaviour::Status(302, redirect),
+            "404 Not Found",
+            "bucket 'things' not found",
+        ),
+        // The last: a registry that says so is left alone for a while.
+        (
+            Misbehaviour::Status(429, vec![]),
+            "asked to be left alone",
+            "429 Too Many Requests",
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn registry_and_store_that_misbehave_are_bounded_named_and_forgiven() {
+    let bench = Bench::start(testkit::control_plane().await).await;
+    let registry = Registry::start(&RegistryOptions::default()).unwrap();
+    let app = image(&[("a", "1")]);
+    registry.push("team/app", "1.0.0", &app).unwrap();
+    let store = ObjectStore::start(false).unwrap();
+    store.bucket("things").unwrap();
+    store.put("things", "a", b"1").unwrap();
+    objects::keys(&bench).await;
+    let image = images::spec(&registry, &json!({ "tag": "1.0.0" }));
+    let bucket = objects::spec(&store, &json!({ "insecure": true }));
+    let home = [("OCIRepository", image), ("Bucket", bucket)];
+    let mut before = Vec::new();
+    for (kind, spec) in &home {
+        bench.put(kind, "app", spec.clone()).await;
+        let object = bench.settled(kind, "app").await;
+        before.push(object["status"]["artifact"].clone());
+    }
+
+    let (front, other) = (
+        FileServer::start(false).unwrap(),
+        FileServer::start(false).unwrap(),
+    );
+    front.put("v2/team/app/manifests/1.0.0", "{}".repeat(50));
+    front.put("things/", "<ListBucketResult></ListBucketResult>");
+    let (front_url, other_url) = (front.url(), other.url());
+    let address = front_url.trim_start_matches("http://");
+    for (fault, of_image, of_bucket) in faults(&other_url) {
+        front.fail(Some(fault.clone()));
+        let moved = away(address, &fault);
+        for (((kind, reason, spec), words), before) in
+            moved.iter().zip([of_image, of_bucket]).zip(&before)
+        {
+            bench.put(kind, "app", spec.clone()).await;
+            bench.ask(kind, "app").await;
+            bench.refused(kind, "app", reason, words).await;
+            let object = bench.until(kind, "app", "it", |_| true).await;
+            assert_eq!(&object["status"]["artifact"], before, "{kind}: {fault:?}");
+            assert_eq!(names(&bench.contents(&object).await), ["a"], "it is served");
+        }
+    }
+    let asked = other.requests();
+    assert!(asked.len() >= 2, "{asked:#?}");
+    let strangers = asked.iter().filter(|each| each.authorization.is_some());
+    assert_eq!(strangers.count(), 0, "credentials went elsewhere");
+
+    for ((kind, spec), before) in home.iter().zip(&before) {
+        bench.put(kind, "app", spec.clone()).await;
+        let object = bench.settled(kind, "app").await;
+        assert_eq!(object["status"]["artifact"]["digest"], before["digest"]);
+    }
+    let log = bench.controller.log().unwrap();
+    assert!(
+        !log.contains(ObjectStore::SECRET_KEY),
+        "a key is in the log"
+    );
+}
 
 /// Returns an archive with a file of this name.
 fn archive(name: &str) -> Vec<u8> {

@@ -7,7 +7,7 @@ use testkit::{Answer, HttpSink, ObjectStore};
 use crate::any::names;
 use crate::bench::Bench;
 
-fn spec(store: &ObjectStore, more: &Value) -> Value {
+pub(crate) fn spec(store: &ObjectStore, more: &Value) -> Value {
     let mut spec = json!({
         "provider": "generic",
         "bucketName": "things",
@@ -23,7 +23,7 @@ fn spec(store: &ObjectStore, more: &Value) -> Value {
     spec
 }
 
-async fn keys(bench: &Bench) {
+pub(crate) async fn keys(bench: &Bench) {
     let keys = [
         ("accesskey", ObjectStore::ACCESS_KEY),
         ("secretkey", ObjectStore::SECRET_KEY),
