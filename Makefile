@@ -1,5 +1,5 @@
 # Verbs only; each line calls cargo, a task of hack/xtask, or a script of hack/.
-.PHONY: demo test check bench chaos codegen fuzz cli images install-check interop
+.PHONY: demo test check bench chaos codegen fuzz cli images install-check cluster-check interop
 
 demo:
 	cargo xtask demo
@@ -37,8 +37,9 @@ fuzz:
 cli:
 	cargo xtask cli
 
+# BIN_DIR: static programs that are there already, for these and for the two below.
 images:
-	cargo xtask images --check
+	cargo xtask images --check $(if $(BIN_DIR),--bin-dir $(abspath $(BIN_DIR)))
 
 interop:
 	cargo build --workspace --bins
@@ -49,6 +50,10 @@ interop:
 	hack/interop/monitoring/check
 
 install-check:
-	cargo build --package lockgate-cli --package source-controller --package kustomize-controller --package helm-controller \
-		--package notification-controller --package image-automation
-	cargo test --package lockgate-tests --test install --test guides
+	$(if $(BIN_DIR),,cargo build --package lockgate-cli --package source-controller --package kustomize-controller --package helm-controller \
+		--package notification-controller --package image-automation)
+	$(if $(BIN_DIR),LOCKGATE_BIN_DIR=$(abspath $(BIN_DIR))) cargo test --package lockgate-tests --test install --test guides
+
+# As root on Linux: a real node, with the images as pods. See docs/images.md for what the machine has to have.
+cluster-check:
+	hack/node/run $(if $(BIN_DIR),$(abspath $(BIN_DIR)))

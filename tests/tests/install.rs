@@ -36,7 +36,11 @@ fn config(folder: &str) -> PathBuf {
         .join(folder)
 }
 
+/// A controller beside this test, or in the folder that `testkit::built` looks into.
 fn binary(name: &str) -> PathBuf {
+    if let Some(folder) = std::env::var_os("LOCKGATE_BIN_DIR") {
+        return PathBuf::from(folder).join(name);
+    }
     let own = std::env::current_exe().unwrap();
     own.parent().unwrap().parent().unwrap().join(name)
 }

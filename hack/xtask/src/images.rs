@@ -41,6 +41,9 @@ pub(crate) struct Args {
     /// The programs' target triple. Another than this machine's needs its linker and C compiler installed.
     #[arg(long, default_value = "x86_64-unknown-linux-gnu")]
     target: String,
+    /// Where the programs are, static as this task builds them; built from this tree where it is not given.
+    #[arg(long)]
+    bin_dir: Option<PathBuf>,
     /// Also starts each image from an otherwise empty root and puts all of them into a registry that is started here.
     #[arg(long)]
     check: bool,
@@ -78,9 +81,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             .context("reading the commit's time")?,
         architecture: architecture(&args.target)?,
     };
-    let mut packages: Vec<&str> = PROGRAMS.iter().map(|(_, package)| *package).collect();
-    packages.dedup();
-    let programs = build(&args.target, &packages)?;
+    let programs = if let Some(folder) = &args.bin_dir {
+        folder.clone()
+    } else {
+        let mut packages: Vec<&str> = PROGRAMS.iter().map(|(_, package)| *package).collect();
+        packages.dedup();
+        build(&args.target, &packages)?
+    };
     let out = target_folder().join("images");
     let mut table = String::from("image                          program     compressed\n");
     let mut images = Vec::new();
