@@ -45,7 +45,7 @@ interop:
 	cargo build --workspace --bins
 	hack/controlplane/build
 	cargo test -p helm-controller --test interop -- --ignored
-	cargo test -p lockgate-tests --test takeover -- --ignored
+	cargo test -p lockgate-tests --test takeover --test consumed -- --ignored
 	hack/interop/flux/check
 	hack/interop/monitoring/check
 
