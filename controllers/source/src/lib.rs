@@ -13,6 +13,7 @@ pub mod helm_repository;
 mod index_cache;
 pub mod oci_repository;
 mod orphans;
+mod polling;
 mod provider;
 mod replica;
 mod shelf;

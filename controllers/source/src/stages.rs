@@ -70,7 +70,7 @@ macro_rules! stages {
             outcome: &act::Outcome,
             _moment: runtime::Moment,
         ) -> runtime::Report {
-            report::report(object, outcome)
+            $crate::polling::paced(object, report::report(object, outcome))
         }
 
         async fn cleanup(
