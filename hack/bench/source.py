@@ -169,8 +169,9 @@ def kubectl(*arguments, given=None):
 
 
 def apply(namespace, objects):
-    text = "\n---\n".join(json.dumps(each) for each in objects)
-    kubectl("apply", "-n", namespace, "--server-side", "-f", "-", given=text)
+    # One document: kubectl takes what begins as JSON for JSON to its end.
+    given = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+    kubectl("apply", "-n", namespace, "--server-side", "-f", "-", given=given)
 
 
 def source(kind, name, spec):
