@@ -37,6 +37,7 @@ mod journal;
 mod localhost;
 mod perform;
 mod plan;
+mod preview;
 mod rules;
 mod source;
 mod spec;
@@ -47,6 +48,7 @@ mod values;
 pub(crate) use attempts::Attempts;
 pub(crate) use chart::ChartCache;
 pub(crate) use localhost::Localhost;
+pub use preview::{Preview, preview};
 
 const KIND: &str = "HelmRelease";
 

@@ -19,7 +19,7 @@ mod memory;
 mod release;
 
 pub use args::{Args, DigestAlgorithm};
-pub use helm_release::Reconciler;
+pub use helm_release::{Preview, Reconciler, preview};
 
 use helm_release::{ChartCache, Localhost};
 

@@ -46,6 +46,7 @@ mod guard;
 mod health;
 mod localhost;
 mod plan;
+mod preview;
 mod report;
 mod source;
 mod triggers;
@@ -53,6 +54,7 @@ mod variables;
 
 pub(crate) use act::Alone;
 pub(crate) use localhost::Localhost;
+pub use preview::{Preview, preview};
 pub(crate) use source::Shelf;
 
 /// A run is never given less time than this, as upstream has it.

@@ -17,7 +17,7 @@ mod kustomization;
 mod remote;
 
 pub use args::Args;
-pub use kustomization::Reconciler;
+pub use kustomization::{Preview, Reconciler, preview};
 
 /// The field manager of applied objects.
 pub const FIELD_MANAGER: &str = "kustomize-controller";

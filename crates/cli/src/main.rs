@@ -37,7 +37,7 @@ enum Command {
     Template(template::Args),
     /// Check a chart by rendering it.
     Lint(lint::Args),
-    /// Show what applying a directory would change in the cluster.
+    /// Show what applying a directory, a Kustomization or a HelmRelease would change in the cluster.
     Diff(diff::Args),
     /// Show our objects and how they stand, what fails first.
     Get(get::Args),
@@ -166,6 +166,12 @@ fn command() -> Command {
     Command::parse()
 }
 
+/// Whether nobody reads what is written.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let cause = error.root_cause().downcast_ref::<std::io::Error>();
+    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
 fn main() -> ExitCode {
     let command = command();
     let written = command.run().and_then(|done| {
@@ -174,6 +180,8 @@ fn main() -> ExitCode {
     });
     match written {
         Ok(code) => ExitCode::from(code),
+        // Whoever read the output has seen enough: the code is what a shell shows of a program that SIGPIPE ended.
+        Err(error) if is_broken_pipe(&error) => ExitCode::from(141),
         Err(error) => {
             // Nothing is left to tell if the error cannot be written either.
             writeln!(std::io::stderr().lock(), "Error: {error:#}").ok();

@@ -13,6 +13,9 @@ use serde_json::{Value, json};
 use testkit::{ControlPlane, Namespace, control_plane, install_definitions};
 use tokio::sync::OnceCell;
 
+#[path = "commands/diff.rs"]
+mod diff;
+
 static DEFINED: OnceCell<()> = OnceCell::const_new();
 
 struct World {
@@ -32,7 +35,7 @@ impl World {
     }
 
     fn api(&self, (group, kind, plural): (&str, &str, &str)) -> Api<DynamicObject> {
-        let gvk = GroupVersionKind::gvk(group, "v1", kind);
+        let gvk = GroupVersionKind::gvk(group, version(group), kind);
         let resource = ApiResource::from_gvk_with_plural(&gvk, plural);
         Api::namespaced_with(self.plane.client(), self.namespace.name(), &resource)
     }
@@ -41,7 +44,7 @@ impl World {
     async fn put(&self, of: (&str, &str, &str), name: &str, spec: Value, status: Value) {
         let api = self.api(of);
         let part = |key: &str, value: Value| {
-            let version = format!("{}/v1", of.0);
+            let version = format!("{}/{}", of.0, version(of.0));
             let mut object =
                 json!({"apiVersion": version, "kind": of.1, "metadata": {"name": name}});
             object[key] = value;
@@ -71,6 +74,14 @@ impl World {
 
     fn run(&self, line: &[&str]) -> (i32, String, String) {
         run(self.plane, line)
+    }
+}
+
+/// The version that a group's objects are stored in.
+fn version(group: &str) -> &'static str {
+    match group {
+        "helm.toolkit.fluxcd.io" => "v2",
+        _ => "v1",
     }
 }
 

@@ -24,6 +24,8 @@ mod deliver;
 mod test;
 mod unlock;
 
+pub(super) use deliver::post_renderer;
+
 /// One of the two actions that release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Releasing {

@@ -41,6 +41,11 @@ pub(crate) struct Rendering {
 }
 
 impl Rendering {
+    /// Returns the objects of the release, hooks apart, as YAML.
+    pub(crate) fn manifest(&self) -> &str {
+        &self.manifest
+    }
+
     /// Makes a revision of it that was not released yet.
     pub(crate) fn into_record(self, session: &Session<'_>, version: i64) -> Record {
         Record {

@@ -8,7 +8,7 @@ use api::{
 };
 use keys::Keyring;
 use kustomize::{
-    Build, Options, OverlayTree, Remote, RemoteSource,
+    Build, FileTree, Options, OverlayTree, Remote, RemoteSource,
     generate::{self, Injection},
 };
 use manifest::{
@@ -24,6 +24,7 @@ use super::{
     report::{self, Outcome, Revision},
     variables::Substitution,
 };
+use crate::remote::Answers;
 
 /// What is to be applied.
 #[derive(Debug)]
@@ -94,18 +95,9 @@ pub(super) fn build(
     for (file, content) in opened {
         files.insert(&file, content);
     }
-    let overlay = generate::overlay(&files, &path, &injection(object))
-        .map_err(|error| failed(error.to_string()))?;
-    let options = Options {
-        load_restrictions: kustomize::LoadRestrictions::None,
-        lenient_root: true,
-        keep_built_in_schema: true,
-        remote: remote.as_ref().map_or(Remote::Refused, Remote::Fetched),
-        ..Options::default()
-    };
-    let built = match kustomize::build(&overlay, &path, &options) {
+    let built = match render(object, &files, &path, remote.as_ref()) {
         Ok(built) => built,
-        Err(kustomize::Error::Missing(sources)) => {
+        Err(Unbuilt::Missing(sources)) => {
             return Ok(Next::More(Plan {
                 revision,
                 content: Content::Missing(sources),
@@ -113,12 +105,11 @@ pub(super) fn build(
                 is_new_revision,
             }));
         }
-        Err(error) => return Err(failed(format!("kustomize build failed: {error}"))),
+        Err(Unbuilt::Failed(cause)) => return Err(failed(cause)),
     };
     for warning in &built.warnings {
         tracing::info!(warning, "kustomize build");
     }
-    let built = check_identity(built).map_err(&failed)?;
     let strict = settings.strict_substitution;
     let content = match keyring {
         Some(keyring) => Content::Sealed(Box::new(Sealed {
@@ -127,7 +118,7 @@ pub(super) fn build(
             substitution,
             strict,
         })),
-        None => Content::Open(finish(object, &revision, built, substitution, strict)?),
+        None => Content::Open(finish(object, built, substitution, strict).map_err(failed)?),
     };
     Ok(Next::Last(Plan {
         revision,
@@ -150,25 +141,57 @@ impl Sealed {
             strict,
             ..
         } = self;
-        finish(object, revision, built, substitution, strict)
+        finish(object, built, substitution, strict)
+            .map_err(|cause| report::failed(revision, "BuildFailed", cause))
     }
 }
 
-fn finish(
+/// Why nothing was built.
+#[derive(Debug)]
+pub(super) enum Unbuilt {
+    /// It lacks what other hosts have.
+    Missing(Vec<RemoteSource>),
+    /// It cannot be built.
+    Failed(String),
+}
+
+/// Builds a directory as the spec says.
+pub(super) fn render(
     object: &Kustomization,
-    revision: &Revision,
+    files: &dyn FileTree,
+    path: &str,
+    remote: Option<&Answers>,
+) -> Result<Build, Unbuilt> {
+    let overlay = generate::overlay(files, path, &injection(object))
+        .map_err(|error| Unbuilt::Failed(error.to_string()))?;
+    let options = Options {
+        load_restrictions: kustomize::LoadRestrictions::None,
+        lenient_root: true,
+        keep_built_in_schema: true,
+        remote: remote.map_or(Remote::Refused, Remote::Fetched),
+        ..Options::default()
+    };
+    match kustomize::build(&overlay, path, &options) {
+        Ok(built) => check_identity(built).map_err(Unbuilt::Failed),
+        Err(kustomize::Error::Missing(sources)) => Err(Unbuilt::Missing(sources)),
+        Err(error) => Err(Unbuilt::Failed(format!("kustomize build failed: {error}"))),
+    }
+}
+
+/// Substitutes and marks objects.
+pub(super) fn finish(
+    object: &Kustomization,
     mut built: Build,
     substitution: Result<Substitution, String>,
     strict: bool,
-) -> Result<Objects, Failure> {
-    let failed = |cause: String| report::failed(revision, "BuildFailed", cause);
-    let substitution = substitution.map_err(|cause| failed(blame_first(&built, &cause)))?;
+) -> Result<Objects, String> {
+    let substitution = substitution.map_err(|cause| blame_first(&built, &cause))?;
     if substitution.applies() {
-        substitute(object, &mut built, &substitution, strict).map_err(failed)?;
+        substitute(object, &mut built, &substitution, strict)?;
     }
     let yaml = built
         .to_yaml()
-        .map_err(|error| failed(format!("kustomize build failed: {error}")))?;
+        .map_err(|error| format!("kustomize build failed: {error}"))?;
     let digest = digest(&yaml);
     let mut objects = Vec::with_capacity(built.resources.len());
     let mut origins = BTreeMap::new();

@@ -27,7 +27,9 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         folder: "crates/cli",
+        // What a controller would apply is told by its own code.
         may_use: &[
+            "controllers",
             "crates/runtime",
             "crates/adapters",
             "crates/net",

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use api::helm::PostRenderStrategy;
+use api::helm::{HelmRelease, PostRenderStrategy};
 use helm::{release::ApplyMethod, render::Release, template::PostRender};
 use serde_json::json;
 
@@ -114,6 +114,12 @@ impl Run<'_> {
     }
 
     fn input(&self, revision: i64, is_upgrade: bool, skip_schema: bool) -> Input {
+        let by_default = if self.controller.features.enabled(features::HELM_3_DEFAULTS) {
+            Passes::WithoutHooks
+        } else {
+            Passes::Combined
+        };
+        let post = post_renderer(self.object, by_default);
         Input {
             chart: Arc::clone(&self.chart),
             values: self.values.clone(),
@@ -124,37 +130,33 @@ impl Run<'_> {
                 is_upgrade,
             },
             skip_schema,
-            post: Some(Box::new(self.post_renderer()) as Box<dyn PostRender + Send>),
+            post: Some(Box::new(post) as Box<dyn PostRender + Send>),
         }
     }
+}
 
-    fn post_renderer(&self) -> PostRenderer {
-        let spec = &self.object.spec;
-        let steps = spec
-            .post_renderers
-            .iter()
-            .filter_map(|r| r.kustomize.as_ref());
-        let steps = steps.map(|k| Step {
-            patches: json!(k.all_patches()),
-            images: json!(k.images),
-        });
-        let common = spec.common_metadata.clone().unwrap_or_default();
-        let by_default = if self.controller.features.enabled(features::HELM_3_DEFAULTS) {
-            Passes::WithoutHooks
-        } else {
-            Passes::Combined
-        };
-        PostRenderer {
-            steps: steps.collect(),
-            labels: common.labels,
-            annotations: common.annotations,
-            origin: chart_object::origin(self.object),
-            passes: match spec.post_render_strategy {
-                None => by_default,
-                Some(PostRenderStrategy::Combined) => Passes::Combined,
-                Some(PostRenderStrategy::Separate) => Passes::Separate,
-                Some(PostRenderStrategy::NoHooks) => Passes::WithoutHooks,
-            },
-        }
+/// Returns what changes the rendered objects of a release; `by_default` says which, where the release does not.
+pub(in super::super) fn post_renderer(object: &HelmRelease, by_default: Passes) -> PostRenderer {
+    let spec = &object.spec;
+    let steps = spec
+        .post_renderers
+        .iter()
+        .filter_map(|r| r.kustomize.as_ref());
+    let steps = steps.map(|k| Step {
+        patches: json!(k.all_patches()),
+        images: json!(k.images),
+    });
+    let common = spec.common_metadata.clone().unwrap_or_default();
+    PostRenderer {
+        steps: steps.collect(),
+        labels: common.labels,
+        annotations: common.annotations,
+        origin: chart_object::origin(object),
+        passes: match spec.post_render_strategy {
+            None => by_default,
+            Some(PostRenderStrategy::Combined) => Passes::Combined,
+            Some(PostRenderStrategy::Separate) => Passes::Separate,
+            Some(PostRenderStrategy::NoHooks) => Passes::WithoutHooks,
+        },
     }
 }
