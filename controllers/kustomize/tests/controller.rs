@@ -12,6 +12,8 @@ mod clouds;
 mod crash;
 #[path = "controller/failures.rs"]
 mod failures;
+#[path = "controller/hostile.rs"]
+mod hostile;
 #[path = "controller/lifecycle.rs"]
 mod lifecycle;
 #[path = "controller/remote.rs"]
