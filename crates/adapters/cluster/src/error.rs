@@ -1,6 +1,6 @@
 //! Failed requests, told apart by what a caller does about them.
 
-use std::error::Error;
+use std::{borrow::Cow, error::Error};
 
 use kube::core::Status;
 
@@ -93,12 +93,26 @@ impl RequestError {
     }
 }
 
-fn message(status: &Status) -> &str {
+fn message(status: &Status) -> Cow<'_, str> {
     if status.message.is_empty() {
-        "the server could not find the requested resource"
+        "the server could not find the requested resource".into()
     } else {
-        &status.message
+        without_values(&status.message)
     }
+}
+
+/// Leaves out the values that the API server prints where a field is of another type than it should be: the object may
+/// be a Secret, and the message goes into conditions and events.
+fn without_values(message: &str) -> Cow<'_, str> {
+    const VALUE: &str = "got &value.";
+    if !message.contains(VALUE) {
+        return message.into();
+    }
+    let lines = message.lines().map(|line| match line.split_once(VALUE) {
+        Some((before, _)) => format!("{before}got a value of another type"),
+        None => line.to_owned(),
+    });
+    lines.collect::<Vec<_>>().join("\n").into()
 }
 
 /// Prints an error and its sources, joined by `: `.
@@ -148,6 +162,18 @@ mod tests {
                 "{code}"
             );
         }
+    }
+
+    #[test]
+    fn values_that_the_server_prints_are_left_out() {
+        let message = "failed to create typed patch object (a/s; /v1, Kind=Secret): .stringData.password: expected \
+            string, got &value.valueUnstructured{Value:[]interface {}{\"hunter2\"}}\n.data.x: expected string, got \
+            &value.valueUnstructured{Value:1}";
+        assert_eq!(
+            status(500, "", message).to_string(),
+            "failed to create typed patch object (a/s; /v1, Kind=Secret): .stringData.password: expected string, got a \
+             value of another type\n.data.x: expected string, got a value of another type"
+        );
     }
 
     #[test]
