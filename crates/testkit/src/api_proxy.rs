@@ -1,7 +1,8 @@
 //! A proxy before the API server that sees every write and can stop the writer between any two of them.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
 use axum::Router;
@@ -38,10 +39,18 @@ struct Trap {
     hook: Hook,
 }
 
+/// What some requests are answered with, in turn, without reaching the API server.
+struct Refusals {
+    /// What their paths contain.
+    part: String,
+    codes: VecDeque<u16>,
+}
+
 #[derive(Default)]
 struct Shared {
     writes: Mutex<Vec<String>>,
     trap: Mutex<Option<Trap>>,
+    refusals: Mutex<Option<Refusals>>,
 }
 
 /// A plain HTTP address that leads to a control plane, with the administrator's rights.
@@ -125,6 +134,24 @@ impl ApiProxy {
         writes.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Answers the next changes, dry runs too, whose path contains `part` with these HTTP codes, one each, in the API
+    /// server's form.
+    pub fn answer(&self, part: &str, codes: &[u16]) {
+        let refusals = Refusals {
+            part: part.to_owned(),
+            codes: codes.iter().copied().collect(),
+        };
+        *self.shared.refusals() = Some(refusals);
+    }
+
+    /// Returns how many of the answers of [`ApiProxy::answer`] were not needed yet.
+    pub fn unanswered(&self) -> usize {
+        self.shared
+            .refusals()
+            .as_ref()
+            .map_or(0, |left| left.codes.len())
+    }
+
     /// From now on closes each new connection at once, or no longer does.
     pub fn refuse(&self, refuse: bool) {
         self.server.refuse(refuse);
@@ -168,6 +195,18 @@ impl Proxy {
 }
 
 impl Shared {
+    fn refusals(&self) -> MutexGuard<'_, Option<Refusals>> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns what a request is to be answered with; none where it goes on.
+    fn refusal(&self, request: &Request) -> Option<u16> {
+        let mut refusals = self.refusals();
+        let refusals = refusals.as_mut()?;
+        let fits = is_change(request) && request.uri().path().contains(&refusals.part);
+        fits.then(|| refusals.codes.pop_front()).flatten()
+    }
+
     /// Notes a write. Returns the hook where it is due.
     fn note(&self, write: &str) -> Option<(Moment, Hook)> {
         let writes = self.writes.lock();
@@ -185,6 +224,9 @@ impl Shared {
 }
 
 async fn forward(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
+    if let Some(code) = proxy.shared.refusal(&request) {
+        return failure(code);
+    }
     let write =
         is_write(&request).then(|| format!("{} {}", request.method(), request.uri().path()));
     let hook = write.as_deref().and_then(|write| proxy.shared.note(write));
@@ -203,19 +245,44 @@ async fn forward(State(proxy): State<Arc<Proxy>>, request: Request) -> Response 
     answer.unwrap_or_else(|error| refused(&format!("{error:#}")))
 }
 
+/// An answer of the API server that says no.
+fn failure(code: u16) -> Response {
+    let reason = match code {
+        409 => "Conflict",
+        422 => "Invalid",
+        429 => "TooManyRequests",
+        500 => "InternalError",
+        503 => "ServiceUnavailable",
+        504 => "Timeout",
+        _ => "Unknown",
+    };
+    let status = json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": format!("answered with {code}"), "reason": reason, "code": code });
+    let mut answer = Response::new(Body::from(status.to_string()));
+    *answer.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::BAD_GATEWAY);
+    let json = header::HeaderValue::from_static("application/json");
+    answer.headers_mut().insert(header::CONTENT_TYPE, json);
+    answer
+}
+
 fn refused(why: &str) -> Response {
     let mut answer = Response::new(Body::from(why.to_owned()));
     *answer.status_mut() = StatusCode::BAD_GATEWAY;
     answer
 }
 
+fn is_change(request: &Request) -> bool {
+    !matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS
+    )
+}
+
 fn is_write(request: &Request) -> bool {
     let path = request.uri().path();
     let query = request.uri().query().unwrap_or_default();
     let passing = ["/leases", "/events", "reviews", "/selfsubject"];
-    !matches!(
-        *request.method(),
-        Method::GET | Method::HEAD | Method::OPTIONS
-    ) && !query.contains("dryRun=")
+    is_change(request)
+        && !query.contains("dryRun=")
         && !passing.iter().any(|part| path.contains(part))
 }

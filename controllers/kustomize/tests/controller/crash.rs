@@ -94,6 +94,51 @@ async fn api_server_that_was_gone_for_a_minute_is_found_again() {
     assert_eq!(after.data.unwrap()["colour"], "red");
 }
 
+/// Whatever the API server answers for a while, the next revision is applied by itself: where it is busy the same run asks
+/// again, other answers are told and the next run goes on.
+#[tokio::test]
+async fn answers_of_a_troubled_api_server_cost_a_run_at_most() {
+    let plane = ControlPlane::start().await.unwrap();
+    testkit::install_definitions(&plane.client(), &definitions())
+        .await
+        .unwrap();
+    let world = World::on(&plane).await;
+    let proxy = ApiProxy::start(&plane).unwrap();
+    let binary = env!("CARGO_BIN_EXE_kustomize-controller");
+    let program = Program::against(binary, &proxy.kubeconfig_path()).unwrap();
+    let _program = program.start().await.unwrap();
+    let text = |colour: &str| config_map("settings", "colour", colour);
+    let first = world.publish(&[("settings.yaml", &text("none"))]).await;
+    world.apply(json!({ "retryInterval": "1s" })).await;
+    world.applied("app", &first).await;
+    let uid = async || {
+        let live = world.config_maps().get("settings").await.unwrap();
+        live.metadata.uid
+    };
+    let before = uid().await;
+    for (code, is_told) in [
+        (429, false),
+        (503, false),
+        (504, false),
+        (500, true),
+        (409, true),
+        (422, true),
+    ] {
+        proxy.answer("/configmaps/settings", &[code]);
+        let colour = format!("c{code}");
+        let revision = world.publish(&[("settings.yaml", &text(&colour))]).await;
+        world.applied("app", &revision).await;
+        assert_eq!(proxy.unanswered(), 0, "{code} was not answered");
+        let words = format!("answered with {code}");
+        if is_told {
+            world.event("ReconciliationFailed", &words).await;
+        }
+        let live = world.config_maps().get("settings").await.unwrap();
+        assert_eq!(live.data.unwrap()["colour"], colour);
+        assert_eq!(uid().await, before, "{code}: it was made again");
+    }
+}
+
 /// Kills the controller before and after each of its writes, at a first apply, at a new revision that adds, changes
 /// and removes objects, and at the end of a Kustomization: each time the next process ends where it should.
 #[tokio::test]

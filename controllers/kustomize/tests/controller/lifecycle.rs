@@ -262,3 +262,37 @@ async fn object_that_moves_to_another_unit_is_neither_deleted_nor_made_again() {
         assert_eq!(live.metadata.uid, uid, "it was made again");
     }
 }
+
+/// An object that two units name carries the name of whoever applied it last, and goes with that one alone.
+#[tokio::test]
+async fn object_of_two_units_belongs_to_who_applied_it_last() {
+    let world = World::new().await;
+    let (blue, red) = (
+        config_map("shared", "colour", "blue"),
+        config_map("shared", "colour", "red"),
+    );
+    let revision = world
+        .publish(&[("a/shared.yaml", &blue), ("b/shared.yaml", &red)])
+        .await;
+    let is_of = async |unit: &str, colour: &str| {
+        let live = world.config_maps().get("shared").await.unwrap();
+        let labels = live.metadata.labels.clone().unwrap();
+        assert_eq!(labels["kustomize.toolkit.fluxcd.io/name"], unit);
+        assert_eq!(live.data.unwrap()["colour"], colour);
+        live.metadata.uid
+    };
+    world.apply_named("a", json!({ "path": "a" })).await;
+    world.applied("a", &revision).await;
+    let uid = is_of("a", "blue").await;
+    world.apply_named("b", json!({ "path": "b" })).await;
+    let b = world.applied("b", &revision).await;
+    assert_eq!(is_of("b", "red").await, uid, "it was made again");
+    world.request("a").await;
+    let a = world.applied("a", &revision).await;
+    assert_eq!(is_of("a", "blue").await, uid, "it was made again");
+    assert_eq!(inventory(&a), inventory(&b));
+    world.delete("b").await;
+    assert_eq!(is_of("a", "blue").await, uid, "it went with another unit");
+    world.delete("a").await;
+    world.config_map("shared", |c| c.is_none()).await;
+}
