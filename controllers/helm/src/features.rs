@@ -10,7 +10,7 @@ pub(crate) const EXTERNAL_ARTIFACT: &str = "ExternalArtifact";
 pub(crate) const NO_CHART_DIGEST: &str = "DisableChartDigestTracking";
 /// Where a dependency has an expression, the built-in check is made too.
 pub(crate) const ADDITIVE_CEL: &str = "AdditiveCELDependencyCheck";
-/// Objects are written and post-rendered as by Helm 3.
+/// Objects are written, waited for and post-rendered as by Helm 3.
 pub(crate) const HELM_3_DEFAULTS: &str = "UseHelm3Defaults";
 /// Failed actions are tried again without being undone, where nothing else is said.
 pub(crate) const RETRY_BY_DEFAULT: &str = "DefaultToRetryOnFailure";

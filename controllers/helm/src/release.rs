@@ -87,6 +87,8 @@ pub(crate) struct Session<'a> {
     pub deadline: Instant,
     /// Rules of health ahead of the built-in ones.
     pub rules: Option<Arc<dyn HealthRule>>,
+    /// Objects are ready when Helm 3 took them for it.
+    pub legacy: bool,
     /// A label selector that all its objects carry.
     pub selector: String,
 }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use api::{
-    helm::{DriftDetectionMode, HelmRelease},
+    helm::{DriftDetectionMode, HelmRelease, WaitStrategyName},
     meta::Inventory as Stored,
 };
 use cluster::{Cluster, HealthRule};
@@ -154,8 +154,15 @@ impl Run<'_> {
             log: Log::default(),
             deadline: Instant::now() + limit,
             rules: self.rules.clone(),
+            legacy: self.waits_as_helm_3(),
             selector: selector(self.object),
         }
+    }
+
+    fn waits_as_helm_3(&self) -> bool {
+        let strategy = self.object.spec.wait_strategy.as_ref();
+        let by_default = self.controller.features.enabled(features::HELM_3_DEFAULTS);
+        strategy.map_or(by_default, |s| s.name == WaitStrategyName::Legacy)
     }
 
     pub(super) fn remedy(&self) -> Option<spec::Remedy> {

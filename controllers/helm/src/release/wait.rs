@@ -1,5 +1,7 @@
 //! Waits for objects, hooks and deletions, without a place among the runs.
 
+mod legacy;
+
 use std::{sync::Arc, time::Duration};
 
 use cluster::{HealthRule, WaitOptions};
@@ -23,6 +25,8 @@ const SLACK: Duration = Duration::from_secs(5);
 struct Rules {
     jobs: bool,
     hooks: bool,
+    /// Everything else is judged as by Helm 3.
+    legacy: bool,
     own: Option<Arc<dyn HealthRule>>,
 }
 
@@ -30,6 +34,9 @@ impl HealthRule for Rules {
     fn evaluate(&self, value: &Value) -> Option<Result<Health, String>> {
         if let Some(verdict) = self.own.as_ref().and_then(|own| own.evaluate(value)) {
             return Some(verdict);
+        }
+        if self.legacy {
+            return Some(Ok(legacy::judge(value, self.jobs)));
         }
         match (object::group(value), object::kind(value)) {
             ("batch", "Job") if self.jobs || self.hooks => Some(Ok(job(value))),
@@ -98,9 +105,16 @@ fn pod(value: &Value) -> Health {
 }
 
 impl Session<'_> {
+    /// Returns what judges objects, or hooks: these are waited for in one way only.
     fn rules(&self, jobs: bool, hooks: bool) -> Arc<dyn HealthRule> {
         let own = self.rules.clone();
-        Arc::new(Rules { jobs, hooks, own })
+        let legacy = self.legacy && !hooks;
+        Arc::new(Rules {
+            jobs,
+            hooks,
+            legacy,
+            own,
+        })
     }
 
     /// Waits until objects are ready; with `jobs`, until jobs are done.
@@ -203,6 +217,7 @@ mod tests {
         let rules = Rules {
             jobs: true,
             hooks: false,
+            legacy: false,
             own: None,
         };
         let status = |value: &Value| rules.evaluate(value).unwrap().unwrap().status;
@@ -227,6 +242,7 @@ mod tests {
         let rules = Rules {
             jobs: true,
             hooks: true,
+            legacy: false,
             own: None,
         };
         let map = json!({ "apiVersion": "v1", "kind": "ConfigMap" });

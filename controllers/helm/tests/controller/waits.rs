@@ -1,6 +1,6 @@
 //! Waits: for objects, hooks and their ends.
 
-use kube::api::DeleteParams;
+use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
 use crate::world::{World, condition, is, message};
@@ -81,6 +81,42 @@ async fn objects_that_do_not_become_ready_fail_the_release() {
         world.deployed(1).await;
     };
     tokio::join!(timed_out, failed, unwaited);
+}
+
+/// A service without a load balancer is ready, but was not for Helm 3.
+#[tokio::test]
+async fn legacy_wait_is_for_what_helm_3_waited_for() {
+    let world = World::new().await;
+    let balanced = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {type: LoadBalancer, ports: [{port: 80}], selector: {app: web}}\n";
+    world
+        .publish("1.0.0", &[("one.yaml", MAP), ("web.yaml", balanced)])
+        .await;
+    world.apply(json!({})).await;
+    world.deployed(1).await;
+    let strategy = json!({ "name": "legacy" });
+    let values = json!({ "done": "again" });
+    world
+        .apply(json!({ "timeout": SOON, "waitStrategy": strategy, "values": values }))
+        .await;
+    let object = world.stalled().await;
+    let words = format!("Service/{}/web status: 'InProgress'", world.ns());
+    assert!(message(&object, "Ready").contains(&words), "{object:#?}");
+
+    let values = json!({ "done": "at last" });
+    world
+        .apply(json!({ "timeout": "1h", "waitStrategy": strategy, "values": values }))
+        .await;
+    world.until_entry("one", "done", Some("at last")).await;
+    let services = kube::Api::<k8s_openapi::api::core::v1::Service>::namespaced(
+        world.client.clone(),
+        world.ns(),
+    );
+    let ingress = json!({ "status": { "loadBalancer": { "ingress": [{ "ip": "192.0.2.1" }] } } });
+    services
+        .patch_status("web", &PatchParams::default(), &Patch::Merge(ingress))
+        .await
+        .unwrap();
+    world.until("ready", |o| is(o, "Ready", "True")).await;
 }
 
 /// A hook's job that never ends: it fails at its deadline, is undone, or ends when something newer comes.
