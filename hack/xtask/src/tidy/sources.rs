@@ -10,6 +10,16 @@ const UNSAFE: &[&str] = &[
     "crates/runtime/src/memory.rs",
 ];
 
+/// Where programs may be started outside tests and tools: nowhere. What starts none runs none that a tenant names
+/// (Flux's CVE-2021-41254).
+const STARTERS: &[&str] = &["process::Command", "process::{Command", "tokio::process"];
+const STARTING: &[&str] = &[
+    // Starts the control planes, servers and programs of tests.
+    "crates/testkit/",
+    // Runs the oracle, in a test.
+    "controllers/image-automation/src/policy/versus_go.rs",
+];
+
 /// Names that say nothing about what is inside.
 const DRAWERS: &[&str] = &[
     "util", "utils", "common", "commons", "helper", "helpers", "manager", "misc",
@@ -87,6 +97,7 @@ fn rust(file: &TextFile, faults: &mut Vec<String>) {
             "{path}: is not on the list of files that may use unsafe"
         ));
     }
+    starters(file, faults);
     for (index, line) in file.text.lines().enumerate() {
         for mark in ["TODO", "FIXME"] {
             let open = line
@@ -101,6 +112,23 @@ fn rust(file: &TextFile, faults: &mut Vec<String>) {
         }
     }
     length(file, faults);
+}
+
+fn starters(file: &TextFile, faults: &mut Vec<String>) {
+    let path = file.path.as_str();
+    let is_product = ["crates/", "controllers/", "api/"]
+        .iter()
+        .any(|folder| path.starts_with(folder));
+    let is_listed = STARTING.iter().any(|listed| path.starts_with(listed));
+    if !is_product || !path.contains("/src/") || is_listed || path.ends_with("/tests.rs") {
+        return;
+    }
+    let product = file.text.lines().take_while(|line| *line != "#[cfg(test)]");
+    for (index, line) in product.enumerate() {
+        if STARTERS.iter().any(|starter| line.contains(starter)) {
+            faults.push(format!("{path}:{}: starts programs", index + 1));
+        }
+    }
 }
 
 fn length(file: &TextFile, faults: &mut Vec<String>) {
@@ -179,6 +207,11 @@ mod tests {
                 "crates/x/src/y.rs",
                 "//! Y.\n// TODO: later\n",
                 "number of an issue",
+            ),
+            (
+                "controllers/x/src/y.rs",
+                "//! Y.\nuse std::process::Command;\n",
+                "starts programs",
             ),
             ("README.md", "see ../shared/x", "not of this repository"),
             (
