@@ -39,6 +39,7 @@ use crate::{
     progress::{Ledger, Permits},
     requeue::{Backoff, Jitter},
     status::{StatusWriter, lean},
+    traces::{Tracer, Trail},
 };
 
 pub use self::running::{Running, wishes};
@@ -63,6 +64,8 @@ pub struct Settings {
     pub jitter: Jitter,
     /// A permit for each processor, taken by work that keeps one busy.
     pub processors: Arc<Semaphore>,
+    /// Takes spans of runs.
+    pub tracer: Tracer,
 }
 
 /// Everything that the runs of one kind share.
@@ -366,7 +369,8 @@ impl<R: Reconciler> Driver<R> {
         };
         let ledger: Arc<dyn Ledger> = Arc::<Book<R::Object>>::clone(book);
         let permits = Permits::new(Arc::clone(&self.permits), permit, self.stop.clone());
-        Progress::new(ledger, permits, superseded, words, (pending, message))
+        let trail = Trail::new(self.settings.tracer.is_on());
+        Progress::new(ledger, permits, superseded, words, (pending, message)).leaving(trail)
     }
 }
 

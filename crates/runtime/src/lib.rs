@@ -32,6 +32,7 @@ pub mod secrets;
 pub mod shutdown;
 pub mod status;
 pub mod telemetry;
+pub mod traces;
 pub mod watch;
 
 pub use conduct::{Conduct, Polarity, Summary};

@@ -6,11 +6,13 @@ use std::{
     time::Duration,
 };
 
+use api::meta::Artifact;
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Change, Class, Failure, Note, conditions};
+use crate::{Change, Class, Failure, Note, conditions, traces::Trail};
 
 /// How a [`Progress::park`] ended.
 #[derive(Debug)]
@@ -38,6 +40,7 @@ pub struct Progress {
     superseded: watch::Receiver<Option<String>>,
     ready_words: Option<&'static str>,
     state: Mutex<State>,
+    trail: Trail,
 }
 
 /// The permit of a run, given back while it waits.
@@ -121,7 +124,30 @@ impl Progress {
             superseded,
             ready_words,
             state: Mutex::new(State { visible, message }),
+            trail: Trail::default(),
         }
+    }
+
+    /// Leaves what becomes the spans of the run.
+    pub(crate) fn leaving(self, trail: Trail) -> Self {
+        Self { trail, ..self }
+    }
+
+    pub(crate) fn trail(&self) -> &Trail {
+        &self.trail
+    }
+
+    /// Says which artifact the run is about: its spans belong to the trace of that revision.
+    pub fn uses(&self, artifact: &Artifact) {
+        self.trail.uses(artifact);
+    }
+
+    /// Does something that is a span of its own.
+    pub async fn stage<T>(&self, name: &'static str, work: impl Future<Output = T>) -> T {
+        let began = Timestamp::now();
+        let done = work.await;
+        self.trail.add(name, began);
+        done
     }
 
     /// Says what the run is doing. It is written at once where the run has something new to do,

@@ -21,6 +21,7 @@ use crate::{
     probes::{self, Condition, Readiness},
     requeue::Jitter,
     telemetry::{self, Verbosity},
+    traces::Tracer,
     watch::Scope,
 };
 
@@ -95,6 +96,7 @@ pub struct Context {
     /// Takes the events of servers; kinds have theirs emitted by what they report.
     pub recorder: Recorder,
     verbosity: Verbosity,
+    tracer: Tracer,
 }
 
 impl Context {
@@ -178,6 +180,7 @@ where
         env::hostname(),
         Some(shared.addresses.events_addr.clone()),
     );
+    let (tracer, tracing) = Tracer::start(controller.name, env::variable);
     let context = Context {
         client,
         metrics: metrics.clone(),
@@ -187,6 +190,7 @@ where
         readiness: Readiness::default(),
         recorder,
         verbosity,
+        tracer,
     };
     let parts = parts(context.clone()).await?;
     let mut tasks = JoinSet::new();
@@ -202,6 +206,9 @@ where
     drop(tokio::time::timeout(FLUSH, ended).await);
     drop(context);
     drop(tokio::time::timeout(FLUSH, events).await);
+    if let Some(tracing) = tracing {
+        drop(tokio::time::timeout(FLUSH, tracing).await);
+    }
     result
 }
 
@@ -366,6 +373,7 @@ fn surroundings(
             retry_delay: (pace.min_retry_delay, pace.max_retry_delay),
             jitter: Jitter::new(pace.interval_jitter_percentage),
             processors: Arc::clone(&context.processors),
+            tracer: context.tracer.clone(),
         },
         readiness: context.readiness.clone(),
         stop: stop.clone(),

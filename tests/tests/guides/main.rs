@@ -8,5 +8,6 @@ mod examples;
 mod integrations;
 mod recovery;
 mod swap;
+mod traces;
 mod upgrade;
 mod world;

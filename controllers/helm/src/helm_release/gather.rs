@@ -83,6 +83,7 @@ impl Reconciler {
                 break found;
             }
         };
+        progress.uses(&artifact);
         let values = values::compose(&self.client, object).await;
         let values = values.map_err(|cause| {
             journal.set(READY, "False", "ValuesError", cause.clone());

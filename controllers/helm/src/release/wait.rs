@@ -172,7 +172,8 @@ impl Session<'_> {
             return Ok(());
         }
         let waiting = self.cluster.wait(inventory, options);
-        match self.progress.park(options.timeout + SLACK, waiting).await {
+        let parked = self.progress.park(options.timeout + SLACK, waiting);
+        match self.progress.stage("health", parked).await {
             Parked::Done(Ok(())) => Ok(()),
             Parked::Done(Err(error)) => Err(ActionError::Failed(error.to_string())),
             Parked::Expired => Err(ActionError::Failed("context deadline exceeded".into())),

@@ -73,6 +73,7 @@ impl Reconciler {
         decrypt::check(object, &self.features)?;
         let reference = Reference::of(object);
         let artifact = self.artifact(object, &reference).await?;
+        progress.uses(&artifact);
         let revision = Revision {
             name: artifact.revision.clone(),
             origin: source::origin_revision(&artifact),

@@ -51,6 +51,9 @@ impl HelmCharts {
         let artifact = self.setup.shelf.current(published, progress).await?;
         let source = self.source(object).await?;
         let source_artifact = self.source_artifact(object, &source).await?;
+        if let Some(artifact) = &source_artifact {
+            progress.uses(artifact);
+        }
         let source_revision = source_artifact.as_ref().map(|each| each.revision.clone());
         if let Some(artifact) = &artifact
             && let Some(chart) = unchanged(object, artifact, source_revision.as_deref())

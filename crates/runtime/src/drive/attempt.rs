@@ -8,7 +8,10 @@ use kube::{Resource, runtime::controller::Action, runtime::reflector::ObjectRef}
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::{Book, Driver, close, wishes};
-use crate::{Failure, Moment, Next, Progress, Reconciler, Report, conduct::Begin, status::Closing};
+use crate::{
+    Failure, Moment, Next, Progress, Reconciler, Report, conduct::Begin, status::Closing,
+    traces::Run,
+};
 
 /// How a run ended.
 pub(super) enum Ended {
@@ -49,11 +52,27 @@ impl<R: Reconciler> Driver<R> {
         };
         let now = Timestamp::now();
         let moment = Moment { started, now };
+        let failure = match &ended {
+            Ended::Failed(failure) if self.settings.tracer.is_on() => {
+                Some(crate::redact::redact(&failure.message).into_owned())
+            }
+            _ => None,
+        };
         let action = match ended {
             Ended::Reported(report) => self.succeed(&book, &progress, report).await,
             Ended::Failed(failure) => self.fail(&book, &progress, failure, moment).await,
             Ended::CutShort => Action::requeue(std::time::Duration::ZERO),
         };
+        if self.settings.tracer.is_on() {
+            let run = Run {
+                trail: progress.trail(),
+                began: started,
+                ended: moment.now,
+                failure,
+            };
+            let (current, _) = book.current().await;
+            self.settings.tracer.tell(&*book.object, &*current, &run);
+        }
         let gone = self.settle(&book).await;
         self.measure(&ObjectRef::from_obj(&*book.object), moment);
         (action, gone)
@@ -96,12 +115,18 @@ impl<R: Reconciler> Driver<R> {
     ) -> Result<Option<Report>, Failure> {
         let mut object = Arc::clone(&book.object);
         loop {
-            let inputs = self.reconciler.gather(&object, progress).await?;
-            let outcome = match self.plan(&object, inputs).await? {
+            let gathering = self.reconciler.gather(&object, progress);
+            let inputs = progress.stage("gather", gathering).await?;
+            let planning = self.plan(&object, inputs);
+            let outcome = match progress.stage("plan", planning).await? {
                 Next::Done(outcome) => outcome,
-                Next::Last(plan) => self.reconciler.act(&object, plan, progress).await?,
+                Next::Last(plan) => {
+                    let acting = self.reconciler.act(&object, plan, progress);
+                    progress.stage("act", acting).await?
+                }
                 Next::More(plan) => {
-                    self.reconciler.act(&object, plan, progress).await?;
+                    let acting = self.reconciler.act(&object, plan, progress);
+                    progress.stage("act", acting).await?;
                     // What it wrote of itself, the next round has to see.
                     object = book.current().await.0;
                     let other = wishes(&*object) != wishes(&*book.object);

@@ -123,6 +123,7 @@ impl Controller {
                 retry_delay: choice.retry_delay,
                 jitter: Jitter::new(0),
                 processors: Arc::new(Semaphore::new(2)),
+                tracer: runtime::traces::Tracer::default(),
             },
             readiness: readiness.clone(),
             stop: stop.clone(),

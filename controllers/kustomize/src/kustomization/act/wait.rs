@@ -65,10 +65,9 @@ impl Reconciler {
             rules: run.rules(),
             ..WaitOptions::new(limit)
         };
-        let checked = run
-            .progress
-            .park(limit + SLACK, cluster.wait(&targets, &options))
-            .await;
+        let waiting = cluster.wait(&targets, &options);
+        let parked = run.progress.park(limit + SLACK, waiting);
+        let checked = run.progress.stage("health", parked).await;
         let took = started.elapsed();
         let verdict = match checked {
             Parked::Done(Ok(())) => Ok(()),
