@@ -4,12 +4,13 @@
 demo:
 	cargo xtask demo
 
+# The tasks as one of all packages, not alone: with the same features nothing is compiled a second time.
 check:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	cargo xtask tidy
-	cargo xtask codegen --check
-	cargo xtask coverage
+	cargo run --quiet --bin xtask -- tidy
+	cargo run --quiet --bin xtask -- codegen --check
+	cargo run --quiet --bin xtask -- coverage
 	cargo test --workspace --lib --bins
 
 test:

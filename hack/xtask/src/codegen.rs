@@ -36,7 +36,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         return Ok(());
     }
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(["run", "--quiet", "--package", "lockgate-flags", "--"]);
+    command.args(["run", "--quiet", "--bin", "lockgate-flags", "--"]);
     command.args(args.check.then_some("--check"));
     let status = command.status().context("run lockgate-flags")?;
     if !status.success() {
