@@ -105,24 +105,26 @@ data:
     )
 }
 
+fn autoscaler(name: &str) -> String {
+    format!(
+        "apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {{name: {name}}}
+spec:
+  scaleTargetRef: {{apiVersion: apps/v1, kind: Deployment, name: {name}}}
+  minReplicas: 2
+  maxReplicas: 4
+  metrics:
+  - {{type: Resource, resource: {{name: cpu, target: {{type: Utilization, averageUtilization: 99}}}}}}
+"
+    )
+}
+
 /// A deployment, a service, an autoscaler and a generated map.
 pub(super) fn podinfo(dir: &Path) -> anyhow::Result<()> {
     write(dir, "deployment.yaml", &deployment("podinfo"))?;
     write(dir, "service.yaml", &service("podinfo"))?;
-    write(
-        dir,
-        "hpa.yaml",
-        "apiVersion: autoscaling/v2
-kind: HorizontalPodAutoscaler
-metadata: {name: podinfo}
-spec:
-  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: podinfo}
-  minReplicas: 2
-  maxReplicas: 4
-  metrics:
-  - {type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 99}}}
-",
-    )?;
+    write(dir, "hpa.yaml", &autoscaler("podinfo"))?;
     write(
         dir,
         "kustomization.yaml",
@@ -155,18 +157,42 @@ patches:
     )
 }
 
-/// Objects with prefix, labels, images and patches.
-pub(super) fn many(dir: &Path, count: usize) -> anyhow::Result<()> {
+/// Applications of five objects that name each other, as users have them, with prefix, labels, images and patches.
+pub(super) fn applications(dir: &Path, count: usize) -> anyhow::Result<()> {
+    let more = "serviceAccountName: NAME
+      volumes:
+      - {name: settings, configMap: {name: NAME}}
+      containers:";
+    many(dir, count, 5, |name, object| match object {
+        0 => deployment(name).replacen("containers:", &more.replace("NAME", name), 1),
+        1 => service(name),
+        2 => map(name),
+        3 => format!("apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: {name}\n"),
+        _ => autoscaler(name),
+    })
+}
+
+/// Applications of three objects with one name between them: less to look for than in [`applications`].
+pub(super) fn loose(dir: &Path, count: usize) -> anyhow::Result<()> {
+    many(dir, count, 3, |name, object| match object {
+        0 => deployment(name),
+        1 => service(name),
+        _ => map(name),
+    })
+}
+
+/// So many objects, ten in each file, so many for each application.
+fn many(
+    dir: &Path,
+    count: usize,
+    of: usize,
+    object: impl Fn(&str, usize) -> String,
+) -> anyhow::Result<()> {
     let mut resources = String::new();
     for file in 0..count.div_ceil(10) {
         let mut text = String::new();
-        for object in file * 10..count.min(file * 10 + 10) {
-            let name = format!("app-{}", object / 3);
-            text += &match object % 3 {
-                0 => deployment(&name),
-                1 => service(&name),
-                _ => map(&name),
-            };
+        for index in file * 10..count.min(file * 10 + 10) {
+            text += &object(&format!("app-{}", index / of), index % of);
             text += "---\n";
         }
         let name = format!("r{file}.yaml");
