@@ -90,6 +90,8 @@ class Plane:
     """A control plane (`cargo xtask cluster up`), spoken to without kubectl, whose own work would count."""
 
     def __init__(self, kubeconfig):
+        # A folder: where profiles of all programs are written.
+        self.profiles = None
         self.down = lambda: None
         if kubeconfig is None:
             lines = run("cargo", "xtask", "cluster", "up").splitlines()
@@ -116,7 +118,7 @@ class Plane:
     def ask(self, method, path, body=None, kind="application/json", allow=()):
         """One request; the answer as JSON."""
         data = None if body is None else json.dumps(body)
-        for attempt in range(2):
+        for attempt in range(8):
             connection = getattr(self.local, "connection", None)
             if connection is None:
                 connection = self.local.connection = self.connect()
@@ -124,11 +126,14 @@ class Plane:
                 connection.request(method, path, data, {"Content-Type": kind, "Accept": "application/json"})
                 answer = connection.getresponse()
                 text = answer.read()
-                break
             except (http.client.HTTPException, OSError):
                 self.local.connection = None
                 if attempt:
                     raise
+                continue
+            if answer.status != 429:
+                break
+            time.sleep(int(answer.getheader("Retry-After", "1")))
         if answer.status >= 300 and answer.status not in allow:
             raise SystemExit(f"{method} {path}: {answer.status} {text[:500]}")
         return json.loads(text)
@@ -281,6 +286,10 @@ class Program:
             [str(binary), *arguments, *flags], env=environment, stdout=self.log, stderr=self.log, cwd=self.folder
         )
         self.pid = self.process.pid
+        self.profile = None
+        if plane.profiles:
+            to = f"{plane.profiles}/{self.name}-{self.pid}.data"
+            self.profile = subprocess.Popen(["perf", "record", "-q", "-g", "-F", "499", "-o", to, "-p", str(self.pid)])
         self.wait()
         self.started = time.monotonic() - began
 
@@ -317,6 +326,8 @@ class Program:
             self.process.wait(30)
         except subprocess.TimeoutExpired:
             self.kill()
+        if self.profile:
+            self.profile.wait()
         self.log.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -132,10 +132,12 @@ def applied_is(commit):
 
 
 def ask_for_run(lab, kind, namespace, name):
-    """Has an object reconciled now."""
-    annotation = {"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": str(time.time_ns())}}}
+    """Has an object reconciled now; returns what it calls the request when it has been."""
+    token = str(time.time_ns())
+    annotation = {"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": token}}}
     path = lab.plane.path(kind, namespace, name)
     lab.plane.ask("PATCH", path, annotation, "application/merge-patch+json")
+    return token
 
 
 class Timed:
@@ -246,7 +248,7 @@ spec:
 
 
 def one_unit(lab, count):
-    """One Kustomization of so many objects, watched for drift then."""
+    """One Kustomization of so many objects: applied, watched for drift, verified, and all but one pruned."""
     namespace = lab.plane.namespace("objects")
     each = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: map-{0}}}\ndata: {{value: \"{0}\"}}\n"
     files = []
@@ -277,6 +279,14 @@ def one_unit(lab, count):
         row = {"count": count, "side": "ours", **timed.row(moments[-1])}
         time.sleep(lab.options.settle)
         row["watched_rest_mib"] = controller.resident()
+        timed, token = Timed(lab, controller), ask_for_run(lab, "Kustomization", namespace, "all")
+        handled = lambda each: is_ready(each) and each["status"].get("lastHandledReconcileAt") == token
+        row["verify"] = timed.row(lab.plane.watch("Kustomization", namespace, handled, 1, PATIENCE)[-1])
+        one = [("deploy/maps-0.yaml", each.format(0).encode()), ("deploy/kustomization.yaml", b"resources: [maps-0.yaml]\n")]
+        _, commit = lab.commit(f"objects-{count}", one)
+        timed = Timed(lab, controller)
+        ask_for_run(lab, "GitRepository", namespace, "fleet")
+        row["prune"] = timed.row(lab.plane.watch("Kustomization", namespace, applied_is(commit), 1, PATIENCE)[-1])
     lab.plane.forget(namespace)
     return row
 
@@ -344,19 +354,19 @@ def idle(lab, count):
     return rows
 
 
-def fill(lab, namespace, count):
+def fill(lab, namespace, count, interval=HOUR):
     """Makes so many objects of the main kind of each controller, and waits until they are Ready."""
     plane, each = lab.plane, range(count)
     url, commit = lab.commit(f"idle-{count}", folders(count, "blue"))
     source = lambda name: {"sourceRef": {"kind": "GitRepository", "name": name}}
-    git = {"url": url, "interval": HOUR, "ref": {"branch": "main"}, "timeout": "10m"}
+    git = {"url": url, "interval": interval, "ref": {"branch": "main"}, "timeout": "10m"}
     small, _ = lab.commit_once("idle-small", lambda: [("values.yaml", b"a: b\n")])
     plane.apply(namespace, named("GitRepository", "fleet", git))
     few = lambda n: named("GitRepository", f"app-{n}", {**git, "url": small})
     plane.apply(namespace, *(few(n) for n in range(count - 1)))
     plane.watch("GitRepository", namespace, is_ready, count, PATIENCE)
     unit = lambda n: {
-        "interval": HOUR, "path": f"./app-{n}", "prune": True, "targetNamespace": namespace, **source("fleet")
+        "interval": interval, "path": f"./app-{n}", "prune": True, "targetNamespace": namespace, **source("fleet")
     }
     plane.apply(namespace, *(named("Kustomization", f"app-{n}", unit(n)) for n in each))
     plane.watch("Kustomization", namespace, applied_is(commit), count, PATIENCE)
@@ -364,11 +374,11 @@ def fill(lab, namespace, count):
     url = lab.publish("idle/tiny-1.0.0.tgz", chart_archive("tiny", "1.0.0", [("templates/map.yaml", text)]))
     index = f"apiVersion: v1\nentries:\n  tiny:\n  - {{apiVersion: v2, name: tiny, version: 1.0.0, urls: [{url}]}}\n"
     repository_url = lab.publish("idle/index.yaml", index.encode()).rsplit("/", 1)[0]
-    plane.apply(namespace, named("HelmRepository", "repo", {"url": repository_url, "interval": HOUR}))
-    chart = {"chart": "tiny", "interval": HOUR, "sourceRef": {"kind": "HelmRepository", "name": "repo"}}
+    plane.apply(namespace, named("HelmRepository", "repo", {"url": repository_url, "interval": interval}))
+    chart = {"chart": "tiny", "interval": interval, "sourceRef": {"kind": "HelmRepository", "name": "repo"}}
     plane.apply(namespace, named("HelmChart", "tiny", chart))
     plane.watch("HelmChart", namespace, is_ready, 1, PATIENCE)
-    release = {"interval": HOUR, "chartRef": {"kind": "HelmChart", "name": "tiny"}}
+    release = {"interval": interval, "chartRef": {"kind": "HelmChart", "name": "tiny"}}
     plane.apply(namespace, *(named("HelmRelease", f"r{n}", release) for n in each))
     plane.watch("HelmRelease", namespace, is_ready, count, PATIENCE)
     # Nothing listens there: no event is worth a message, since all are information.
@@ -377,12 +387,12 @@ def fill(lab, namespace, count):
         "providerRef": {"name": "sink"}, "eventSeverity": "error", "eventSources": [{"kind": "Bucket", "name": "*"}]
     }
     plane.apply(namespace, *(named("Alert", f"a{n}", alert) for n in each))
-    image = lambda n: {"image": f"{lab.registry}/app-{n}", "interval": HOUR}
+    image = lambda n: {"image": f"{lab.registry}/app-{n}", "interval": interval}
     plane.apply(namespace, *(named("ImageRepository", f"i{n}", image(n)) for n in each))
     plane.watch("ImageRepository", namespace, is_ready, count, PATIENCE)
     commit = {"author": {"email": "bench@example.com", "name": "bench"}}
     automation = {
-        "interval": HOUR, **source("app-0" if count > 1 else "fleet"), "git": {"commit": commit},
+        "interval": interval, **source("app-0" if count > 1 else "fleet"), "git": {"commit": commit},
         "update": {"path": ".", "strategy": "Setters"},
     }
     plane.apply(namespace, *(named("ImageUpdateAutomation", f"u{n}", automation) for n in each))

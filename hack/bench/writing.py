@@ -130,6 +130,34 @@ def units(rows, plots):
     return table(title, heads, cells, image)
 
 
+def steady(rows, _):
+    heads = ["Kustomizations, each every minute", "side", "s", "CPU s", "API requests", "API server CPU s", "at rest MiB"]
+    keys = ["count", "side", "seconds", "cpu_seconds", "requests", "api_server_cpu_seconds", "rest_mib"]
+    return table("Nothing new", heads, [[row[key] for key in keys] for row in rows])
+
+
+def chain(rows, _):
+    heads = ["links", "side", "all s", "from Ready to Ready s"]
+    return table("A chain of dependencies", heads, [[r["links"], r["side"], r["seconds"], r["link_seconds"]] for r in rows])
+
+
+def drift(rows, _):
+    return table("Drift, repaired", ["edits", "s"], [[r["edits"], r["seconds"]] for r in rows])
+
+
+def soak(part, plots):
+    pairs = [f"{when} {what}" for what in ("MiB", "handles", "threads") for when in ("early", "late")]
+    keys = [f"{when}_{what}" for what in ("mib", "handles", "threads") for when in ("early", "late")]
+    cells = [[r["controller"], *(r[key] for key in keys), "yes" if r["flat"] else "no"] for r in part["rows"]]
+    lines = {}
+    for sample in part["samples"]:
+        lines.setdefault(sample["controller"], []).append((sample["seconds"], sample["mib"]))
+    title = f"{part['count']} objects each, reconciled every minute for {part['seconds'] // 60} minutes"
+    image = picture(plots, "soak", title, plot.curves(title, "seconds", "MiB", dict(list(lines.items())[:5])))
+    after = f"Not Ready in the end: {', '.join(part['unready']) or 'none'}.\n\n{image}"
+    return table(title, ["controller", *pairs, "flat"], cells, after)
+
+
 def releases(rows, plots):
     heads = ["HelmReleases", *(f"create {h}" for h in STEP), *(f"upgrade {h}" for h in STEP), "at rest MiB"]
     cells = [[r["count"], *steps(r), r["rest_mib"]] for r in rows]
@@ -156,8 +184,10 @@ def growth(parts, plots):
     image = picture(plots, "growth", title, plot.curves(title, "how many", "CPU s, MiB", lines))
     first = table(title, ["cost", "exponent from 100 on", "exponent of all"], cells, image)
     heads = ["objects of one unit", "s", "CPU s", "API server CPU s", "peak MiB", "watched, at rest MiB"]
+    heads += ["verified s", "CPU s", "pruned s", "CPU s", "peak MiB"]
     cells = [
-        [r["count"], r["seconds"], r["cpu_seconds"], r["api_server_cpu_seconds"], r["peak_mib"], r["watched_rest_mib"]]
+        [r["count"], r["seconds"], r["cpu_seconds"], r["api_server_cpu_seconds"], r["peak_mib"], r["watched_rest_mib"],
+         r["verify"]["seconds"], r["verify"]["cpu_seconds"], *(r["prune"][k] for k in ("seconds", "cpu_seconds", "peak_mib"))]
         for r in parts["objects"]
     ]
     second = table("One unit of many objects", heads, cells)
@@ -198,11 +228,15 @@ SECTIONS = {
     "starts": starts,
     "sources": sources,
     "units": units,
+    "steady": steady,
+    "chain": chain,
+    "drift": drift,
     "releases": releases,
     "growth": growth,
     "idle": idle,
     "shards": shards,
     "failover": failover,
+    "soak": soak,
 }
 
 
@@ -228,6 +262,26 @@ def judge(parts):
         ratio(f"source-controller, {case}: sooner Ready", 2, sides.get("ours"), sides.get("upstream"))
     for case, sides in sides_of(parts.get("sources", []), lambda r: r["case"], lambda r: r["cpu_seconds"]).items():
         ratio(f"source-controller, {case}: less CPU", 2, sides.get("ours"), sides.get("upstream"))
+    bound = lambda what, limit, value, said: rows.append([what, f"< {limit}", said, "yes" if value else "no"])
+    for value, what in [("cpu_seconds", "CPU"), ("requests", "API requests")]:
+        sides = sides_of(parts.get("steady", []), lambda r: r["count"], lambda r: r[value])
+        for count, by_side in sides.items():
+            ratio(f"kustomize-controller, {count} at rest: less {what}", 10, by_side.get("ours"), by_side.get("upstream"))
+    for row in parts.get("chain", []):
+        if row["side"] == "ours":
+            longest = row["link_seconds"]["most"]
+            bound(f"a chain of {row['links']}, each link", "1 s", longest < 1, f"{longest:.2f} s at most")
+    for row in parts.get("drift", []):
+        median = row["seconds"]["median"]
+        bound("drift repaired", "1 s", median < 1, f"{median:.2f} s, the median of {row['edits']}")
+    for row in parts.get("growth", {}).get("objects", []):
+        if row["count"] == 5000:
+            most = row["prune"]["peak_mib"]
+            bound("a unit of 5,000 objects, applied and pruned", "150 MiB", most < 150, f"{most:.0f} MiB at most")
+    if "soak" in parts:
+        grown = [row["controller"] for row in parts["soak"]["rows"] if not row["flat"]]
+        holds = "yes" if not grown and not parts["soak"]["unready"] else "no"
+        rows.append(["memory and handles while nothing is new", "flat", ", ".join(grown) or "flat", holds])
     total = {}
     for row in parts.get("idle", []):
         total[row["objects"]] = total.get(row["objects"], 0) + row["mib"]
