@@ -8,6 +8,7 @@ import io
 import json
 import os
 import pathlib
+import re
 import shutil
 import socket
 import ssl
@@ -286,12 +287,14 @@ class Program:
             [str(binary), *arguments, *flags], env=environment, stdout=self.log, stderr=self.log, cwd=self.folder
         )
         self.pid = self.process.pid
-        self.profile = None
-        if plane.profiles:
-            to = f"{plane.profiles}/{self.name}-{self.pid}.data"
-            self.profile = subprocess.Popen(["perf", "record", "-q", "-g", "-F", "499", "-o", to, "-p", str(self.pid)])
         self.wait()
         self.started = time.monotonic() - began
+        self.profile = None
+        if plane.profiles:
+            # Not sooner: threads that a process has later are missed.
+            to = f"{plane.profiles}/{self.name}-{self.pid}.data"
+            self.profile = subprocess.Popen(["perf", "record", "-q", "-g", "-F", "499", "-o", to, "-p", str(self.pid)])
+            time.sleep(1)
 
     def wait(self):
         """Waits until /readyz answers 200."""
@@ -315,6 +318,13 @@ class Program:
 
     def peak(self):
         return memory_of(self.pid, "VmHWM")
+
+    def metric(self, name):
+        """The sum of a metric over all its labels."""
+        connection = http.client.HTTPConnection(self.metrics, timeout=30)
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
+        return sum(float(value) for value in re.findall(rf"^{name}\{{.*\}} (\S+)$", text, re.M))
 
     def kill(self):
         self.process.kill()

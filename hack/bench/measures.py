@@ -14,6 +14,7 @@ from lab import CONTROLLERS, ROOT, chart_archive, cpu_of, is_ready, run, several
 PATIENCE = 3600
 WORKERS = "--concurrent=20"
 HOUR = "1h"
+POLL_INTERVAL = "500ms"
 
 
 def named(kind, name, spec, **metadata):
@@ -302,9 +303,24 @@ def sources(lab, count, remotes, side):
         spec = lambda number: {"url": urls[number % remotes], "interval": HOUR, "ref": {"branch": "main"}}
         lab.plane.apply(namespace, *(named("GitRepository", f"app-{n}", spec(n)) for n in range(count)))
         moments = lab.plane.watch("GitRepository", namespace, is_ready, count, PATIENCE)
-        row = {"case": f"{count} of {remotes} remotes", "side": side, **timed.row(moments[-1])}
+        case = f"{count} of {remotes} remotes" if count > 1 else "one of 20 files"
+        row = {"case": case, "side": side, **timed.row(moments[-1])}
+        if count == 1:
+            row["poll_cpu_ms"] = polls(lab, namespace, program, "app-0")
     lab.plane.forget(namespace)
     return row
+
+
+def polls(lab, namespace, program, name):
+    """CPU time of a poll at the interval that finds nothing new, in ms: the mean of some."""
+    path = lab.plane.path("GitRepository", namespace, name)
+    lab.plane.ask("PATCH", path, {"spec": {"interval": POLL_INTERVAL}}, "application/merge-patch+json")
+    time.sleep(lab.options.settle)
+    runs = lambda: program.metric("gotk_reconcile_duration_seconds_count")
+    count, before = runs(), program.cpu()
+    time.sleep(lab.options.polls)
+    used = program.cpu() - before
+    return used * 1000 / (runs() - count)
 
 
 def large_source(lab, megabytes, side):
@@ -322,6 +338,7 @@ def large_source(lab, megabytes, side):
         repository(lab, namespace, url)
         moments = lab.plane.watch("GitRepository", namespace, is_ready, 1, PATIENCE)
         row = {"case": f"one of {megabytes} MB", "side": side, **timed.row(moments[-1])}
+        row["poll_cpu_ms"] = polls(lab, namespace, program, "fleet")
     lab.plane.forget(namespace)
     return row
 

@@ -1,10 +1,8 @@
 """What is measured while nothing new comes: reconciles at rest, chains, drift, and whether anything grows."""
 
 import contextlib
-import http.client
 import os
 import pathlib
-import re
 import statistics
 import threading
 import time
@@ -13,19 +11,11 @@ from lab import CONTROLLERS, is_ready, memory_of, spread
 from measures import HOUR, PATIENCE, WORKERS, Timed, applied_is, fill, folders, named, repository, revision_is
 
 EVERY = "1m"
-# Upstream looks again every 30 s, so that few links tell as much as many.
-UPSTREAM_LINKS = 5
+# Both sides count their requests of the API server under this name.
+REQUESTS = "rest_client_requests_total"
 SAMPLES = 120
 # What a process may hold more in the end than after the first minutes.
 GROWTH_SHARE, GROWTH_MIB, GROWTH_HANDLES = 0.1, 2, 5
-
-
-def requests(program):
-    """How many requests a controller has made of the API server: both sides count them under one name."""
-    connection = http.client.HTTPConnection(program.metrics, timeout=30)
-    connection.request("GET", "/metrics")
-    text = connection.getresponse().read().decode()
-    return sum(float(n) for n in re.findall(r"^rest_client_requests_total\{.*\} (\S+)$", text, re.M))
 
 
 @contextlib.contextmanager
@@ -58,13 +48,13 @@ def steady(lab, count, side):
         lab.plane.apply(namespace, *(unit(namespace, n, EVERY, wait=True) for n in range(count)))
         lab.plane.watch("Kustomization", namespace, applied_is(commit), count, PATIENCE)
         time.sleep(lab.options.settle * 4)
-        timed, asked = Timed(lab, controller), requests(controller)
+        timed, asked = Timed(lab, controller), controller.metric(REQUESTS)
         time.sleep(lab.options.steady)
         return {
             "count": count,
             "side": side,
             **timed.row(),
-            "requests": requests(controller) - asked,
+            "requests": controller.metric(REQUESTS) - asked,
             "rest_mib": controller.resident(),
         }
 
