@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
+use k8s_openapi::api::core::v1::{ConfigMap, Event};
+use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::GroupVersionKind;
 use serde_json::{Value, json};
 use testkit::{ControlPlane, Namespace, control_plane, install_definitions};
@@ -220,6 +220,51 @@ async fn reconcile_waits_until_its_own_request_was_handled() {
     let (code, _, err) = world.run(&["reconcile", "ks/idle", "-n", namespace, "--timeout", "0"]);
     assert_eq!(code, 1);
     assert!(err.contains("not ready in time"), "{err}");
+}
+
+/// Puts an event about an object in, of an API group.
+async fn event(world: &World, name: &str, group: &str, kind: &str, second: u32) {
+    let namespace = world.namespace.name();
+    let time = format!("2026-01-01T00:00:0{second}Z");
+    let event = json!({"metadata": {"name": name, "namespace": namespace}, "type": "Warning", "reason": "Trouble",
+        "message": format!("{name} is told"), "firstTimestamp": time, "lastTimestamp": time,
+        "involvedObject": {"apiVersion": format!("{group}/v1"), "kind": kind, "name": name, "namespace": namespace}});
+    let events = Api::<Event>::namespaced(world.plane.client(), namespace);
+    let event = serde_json::from_value(event).unwrap();
+    events.create(&PostParams::default(), &event).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_our_objects_are_shown_oldest_first() {
+    let world = World::new("events").await;
+    let namespace = world.namespace.name();
+    event(&world, "later", UNIT.0, UNIT.1, 2).await;
+    event(&world, "earlier", SOURCE.0, SOURCE.1, 1).await;
+    event(&world, "others", "apps", "Deployment", 3).await;
+    let (code, out, err) = world.run(&["events", "-n", namespace]);
+    assert_eq!(code, 0, "{err}");
+    let earlier = out.find("earlier is told").unwrap();
+    assert!(earlier < out.find("later is told").unwrap(), "{out}");
+    assert!(!out.contains("others is told"), "{out}");
+    let (_, out, _) = world.run(&["events", "ks/later", "-n", namespace, "-o", "json"]);
+    let list: Value = serde_json::from_str(&out).unwrap();
+    let list = list.as_array().unwrap();
+    assert_eq!(list.len(), 1, "{out}");
+    assert_eq!(list[0]["message"], "later is told");
+}
+
+#[test]
+fn every_shell_is_told_of_every_command() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let done = Command::new(env!("CARGO_BIN_EXE_lockgate"))
+            .args(["completion", shell])
+            .output()
+            .unwrap();
+        let script = String::from_utf8(done.stdout).unwrap();
+        for command in ["build", "diff", "explain", "suspend", "resume", "install"] {
+            assert!(script.contains(command), "{shell}: {command}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
