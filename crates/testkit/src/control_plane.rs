@@ -96,6 +96,14 @@ impl ControlPlane {
     /// # Errors
     /// When its programs cannot be built or one of them does not start.
     pub async fn start() -> Result<Self> {
+        Self::start_with(&[]).await
+    }
+
+    /// Starts a control plane as [`ControlPlane::start`] does, its API server with these feature gates: `WatchList=false`.
+    ///
+    /// # Errors
+    /// Those of [`ControlPlane::start`].
+    pub async fn start_with(gates: &[&str]) -> Result<Self> {
         let binaries = control_plane_binaries().await?;
         // Another part of the process may have chosen a provider already; any does.
         rustls::crypto::ring::default_provider()
@@ -103,14 +111,14 @@ impl ControlPlane {
             .ok();
         let mut attempt = 1;
         loop {
-            match Self::try_start(binaries.clone()).await {
+            match Self::try_start(binaries.clone(), gates).await {
                 Err(_) if attempt < ATTEMPTS => attempt += 1,
                 result => return result,
             }
         }
     }
 
-    async fn try_start(binaries: PathBuf) -> Result<Self> {
+    async fn try_start(binaries: PathBuf, gates: &[&str]) -> Result<Self> {
         let began = Instant::now();
         let folder = ScratchFolder::new("lockgate-control-plane-")?;
         let [etcd, etcd_peer, api, kwok] = free_ports()?;
@@ -121,6 +129,7 @@ impl ControlPlane {
             etcd_peer,
             api,
             kwok,
+            gates: gates.iter().copied().map(String::from).collect(),
         };
         let authority = Authority::new()?;
         let admin = authority.client("lockgate-admin", Some("system:masters"))?;

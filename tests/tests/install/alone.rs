@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, WatchParams};
 use kube::core::GroupVersionKind;
 use serde_json::{Value, json};
 use testkit::{
@@ -195,10 +196,24 @@ async fn automations(world: &World, namespace: &str, git: &Value) {
     world.says(&program, namespace, of, "True", "").await;
 }
 
+/// Asks for a listing as a stream. Returns why there is none.
+async fn refusal_of_streams(plane: &ControlPlane) -> String {
+    let params = WatchParams::default().initial_events();
+    let api = Api::<Namespace>::all(plane.client());
+    let answer = api.watch(&params, "0").await.map(drop);
+    answer.unwrap_err().to_string()
+}
+
+/// Everywhere else the API server streams listings; here it is one that does not.
 #[tokio::test]
 async fn each_controller_alone_does_its_job_or_says_what_it_lacks() {
+    let plane = ControlPlane::start_with(&["WatchList=false"])
+        .await
+        .unwrap();
+    let refusal = refusal_of_streams(&plane).await;
+    assert!(refusal.contains("sendInitialEvents"), "{refusal}");
     let world = World {
-        plane: ControlPlane::start().await.unwrap(),
+        plane,
         folder: tempfile::tempdir().unwrap(),
         git: GitServer::start().unwrap(),
     };

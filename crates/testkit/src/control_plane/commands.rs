@@ -12,6 +12,8 @@ pub(super) struct Layout {
     pub(super) etcd_peer: u16,
     pub(super) api: u16,
     pub(super) kwok: u16,
+    /// Feature gates of the API server: `Name=true`.
+    pub(super) gates: Vec<String>,
 }
 
 impl Layout {
@@ -89,6 +91,11 @@ impl Layout {
             ])
             // The admission policy that stands in for the scheduler.
             .arg("--feature-gates=MutatingAdmissionPolicy=true")
+            .args(
+                self.gates
+                    .iter()
+                    .map(|gate| format!("--feature-gates={gate}")),
+            )
             .arg("--runtime-config=admissionregistration.k8s.io/v1beta1=true");
         command
     }
