@@ -7,6 +7,8 @@
 )]
 
 mod cluster;
+#[path = "../shared/definitions.rs"]
+mod definitions;
 #[path = "../shared/facts.rs"]
 mod facts;
 #[path = "../shared/objects.rs"]
