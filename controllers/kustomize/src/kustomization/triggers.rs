@@ -193,17 +193,27 @@ fn dependants(triggers: &Triggers<Kustomization>) -> Woken {
             let is_changed = generations.insert(id.clone(), generation) != Some(generation);
             // Whether it waits, and whether it is known to be in a circle.
             let how = (waits(&object), is_in_circle(&object));
-            let begins = stuck.insert(id.clone(), how) != Some(how) && how != (false, false);
+            let before = match how {
+                (false, false) => stuck.remove(&id),
+                _ => stuck.insert(id.clone(), how),
+            };
+            let begins = before != Some(how) && how != (false, false);
             let circle = if begins {
                 needed(&store, &object)
             } else {
                 HashSet::new()
             };
-            let hits = store.state_filter(|o| {
-                let waits = waits(o) && needs(o).contains(&id);
-                let is_woken = is_news || asks_by_expression(o, &id) || circle.contains(&id_of(o));
-                (waits && is_woken) || (is_changed && is_in_circle(o))
-            });
+            // Only those that are stuck are looked at: a fleet is large, and each of it tells of every run.
+            let hits = stuck
+                .iter()
+                .filter_map(|((namespace, name), (waits, in_circle))| {
+                    let o = store.get(&ObjectRef::new(name).within(namespace))?;
+                    let waits = *waits && needs(&o).contains(&id);
+                    let is_woken =
+                        is_news || asks_by_expression(&o, &id) || circle.contains(&id_of(&o));
+                    ((waits && is_woken) || (is_changed && *in_circle)).then_some(o)
+                });
+            let hits: Vec<_> = hits.collect();
             futures::stream::iter(hits.into_iter().map(|o| ObjectRef::from_obj(&*o)))
         })
         .boxed()
