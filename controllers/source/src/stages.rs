@@ -119,7 +119,7 @@ pub(crate) trait Remote {
     /// Whether whoever talks to it already limits how many do so at once.
     const LIMITED: bool = false;
 
-    /// Returns its address; none where another object names it.
+    /// Returns its address; none where another object names it, and the stages themselves take their turns.
     fn address(&self) -> Option<&str>;
 }
 
@@ -163,17 +163,29 @@ impl Setup {
         object: &K,
         stage: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        let address = object.address();
-        let _turn = match address.filter(|_| !K::LIMITED) {
-            Some(address) => self.hosts.turn(address).await,
-            None => None,
+        let Some(address) = object.address() else {
+            return stage.await;
         };
-        stage.await.map_err(|failure| {
-            let pause = address.and_then(|address| self.clients.pause_of(address));
-            match pause {
-                Some(pause) => failure.no_sooner(pause),
-                None => failure,
-            }
-        })
+        if K::LIMITED {
+            return stage.await.map_err(|failure| self.later(address, failure));
+        }
+        self.politely_at(address, stage).await
+    }
+
+    /// As [`Self::politely`], at the server of this address.
+    pub(crate) async fn politely_at<T>(
+        &self,
+        address: &str,
+        stage: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let _turn = self.hosts.turn(address).await;
+        stage.await.map_err(|failure| self.later(address, failure))
+    }
+
+    fn later(&self, address: &str, failure: Failure) -> Failure {
+        match self.clients.pause_of(address) {
+            Some(pause) => failure.no_sooner(pause),
+            None => failure,
+        }
     }
 }

@@ -7,7 +7,7 @@ use artifact::ArtifactTree;
 use helm::chart::{Chart, package, read_archive_within, read_directory, set_default_values};
 use runtime::Failure;
 
-use super::failure::{Reason, build, login, speaks_of_login};
+use super::failure::{Reason, build, login};
 use super::find::{Found, Origin};
 use super::values::{LeaveOutMissing, Merged, of_chart, of_source};
 use super::{HelmCharts, Limits};
@@ -33,16 +33,17 @@ impl HelmCharts {
                 urls,
             } => {
                 let max = self.limits.chart_bytes;
-                let archive = repository
-                    .chart(&found.name, urls, max, found.deadline)
-                    .await;
-                let archive = archive.map_err(|error| {
-                    let words = access.redactor.redact(&chain(&error));
-                    if error.is_authentication() {
-                        return login(&words);
-                    }
-                    not_downloaded(&words)
-                })?;
+                // An index may name another server.
+                let elsewhere = urls.first().filter(|url| url.contains("://"));
+                let address = elsewhere.map_or(repository.url(), String::as_str);
+                let download = async {
+                    let archive = repository.chart(&found.name, urls, max, found.deadline);
+                    archive.await.map_err(|error| {
+                        let words = access.redactor.redact(&chain(&error));
+                        not_downloaded(&words, error.is_authentication())
+                    })
+                };
+                let archive = self.setup.politely_at(address, download).await?;
                 remote(object, found, (archive, self.limits)).await
             }
             Origin::Registry {
@@ -50,14 +51,15 @@ impl HelmCharts {
                 access,
                 reference,
             } => {
-                let archive = charts.download(reference, self.limits.chart_bytes).await;
-                let archive = archive.map_err(|error| {
-                    let words = access.redactor.redact(&chain(&error));
-                    if speaks_of_login(&words) {
-                        return login(&words);
-                    }
-                    not_downloaded(&words)
-                })?;
+                let address = charts.remote().repository().to_string();
+                let download = async {
+                    let archive = charts.download(reference, self.limits.chart_bytes);
+                    archive.await.map_err(|error| {
+                        let words = access.redactor.redact(&chain(&error));
+                        not_downloaded(&words, error.is_authentication())
+                    })
+                };
+                let archive = self.setup.politely_at(&address, download).await?;
                 remote(object, found, (archive, self.limits)).await
             }
             Origin::Files { tree, path } => self.local(object, found, tree, path).await,
@@ -100,7 +102,10 @@ impl HelmCharts {
     }
 }
 
-fn not_downloaded(words: &str) -> Failure {
+fn not_downloaded(words: &str, is_authentication: bool) -> Failure {
+    if is_authentication {
+        return login(words);
+    }
     build(
         Reason::Pull,
         format!("failed to download chart for remote reference: {words}"),

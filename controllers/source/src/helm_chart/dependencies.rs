@@ -109,6 +109,7 @@ impl HelmCharts {
             None => HelmAccess::none(),
         };
         let timeout = source.as_ref().and_then(|source| source.spec.timeout);
+        let _turn = self.setup.hosts.turn(&url).await;
         let deadline = Instant::now() + timeout.map_or(DEFAULT_TIMEOUT, Into::into);
         let archive = if scheme == "oci" {
             self.ask_registry(&url, source.as_ref(), &access, dependency, deadline)

@@ -84,20 +84,6 @@ pub(super) fn login(cause: &str) -> Failure {
     )
 }
 
-/// Says whether a text speaks of credentials or certificates that were refused.
-pub(super) fn speaks_of_login(text: &str) -> bool {
-    let text = text.to_lowercase();
-    [
-        "401",
-        "unauthorized",
-        "authentication required",
-        "tls",
-        "unknown certificate authority",
-    ]
-    .iter()
-    .any(|each| text.contains(each))
-}
-
 #[cfg(test)]
 mod tests {
     use runtime::Class;
@@ -114,9 +100,5 @@ mod tests {
             (pull.class, pull.reason.as_str()),
             (Class::Retry, "ChartPullError")
         );
-        assert!(speaks_of_login(
-            "GET https://x: UNAUTHORIZED: authentication required"
-        ));
-        assert!(!speaks_of_login("connection refused"));
     }
 }

@@ -18,7 +18,7 @@ use runtime::Failure;
 use semver::Version;
 use tokio::time::Instant;
 
-use super::failure::{Reason, build, login, speaks_of_login};
+use super::failure::{Reason, build, login};
 use super::source::Source;
 use super::values::is_default;
 use super::verify::Verified;
@@ -78,7 +78,8 @@ impl HelmCharts {
         match (source, artifact) {
             (Source::Helm(repository), _) if source.is_registry() => {
                 check_name(&object.spec.chart)?;
-                self.find_in_registry(object, repository).await
+                let found = self.find_in_registry(object, repository);
+                self.setup.politely_at(&repository.spec.url, found).await
             }
             (Source::Helm(repository), Some(artifact)) => {
                 check_name(&object.spec.chart)?;
@@ -459,7 +460,7 @@ pub(super) fn choose_listed<'a>(
 
 fn not_found_in_registry(error: &OciError, what: &str, access: &HelmAccess) -> Failure {
     let words = access.redactor.redact(&chain(error));
-    if speaks_of_login(&words) {
+    if error.is_authentication() {
         return login(&words);
     }
     build(Reason::Pull, format!("{what}: {words}"))

@@ -1,11 +1,15 @@
 //! Registries and stores that misbehave, and images that somebody made to do harm: what was published stays.
 
+use std::fmt::Write as _;
+use std::time::Duration;
+
 use artifact::ArchiveWriter;
 use serde_json::{Value, json};
 use testkit::{FileServer, Misbehaviour, ObjectStore, Registry, RegistryOptions};
 
 use crate::any::names;
 use crate::bench::Bench;
+use crate::charts::chart;
 use crate::images::{CONTENT, image};
 use crate::{images, objects};
 
@@ -146,4 +150,125 @@ async fn layers_that_lead_out_or_are_cut_are_refused_and_the_old_ones_stay() {
     let escaped = bench.storage.path().parent().unwrap().join("evil");
     assert!(!escaped.exists());
     assert_eq!(names(&bench.contents(&before).await), ["a"]);
+}
+
+/// Publishes an index whose charts lie on another server.
+async fn publish_index(bench: &Bench, index: &FileServer, charts: &[(&str, &str)], at: &str) {
+    let mut text = "apiVersion: v1\nentries:\n".to_owned();
+    for (name, version) in charts {
+        let url = format!("{at}/{name}-{version}.tgz");
+        let _infallible = writeln!(
+            text,
+            "  {name}: [{{apiVersion: v2, name: {name}, version: {version}, urls: ['{url}']}}]"
+        );
+    }
+    index.put("index.yaml", text);
+    bench.ask("HelmRepository", "repo").await;
+    bench.settled("HelmRepository", "repo").await;
+}
+
+fn demo(name: &str) -> Value {
+    json!({ "chart": name, "interval": "10m", "sourceRef": { "kind": "HelmRepository", "name": "repo" } })
+}
+
+/// The ways to fail, each with the reason and the words of it.
+fn chart_faults(elsewhere: &str) -> [(Misbehaviour, &'static str, &'static str); 8] {
+    let status = |code| Misbehaviour::Status(code, vec![]);
+    let redirect = vec![("location", format!("{elsewhere}/x.tgz"))];
+    [
+        (Misbehaviour::Hang, "ChartPullError", "timed out"),
+        (Misbehaviour::Cut(20), "ChartPullError", "failed"),
+        (status(401), "AuthenticationFailed", "401 Unauthorized"),
+        (status(403), "ChartPullError", "403 Forbidden"),
+        (status(404), "ChartPullError", "404 Not Found"),
+        (status(429), "ChartPullError", "429 Too Many Requests"),
+        (status(503), "ChartPullError", "503 Service Unavailable"),
+        (
+            Misbehaviour::Status(302, redirect),
+            "ChartPullError",
+            "404 Not Found",
+        ),
+    ]
+}
+
+/// Credentials that are for every server of an index are for those that it names, not for where those send us.
+#[tokio::test]
+async fn server_of_charts_that_misbehaves_is_bounded_named_and_forgiven() {
+    let bench = Bench::start(testkit::control_plane().await).await;
+    let start = || FileServer::start(false).unwrap();
+    let (index, front, other) = (start(), start(), start());
+    let login = [("username", "robot"), ("password", "s3cret-pa55word")];
+    bench.secret("login", &login).await;
+    let repo = json!({ "url": index.url(), "interval": "10m", "timeout": "30s",
+        "passCredentials": true, "secretRef": { "name": "login" } });
+    bench.put("HelmRepository", "repo", repo).await;
+    front.put("demo-0.0.1.tgz", chart("demo", "0.0.1", &[]));
+    publish_index(&bench, &index, &[("demo", "0.0.1")], &front.url()).await;
+    bench.put("HelmChart", "demo", demo("demo")).await;
+    let before = bench.settled_at("HelmChart", "demo", "0.0.1").await;
+
+    let mut newest = String::new();
+    for (at, (fault, reason, words)) in chart_faults(&other.url()).into_iter().enumerate() {
+        newest = format!("0.1.{at}");
+        front.put(&format!("demo-{newest}.tgz"), chart("demo", &newest, &[]));
+        // Who answers in time may take as long as the machine needs.
+        let timeout = match fault {
+            Misbehaviour::Hang => "3s",
+            _ => "30s",
+        };
+        let spec = json!({ "timeout": timeout });
+        bench.put("HelmRepository", "repo", spec).await;
+        front.fail(Some(fault));
+        publish_index(&bench, &index, &[("demo", newest.as_str())], &front.url()).await;
+        bench.ask("HelmChart", "demo").await;
+        let said = bench.refused("HelmChart", "demo", reason, words).await;
+        assert!(!said.contains("s3cret"), "{said}");
+        let object = bench.until("HelmChart", "demo", "it", |_| true).await;
+        assert_eq!(object["status"]["artifact"], before["status"]["artifact"]);
+        assert_eq!(bench.bytes(&object).await, chart("demo", "0.0.1", &[]));
+    }
+    assert!(
+        front
+            .requests()
+            .iter()
+            .any(|each| each.authorization.is_some())
+    );
+    let strangers = other.requests();
+    assert!(
+        !strangers.is_empty() && strangers.iter().all(|each| each.authorization.is_none()),
+        "{strangers:#?}"
+    );
+    front.fail(None);
+    bench.ask("HelmChart", "demo").await;
+    bench.settled_at("HelmChart", "demo", &newest).await;
+}
+
+/// Six at a time, however many charts may be built at once.
+#[tokio::test]
+async fn charts_of_one_host_are_downloaded_a_few_at_a_time() {
+    let plane = testkit::control_plane().await;
+    let bench = Bench::start_as(plane, |program| program.flag("--concurrent", "20")).await;
+    let (index, front) = (
+        FileServer::start(false).unwrap(),
+        FileServer::start(false).unwrap(),
+    );
+    let repo = json!({ "url": index.url(), "interval": "10m", "timeout": "10m" });
+    bench.put("HelmRepository", "repo", repo).await;
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
+    let charts = names.map(|name| (name, "0.1.0"));
+    publish_index(&bench, &index, &charts, &front.url()).await;
+    front.fail(Some(Misbehaviour::Hang));
+    for name in names {
+        bench.put("HelmChart", name, demo(name)).await;
+    }
+    let six = async {
+        while front.requests().len() < 6 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(90), six)
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(front.requests().len(), 6, "the others wait for their turn");
 }

@@ -1,6 +1,7 @@
 //! Charts in a registry: the tags of a repository are versions of a chart.
 
 use helm::repository::{ChooseError, choose_tag};
+use net_http::StatusCode;
 use registry::{Access, Registries, Remote, Repository, RepositoryError, media_type};
 use semver::Version;
 use tokio::time::Instant;
@@ -39,6 +40,19 @@ pub enum OciError {
     /// The chart is too large.
     #[error("chart exceeds the maximum chart size of {0} bytes")]
     Size(u64),
+}
+
+impl OciError {
+    /// Returns whether the registry wants other credentials, or its certificate was refused.
+    pub fn is_authentication(&self) -> bool {
+        let (Self::Tags { source, .. } | Self::Registry(source)) = self else {
+            return false;
+        };
+        match source {
+            registry::Error::Exchange { source, .. } => net_http::chain(source).contains("tls: "),
+            source => source.status() == Some(StatusCode::UNAUTHORIZED),
+        }
+    }
 }
 
 /// The versions of one chart in a registry, as one object may see them.
@@ -121,5 +135,38 @@ impl OciCharts {
             Err(registry::Error::TooMuch { .. }) => Err(OciError::Size(max_bytes)),
             other => Ok(other?),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(status: StatusCode) -> registry::Error {
+        registry::Error::Refused {
+            method: "GET".into(),
+            url: "https://registry.example/v2/charts/tls-401/manifests/0.1.0".into(),
+            answer: registry::Answer {
+                status,
+                problems: Vec::new(),
+                body: "unauthorized is only the name of this chart".into(),
+                head: false,
+                retry_after: None,
+            },
+        }
+    }
+
+    #[test]
+    fn names_and_texts_do_not_make_a_refusal_one_of_credentials() {
+        assert!(OciError::from(refused(StatusCode::UNAUTHORIZED)).is_authentication());
+        let tags = OciError::Tags {
+            name: "demo".into(),
+            source: refused(StatusCode::UNAUTHORIZED),
+        };
+        assert!(tags.is_authentication());
+        for status in [StatusCode::NOT_FOUND, StatusCode::SERVICE_UNAVAILABLE] {
+            assert!(!OciError::from(refused(status)).is_authentication());
+        }
+        assert!(!OciError::NoTags("tls".into()).is_authentication());
     }
 }
