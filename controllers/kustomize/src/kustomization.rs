@@ -53,6 +53,7 @@ mod triggers;
 mod variables;
 
 pub(crate) use act::Alone;
+pub(crate) use decrypt::DataKeys;
 pub(crate) use localhost::Localhost;
 pub use preview::{Preview, preview};
 pub(crate) use source::Shelf;
@@ -99,6 +100,7 @@ pub(crate) struct SopsSettings {
     pub(crate) default_account: Option<String>,
     /// Who decrypts, to clouds.
     pub(crate) identities: Identities,
+    pub(crate) data_keys: Arc<DataKeys>,
 }
 
 impl std::fmt::Debug for Reconciler {

@@ -114,6 +114,7 @@ fn sops(
         default_account: given(account),
         vault_token: env::variable("VAULT_TOKEN"),
         identities: identities.with_default_account(account),
+        data_keys: Arc::default(),
     }
 }
 

@@ -255,8 +255,8 @@ impl Reconciler {
         revision: &Revision,
         mut sealed: Sealed,
     ) -> Result<Objects, Failure> {
-        let keyring = sealed.keyring.clone();
-        let opened = self.unseal(&keyring, &mut sealed.built).await;
+        let keys = sealed.keys.clone();
+        let opened = self.unseal(&keys, &mut sealed.built).await;
         opened.map_err(|cause| report::failed(revision, "BuildFailed", cause))?;
         sealed.finish(object, revision)
     }

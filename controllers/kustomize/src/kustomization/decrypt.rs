@@ -20,9 +20,12 @@ use super::Reconciler;
 use crate::features::OBJECT_IDENTITY;
 
 mod identity;
+mod kept;
 
 use identity::Decrypting;
 pub(super) use identity::OPERATIONS;
+pub(crate) use kept::DataKeys;
+use kept::Tenant;
 
 /// The largest file that is decrypted.
 const MAX_FILE: usize = 5 << 20;
@@ -31,44 +34,86 @@ const MAX_KUSTOMIZATIONS: usize = 1_000;
 const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 const ANNOTATION: &str = "kustomize.toolkit.fluxcd.io/decrypt";
 
-/// Data keys that were found, by what they were found from.
-#[derive(Debug, Default)]
-struct Found(HashMap<String, DataKey>);
+/// The keys of a Kustomization.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    ring: Keyring,
+    tenant: Tenant,
+    /// Somebody asked for this run: what was found before does not count.
+    fresh: bool,
+}
 
-impl Found {
-    async fn key(&mut self, keyring: &Keyring, metadata: &Metadata) -> Result<DataKey, String> {
-        let name = format!("{:?}", metadata.groups);
-        if let Some(key) = self.0.get(&name) {
+/// Finds the data keys of one run.
+struct Finder<'a> {
+    keys: &'a Keys,
+    kept: &'a DataKeys,
+    found: HashMap<String, DataKey>,
+}
+
+impl<'a> Finder<'a> {
+    fn new(keys: &'a Keys, kept: &'a DataKeys) -> Self {
+        Self {
+            keys,
+            kept,
+            found: HashMap::new(),
+        }
+    }
+
+    async fn key(&mut self, metadata: &Metadata) -> Result<DataKey, String> {
+        let name = format!("{} {:?}", metadata.threshold, metadata.groups);
+        if let Some(key) = self.found.get(&name) {
             return Ok(key.clone());
         }
-        let key = keyring.data_key(metadata).await;
-        let key = key.map_err(|error| error.to_string())?;
-        self.0.insert(name, key.clone());
+        let Keys {
+            ring,
+            tenant,
+            fresh,
+        } = self.keys;
+        let ask = || async {
+            let key = ring.data_key(metadata).await;
+            key.map_err(|error| error.to_string())
+        };
+        let key = self.kept.get((*tenant, metadata), *fresh, ask).await?;
+        self.found.insert(name, key.clone());
         Ok(key)
     }
 }
 
 impl Reconciler {
     /// Gathers the keys of a Kustomization; none where nothing is to be decrypted.
-    pub(super) async fn keyring(&self, object: &Kustomization) -> Result<Option<Keyring>, String> {
+    pub(super) async fn keys(&self, object: &Kustomization) -> Result<Option<Keys>, String> {
         let Some(decryption) = &object.spec.decryption else {
             return Ok(None);
         };
         let client = self.sops.clients.get(&net_http::ClientConfig::default());
         let client = client.map_err(|error| runtime::failure::chain(&error))?;
+        let identity = self.identity(object);
+        let account = identity.account.clone().unwrap_or_default();
         let keyring = Keyring::new(client, self.sops.endpoints.clone());
-        let mut keyring = keyring.or_identity(Some(Arc::new(self.identity(object))));
+        let mut keyring = keyring.or_identity(Some(Arc::new(identity)));
         let own = object.namespace().unwrap_or_default();
         let given = decryption.secret_ref.as_ref().map(|r| r.name.clone());
         let (namespace, name, only_age) = match (given, &self.sops.age_secret) {
-            (Some(name), _) => (own, name, false),
+            (Some(name), _) => (own.clone(), name, false),
             (None, Some((namespace, name))) => (namespace.clone(), name.clone(), true),
-            (None, None) => return Ok(Some(self.with_own(keyring))),
+            (None, None) => {
+                let tenant = Tenant::of([own.as_bytes(), account.as_bytes()]);
+                return Ok(Some(self.with_own(object, keyring, tenant)));
+            }
         };
         let secrets = Api::<Secret>::namespaced(self.client.clone(), &namespace);
         let secret = secrets.get(&name).await;
         let secret = secret.map_err(|error| runtime::failure::chain(&error))?;
-        for (key, value) in &secret.data.unwrap_or_default() {
+        let data = secret.data.unwrap_or_default();
+        let pairs = data
+            .iter()
+            .flat_map(|(key, value)| [key.as_bytes(), &value.0]);
+        let tenant = Tenant::of(
+            [own.as_bytes(), account.as_bytes()]
+                .into_iter()
+                .chain(pairs),
+        );
+        for (key, value) in &data {
             if only_age && key.strip_suffix(".agekey").is_none() {
                 continue;
             }
@@ -79,7 +124,7 @@ impl Reconciler {
                 )
             })?;
         }
-        Ok(Some(self.with_own(keyring)))
+        Ok(Some(self.with_own(object, keyring, tenant)))
     }
 
     /// Who the Kustomization is to clouds, and to servers that know service accounts.
@@ -97,19 +142,26 @@ impl Reconciler {
     }
 
     /// Adds what the controller itself may use.
-    fn with_own(&self, keyring: Keyring) -> Keyring {
-        keyring.or_vault_token(self.sops.vault_token.clone())
+    fn with_own(&self, object: &Kustomization, keyring: Keyring, tenant: Tenant) -> Keys {
+        let status = object.status.as_ref();
+        let handled = status.and_then(|s| s.last_handled_reconcile_at.as_deref());
+        let requested = api::meta::requested_at(&object.metadata);
+        Keys {
+            ring: keyring.or_vault_token(self.sops.vault_token.clone()),
+            tenant,
+            fresh: requested.is_some() && requested != handled,
+        }
     }
 
     /// Decrypts the files that the build of a directory reads and that are no resources.
     pub(super) async fn decrypt_files(
         &self,
-        keyring: &Keyring,
+        keys: &Keys,
         tree: &ArtifactTree,
         path: &str,
     ) -> Result<BTreeMap<String, Vec<u8>>, String> {
         let mut opened = BTreeMap::new();
-        let mut found = Found::default();
+        let mut finder = Finder::new(keys, &self.sops.data_keys);
         for (file, format) in referenced(tree, path) {
             let failed = |cause: String| {
                 format!("error decrypting sources: failed to decrypt and write '{file}': {cause}")
@@ -121,7 +173,7 @@ impl Reconciler {
             let Some(read) = encrypted(&bytes, format).map_err(&failed)? else {
                 continue;
             };
-            let key = found.key(keyring, read.metadata()).await.map_err(&failed)?;
+            let key = finder.key(read.metadata()).await.map_err(&failed)?;
             let plain = read
                 .decrypt(&key)
                 .map_err(|error| failed(runtime::failure::chain(&error)))?;
@@ -131,17 +183,17 @@ impl Reconciler {
     }
 
     /// Decrypts the objects of a build.
-    pub(super) async fn unseal(&self, keyring: &Keyring, built: &mut Build) -> Result<(), String> {
-        let mut found = Found::default();
+    pub(super) async fn unseal(&self, keys: &Keys, built: &mut Build) -> Result<(), String> {
+        let mut finder = Finder::new(keys, &self.sops.data_keys);
         for resource in &mut built.resources {
             let object = &mut resource.object;
             if is_left_alone(object) {
                 continue;
             }
             let result = if sops::is_encrypted(object) {
-                open_object(keyring, &mut found, object).await
+                open_object(&mut finder, object).await
             } else {
-                open_data(keyring, &mut found, object).await
+                open_data(&mut finder, object).await
             };
             result.map_err(|cause| {
                 let gvk = manifest::substitute::engine_type(object);
@@ -193,18 +245,14 @@ fn is_left_alone(object: &Value) -> bool {
     value.is_some_and(|value| value.eq_ignore_ascii_case("disabled"))
 }
 
-async fn open_object(
-    keyring: &Keyring,
-    found: &mut Found,
-    object: &mut Value,
-) -> Result<(), String> {
+async fn open_object(finder: &mut Finder<'_>, object: &mut Value) -> Result<(), String> {
     let metadata = sops::metadata_of(object).map_err(|error| error.to_string())?;
-    let key = found.key(keyring, &metadata).await?;
+    let key = finder.key(&metadata).await?;
     sops::decrypt_object(object, &metadata, &key).map_err(|error| runtime::failure::chain(&error))
 }
 
 /// Decrypts the values of a Secret that are encrypted files.
-async fn open_data(keyring: &Keyring, found: &mut Found, object: &mut Value) -> Result<(), String> {
+async fn open_data(finder: &mut Finder<'_>, object: &mut Value) -> Result<(), String> {
     if manifest::object::kind(object) != "Secret" || object["apiVersion"] != "v1" {
         return Ok(());
     }
@@ -224,7 +272,7 @@ async fn open_data(keyring: &Keyring, found: &mut Found, object: &mut Value) -> 
             (seen, _) => seen,
         };
         let file = File::read(&bytes, format).map_err(|error| error.to_string())?;
-        let key = found.key(keyring, file.metadata()).await?;
+        let key = finder.key(file.metadata()).await?;
         let plain = file
             .decrypt(&key)
             .map_err(|error| runtime::failure::chain(&error))?;

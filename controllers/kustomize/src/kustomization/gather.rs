@@ -7,7 +7,6 @@ use api::{
     meta::Artifact,
 };
 use artifact::fetch::{ArtifactTree, FetchError};
-use keys::Keyring;
 use kube::{ResourceExt, api::DynamicObject};
 use runtime::{Change, Failure, Progress, access};
 
@@ -50,7 +49,7 @@ pub struct Inputs {
 #[derive(Debug)]
 pub struct Decryption {
     /// The keys.
-    pub keyring: Keyring,
+    pub keys: decrypt::Keys,
     /// Files that are decrypted already, by path.
     pub files: BTreeMap<String, Vec<u8>>,
 }
@@ -147,11 +146,11 @@ impl Reconciler {
         tree: &ArtifactTree,
         path: &str,
     ) -> Result<Option<Decryption>, String> {
-        let Some(keyring) = self.keyring(object).await? else {
+        let Some(keys) = self.keys(object).await? else {
             return Ok(None);
         };
-        let files = self.decrypt_files(&keyring, tree, path).await?;
-        Ok(Some(Decryption { keyring, files }))
+        let files = self.decrypt_files(&keys, tree, path).await?;
+        Ok(Some(Decryption { keys, files }))
     }
 
     /// Reads the artifact of the source.

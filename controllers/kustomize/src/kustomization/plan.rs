@@ -6,7 +6,6 @@ use api::{
     kustomize::{BuildMetadata, Kustomization},
     meta::Selector,
 };
-use keys::Keyring;
 use kustomize::{
     Build, FileTree, Options, OverlayTree, Remote, RemoteSource,
     generate::{self, Injection},
@@ -20,6 +19,7 @@ use runtime::{Failure, Next};
 use serde_json::Value;
 
 use super::{
+    decrypt::Keys,
     gather::Inputs,
     report::{self, Outcome, Revision},
     variables::Substitution,
@@ -67,7 +67,7 @@ pub struct Sealed {
     /// The objects.
     pub built: Build,
     /// Opens them.
-    pub keyring: Keyring,
+    pub keys: Keys,
     substitution: Result<Substitution, String>,
     strict: bool,
 }
@@ -89,8 +89,7 @@ pub(super) fn build(
         is_new_revision,
     } = inputs;
     let failed = |cause: String| report::failed(&revision, "BuildFailed", cause);
-    let (keyring, opened) =
-        decryption.map_or_else(Default::default, |d| (Some(d.keyring), d.files));
+    let (keys, opened) = decryption.map_or_else(Default::default, |d| (Some(d.keys), d.files));
     let mut files = OverlayTree::new(tree.as_ref());
     for (file, content) in opened {
         files.insert(&file, content);
@@ -111,10 +110,10 @@ pub(super) fn build(
         tracing::info!(warning, "kustomize build");
     }
     let strict = settings.strict_substitution;
-    let content = match keyring {
-        Some(keyring) => Content::Sealed(Box::new(Sealed {
+    let content = match keys {
+        Some(keys) => Content::Sealed(Box::new(Sealed {
             built,
-            keyring,
+            keys,
             substitution,
             strict,
         })),

@@ -137,4 +137,15 @@ async fn data_key_is_had_from_aws_as_the_service_account_that_decryption_names()
             .iter()
             .all(|r| r.header("x-amz-target") == Some("TrentService.Decrypt"))
     );
+
+    // So is the data key, for all of the namespace that decrypt with the same.
+    let before = CLOUD.requests().len();
+    let decryption = json!({ "provider": "sops", "serviceAccountName": "decrypter",
+        "secretRef": { "name": "none" } });
+    let spec = json!({ "decryption": decryption, "namePrefix": "second-" });
+    world.apply_named("second", spec).await;
+    world.applied("second", &revision).await;
+    let live = secrets.get("second-s").await.unwrap().data.unwrap();
+    assert_eq!(live["user"].0, b"admin");
+    assert_eq!(CLOUD.requests().len(), before, "nobody is asked again");
 }
