@@ -119,6 +119,7 @@ pub struct HttpSink {
 struct Record {
     requests: Vec<ReceivedRequest>,
     queued: VecDeque<Answer>,
+    thought: Option<fn(&ReceivedRequest) -> Answer>,
     standing: Answer,
 }
 
@@ -143,6 +144,7 @@ impl HttpSink {
         let record = Record {
             requests: Vec::new(),
             queued: VecDeque::new(),
+            thought: None,
             standing: Answer::status(200),
         };
         let state = Arc::new(Mutex::new(record));
@@ -178,6 +180,11 @@ impl HttpSink {
     /// From now on answers this, unless something is queued.
     pub fn answer(&self, answer: Answer) {
         lock(&self.state).standing = answer;
+    }
+
+    /// From now on answers what this makes of each request, unless something is queued.
+    pub fn answer_by(&self, answer: fn(&ReceivedRequest) -> Answer) {
+        lock(&self.state).thought = Some(answer);
     }
 
     /// Answers this once, after what was queued before.
@@ -234,10 +241,11 @@ async fn receive(State(state): State<Arc<Mutex<Record>>>, request: Request) -> R
     };
     let answer = {
         let mut record = lock(&state);
+        let thought = record.thought.map(|think| think(&received));
         record.requests.push(received);
-        record
-            .queued
-            .pop_front()
+        let queued = record.queued.pop_front();
+        queued
+            .or(thought)
             .unwrap_or_else(|| record.standing.clone())
     };
     tokio::time::sleep(answer.delay).await;

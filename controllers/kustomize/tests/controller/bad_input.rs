@@ -66,6 +66,7 @@ async fn broken_yaml_is_refused_with_file_and_line() {
     unharmed(&world).await;
 }
 
+/// Field 6.2: Argo CD's CVE-2024-31989. What lies between the controllers is checked against the status.
 #[tokio::test]
 async fn tampered_artifact_is_refused() {
     let (world, _) = started().await;
@@ -117,6 +118,7 @@ async fn artifact_that_is_gone_is_waited_for() {
     world.applied("app", &revision).await;
 }
 
+/// Field 6.2: Argo CD's CVE-2022-24904 and -24731.
 #[tokio::test]
 async fn path_and_links_cannot_leave_the_artifact() {
     let (world, _) = started().await;

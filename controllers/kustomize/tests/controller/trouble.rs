@@ -1,6 +1,7 @@
 //! Troubles of the cluster: rights that go, namespaces and definitions that are deleted, policies
 //! that refuse, clusters and keys that do not fit. Nothing is forgotten, and nobody else suffers.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::{
     Api,
@@ -8,6 +9,7 @@ use kube::{
     core::GroupVersionKind,
 };
 use serde_json::{Value, json};
+use testkit::{Answer, HttpSink, ReceivedRequest};
 
 use crate::world::{World, config_map, has, inventory, message};
 
@@ -120,37 +122,83 @@ async fn refusal_of_a_policy_is_told_in_its_words() {
         "spec": { "policyName": name, "validationActions": ["Deny"], "matchResources": {
             "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": world.ns() } } } } });
     put(&world, "validatingadmissionpolicybindings", binding).await;
-    // A policy takes a moment until it counts.
-    let red = config_map("one", "colour", "red");
-    let colours = [
-        "red", "dark", "red", "grey", "red", "green", "red", "brown", "red",
-    ];
+    refused_in_its_words(&world, "red is not wanted here").await;
+    let blue = config_map("one", "colour", "blue");
+    let blue = world.publish(&[("one.yaml", &blue)]).await;
+    world.applied("app", &blue).await;
+}
+
+/// Applies red until it is refused: what refuses takes a moment until it counts.
+async fn refused_in_its_words(world: &World, refusal: &str) {
     world.apply(json!({ "retryInterval": "1h" })).await;
     let mut refused = false;
-    for colour in colours {
-        world
-            .publish(&[("one.yaml", &config_map("one", "colour", colour))])
+    for round in 0..60 {
+        let colour = match round % 2 {
+            0 => "red".to_owned(),
+            _ => format!("grey-{round}"),
+        };
+        let revision = world
+            .publish(&[("one.yaml", &config_map("one", "colour", &colour))])
             .await;
         let settled = world
             .until("app", "a verdict", |k| {
                 let words = message(k, "Ready");
-                words.contains("red is not wanted here") || words.starts_with("Applied revision")
+                words.contains(refusal) || words.ends_with(&revision)
             })
             .await;
-        refused = message(&settled, "Ready").contains("red is not wanted here");
+        refused = message(&settled, "Ready").contains(refusal);
         if refused {
             break;
         }
-        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     }
-    assert!(refused, "the policy never refused");
-    world
-        .event("ReconciliationFailed", "red is not wanted here")
+    assert!(refused, "red was never refused");
+    world.event("ReconciliationFailed", refusal).await;
+}
+
+/// Lets no red object in, and fails over a broken one.
+fn admission(request: &ReceivedRequest) -> Answer {
+    let review: Value = request.json().unwrap();
+    let colour = &review["request"]["object"]["data"]["colour"];
+    if colour == "broken" {
+        return Answer::status(500);
+    }
+    let verdict = json!({ "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+        "response": { "uid": review["request"]["uid"], "allowed": colour != "red",
+            "status": { "message": "red is not wanted there" } } });
+    Answer::body(verdict.to_string()).header("content-type", "application/json")
+}
+
+#[tokio::test]
+async fn refusal_of_a_webhook_is_told_in_its_words_and_its_fault_is_passing() {
+    let world = World::new().await;
+    let sink = HttpSink::start_tls().unwrap();
+    sink.answer_by(admission);
+    let name = format!("{}-no-red-hook", world.ns());
+    let webhook = json!({ "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration", "metadata": { "name": name },
+        "webhooks": [{ "name": "colours.example.com", "admissionReviewVersions": ["v1"],
+            "sideEffects": "None", "failurePolicy": "Fail", "timeoutSeconds": 30,
+            "clientConfig": { "url": format!("{}/colours", sink.url()),
+                "caBundle": STANDARD.encode(sink.authority().unwrap().pem()) },
+            "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": world.ns() } },
+            "rules": [{ "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"],
+                "resources": ["configmaps"] }] }] });
+    put(&world, "validatingwebhookconfigurations", webhook).await;
+    let words =
+        "admission webhook \"colours.example.com\" denied the request: red is not wanted there";
+    refused_in_its_words(&world, words).await;
+    let broken = config_map("one", "colour", "broken");
+    let broken = world.publish(&[("one.yaml", &broken)]).await;
+    let words = "failed calling webhook \"colours.example.com\"";
+    let failed = world
+        .until("app", words, |k| message(k, "Ready").contains(words))
         .await;
-    let blue = world
-        .publish(&[("one.yaml", &red.replace("red", "blue"))])
-        .await;
+    assert_eq!(failed.status.unwrap().last_attempted_revision, Some(broken));
+    let blue = config_map("one", "colour", "blue");
+    let blue = world.publish(&[("one.yaml", &blue)]).await;
     world.applied("app", &blue).await;
+    world.config_map("one", has("colour", "blue")).await;
 }
 
 /// covers: KC-006
