@@ -211,6 +211,7 @@ async fn object_outside_the_selector_is_not_touched_until_it_is_inside() {
     until("b runs again", async || rig.controller.diary.runs("b") == 2).await;
 }
 
+/// Field 6.2: Flux's CVE-2022-39272.
 #[tokio::test]
 async fn object_that_cannot_be_read_does_not_stop_the_others() {
     let rig = Rig::new::<Ranked>("life").await;
