@@ -15,6 +15,7 @@ use bucket::{Error, Found, Store};
 use futures::{StreamExt, TryStreamExt};
 use runtime::{Failure, Progress};
 use select::IGNORE_FILE;
+use tokio::sync::Semaphore;
 
 use super::gather::{FAILED, revision};
 use super::plan::Plan;
@@ -25,8 +26,9 @@ use crate::tree::confined;
 
 /// How many objects are downloaded at once.
 const AT_ONCE: usize = 16;
-/// The largest object, in bytes.
-const MAX_OBJECT_BYTES: u64 = 512 << 20;
+/// How much of one bucket may be in memory at once, in MiB: the largest object alone, or all that are downloaded at once
+/// where they are small.
+const MAX_IN_MEMORY: u32 = 512;
 
 /// What came of a run.
 #[derive(Clone, Debug)]
@@ -151,31 +153,8 @@ impl Buckets {
             }
         }
         let name = &object.spec.bucket_name;
-        let mut downloads = futures::stream::iter(wanted)
-            .map(|key| download(&plan.store, key))
-            .buffer_unordered(AT_ONCE);
-        loop {
-            let next = downloads.try_next().await;
-            let next = next.map_err(|(key, error)| not_fetched(name, &key, &error))?;
-            match next {
-                Some((key, Some(found))) => {
-                    contents
-                        .put(&confined(&key), &found.content)
-                        .map_err(|error| no_space(&error))?;
-                    let listed = plan.etags.get(&key).cloned().unwrap_or_default();
-                    let etag = if found.etag.is_empty() {
-                        listed
-                    } else {
-                        found.etag
-                    };
-                    etags.insert(key, etag);
-                }
-                Some((key, None)) => {
-                    tracing::info!(key, "object is gone since it was listed");
-                }
-                None => return Ok((contents, etags)),
-            }
-        }
+        fetch_into(&mut contents, &mut etags, (name, plan), wanted).await?;
+        Ok((contents, etags))
     }
 
     /// Unpacks what is published, where it is known which object each file is of.
@@ -215,9 +194,54 @@ fn not_fetched(bucket: &str, key: &str, error: &Error) -> Failure {
     fetch(FAILED, words)
 }
 
+/// Puts the contents of these objects aside, with the etags that belong to them.
+async fn fetch_into(
+    contents: &mut Contents,
+    etags: &mut BTreeMap<String, String>,
+    (bucket, plan): (&str, &Plan),
+    wanted: Vec<String>,
+) -> Result<(), Failure> {
+    let room = Semaphore::new(MAX_IN_MEMORY as usize);
+    let mut downloads = futures::stream::iter(wanted)
+        .map(|key| async {
+            let most = plan.sizes.most(&key);
+            let share = u32::try_from(most >> 20).unwrap_or(MAX_IN_MEMORY);
+            // Given back once the content is put aside.
+            let held = room.acquire_many(share.min(MAX_IN_MEMORY)).await.ok();
+            let (key, found) = download(&plan.store, key, most).await?;
+            Ok((key, found, held))
+        })
+        .buffer_unordered(AT_ONCE);
+    while let Some((key, found, _held)) = downloads
+        .try_next()
+        .await
+        .map_err(|(key, error)| not_fetched(bucket, &key, &error))?
+    {
+        let Some(found) = found else {
+            tracing::info!(key, "object is gone since it was listed");
+            continue;
+        };
+        contents
+            .put(&confined(&key), &found.content)
+            .map_err(|error| no_space(&error))?;
+        let listed = plan.etags.get(&key).cloned().unwrap_or_default();
+        let etag = if found.etag.is_empty() {
+            listed
+        } else {
+            found.etag
+        };
+        etags.insert(key, etag);
+    }
+    Ok(())
+}
+
 /// Reads one object; nothing where it is gone.
-async fn download(store: &Store, key: String) -> Result<(String, Option<Found>), (String, Error)> {
-    match store.get(&key, MAX_OBJECT_BYTES).await {
+async fn download(
+    store: &Store,
+    key: String,
+    max_bytes: u64,
+) -> Result<(String, Option<Found>), (String, Error)> {
+    match store.get(&key, max_bytes).await {
         Ok(found) => Ok((key, Some(found))),
         Err(error) if error.is_not_found() => Ok((key, None)),
         Err(error) => Err((key, error)),

@@ -6,7 +6,7 @@ use api::meta::Artifact;
 use api::source::Bucket;
 use artifact::Algorithm;
 use artifact::digest::Hasher;
-use bucket::{Error, Store};
+use bucket::{Error, Object, Store};
 use runtime::{Failure, Progress};
 use select::{IGNORE_FILE, IgnoreRules};
 
@@ -17,6 +17,12 @@ use crate::failure::{chain, fetch};
 pub(super) const FAILED: &str = "BucketOperationFailed";
 /// The largest list of patterns, in bytes.
 const MAX_IGNORE_BYTES: u64 = 1 << 20;
+/// The largest object, in bytes.
+const MAX_OBJECT_BYTES: u64 = 512 << 20;
+/// The most that all objects have together, in bytes.
+const MAX_BYTES: u64 = 8 << 30;
+/// What any object may have grown to since it was listed, in bytes.
+const SMALL: u64 = 16 << 20;
 
 /// What the decision needs.
 #[derive(Debug)]
@@ -28,7 +34,46 @@ pub struct Inputs {
     pub(super) patterns: Option<Vec<u8>>,
     /// The etag of each object, by its name.
     pub(super) etags: BTreeMap<String, String>,
+    pub(super) sizes: Sizes,
     pub(super) algorithm: Algorithm,
+}
+
+/// How large objects may be when they are read.
+#[derive(Debug, Default)]
+pub(super) struct Sizes {
+    /// The listed size of each that is not small, by its name.
+    large: BTreeMap<String, u64>,
+}
+
+impl Sizes {
+    /// Looks at what is listed.
+    ///
+    /// # Errors
+    /// What is too large.
+    fn of(objects: &[Object]) -> Result<Self, String> {
+        let mut sizes = Self::default();
+        let mut total = 0_u64;
+        for object in objects {
+            if object.size > MAX_OBJECT_BYTES {
+                let key = &object.key;
+                return Err(format!("'{key}' is larger than {MAX_OBJECT_BYTES} bytes"));
+            }
+            total = total.saturating_add(object.size);
+            if object.size > SMALL / 2 {
+                sizes.large.insert(object.key.clone(), object.size);
+            }
+        }
+        if total > MAX_BYTES {
+            return Err(format!("the objects have more than {MAX_BYTES} bytes"));
+        }
+        Ok(sizes)
+    }
+
+    /// Returns the most that is read of an object, in bytes: it may have grown since it was listed.
+    pub(super) fn most(&self, key: &str) -> u64 {
+        let listed = self.large.get(key).copied().unwrap_or_default();
+        (2 * listed).clamp(SMALL, MAX_OBJECT_BYTES)
+    }
 }
 
 impl Buckets {
@@ -68,18 +113,24 @@ impl Buckets {
             )
         })?;
         let rules = rules(patterns.as_deref(), object.spec.ignore.as_deref());
-        let etags = listed
-            .into_iter()
-            .filter(|each| !each.key.ends_with('/') && each.key != IGNORE_FILE)
-            .filter(|each| !rules.excludes(each.key.trim_start_matches('/'), false))
-            .map(|each| (each.key, each.etag))
-            .collect();
+        let mut wanted = listed;
+        wanted.retain(|each| {
+            let is_file = !each.key.ends_with('/') && each.key != IGNORE_FILE;
+            is_file && !rules.excludes(each.key.trim_start_matches('/'), false)
+        });
+        let sizes = Sizes::of(&wanted).map_err(|why| {
+            let words = format!("fetch from bucket '{name}' failed: {why}");
+            fetch(FAILED, words)
+        })?;
+        let pair = |each: Object| (each.key, each.etag);
+        let etags = wanted.into_iter().map(pair).collect();
         Ok(Inputs {
             algorithm: self.setup.shelf.algorithm(artifact.as_ref()),
             artifact,
             store,
             patterns,
             etags,
+            sizes,
         })
     }
 }
@@ -117,6 +168,34 @@ mod tests {
         assert_eq!(
             revision(&etags, Algorithm::Sha256),
             "sha256:b4c2a60ce44b67f5b659a95ce4e4cc9e2a86baf13afb72bd397c5384cbc0e479"
+        );
+    }
+
+    #[test]
+    fn what_is_read_of_an_object_follows_its_listed_size_and_has_an_end() {
+        let object = |key: &str, size| Object {
+            key: key.into(),
+            etag: String::new(),
+            size,
+        };
+        let listed = [
+            object("small", 5),
+            object("large", 100 << 20),
+            object("largest", 400 << 20),
+        ];
+        let sizes = Sizes::of(&listed).unwrap();
+        assert_eq!(sizes.most("small"), SMALL);
+        assert_eq!(sizes.most("large"), 200 << 20);
+        assert_eq!(sizes.most("largest"), MAX_OBJECT_BYTES);
+        let refused = |objects: &[Object]| Sizes::of(objects).unwrap_err();
+        let one = [object("a", MAX_OBJECT_BYTES + 1)];
+        assert_eq!(refused(&one), "'a' is larger than 536870912 bytes");
+        let many: Vec<_> = (0..17)
+            .map(|n| object(&n.to_string(), MAX_OBJECT_BYTES))
+            .collect();
+        assert_eq!(
+            refused(&many),
+            "the objects have more than 8589934592 bytes"
         );
     }
 

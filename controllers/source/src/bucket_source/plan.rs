@@ -9,7 +9,7 @@ use bucket::Store;
 use runtime::{Failure, Next};
 
 use super::act::Outcome;
-use super::gather::{FAILED, Inputs, revision};
+use super::gather::{FAILED, Inputs, Sizes, revision};
 use crate::failure::fetch;
 use crate::tree::confined;
 
@@ -22,6 +22,7 @@ pub struct Plan {
     pub(super) patterns: Option<Vec<u8>>,
     /// The etag of each object, by its name.
     pub(super) etags: BTreeMap<String, String>,
+    pub(super) sizes: Sizes,
     pub(super) algorithm: Algorithm,
 }
 
@@ -32,6 +33,7 @@ pub(super) fn plan(object: &Bucket, inputs: Inputs) -> Result<Next<Plan, Outcome
         store,
         patterns,
         etags,
+        sizes,
         algorithm,
     } = inputs;
     let same = artifact
@@ -46,6 +48,7 @@ pub(super) fn plan(object: &Bucket, inputs: Inputs) -> Result<Next<Plan, Outcome
         published: artifact,
         patterns,
         etags,
+        sizes,
         algorithm,
     }))
 }
