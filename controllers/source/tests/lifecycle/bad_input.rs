@@ -216,6 +216,33 @@ async fn server_that_hangs_or_cuts_off_is_bounded_and_forgiven() {
 }
 
 #[tokio::test]
+async fn refusals_of_a_server_are_named_and_leave_the_artifact_served() {
+    let (bench, repository, id) = Bench::with_commit().await;
+    bench.create("app", spec(repository.url())).await;
+    let revision = format!("main@sha1:{id}");
+    let published = bench.ready("app", &revision).await;
+    for (status, words) in [
+        (401, "authentication required"),
+        (403, "authorization failed"),
+        (404, "repository not found"),
+        (429, "429 Too Many Requests"),
+        (500, "500 Internal Server Error"),
+        (503, "503 Service Unavailable"),
+    ] {
+        bench.server.fail(Some(Fault::Status(status)));
+        let object = bench.reconcile("app").await;
+        let failed = condition(&object, "FetchFailed").unwrap();
+        assert_eq!(failed.reason, "GitOperationFailed", "{status}");
+        assert!(failed.message.contains(words), "{}", failed.message);
+        assert_eq!(artifact(&object), Some(&published), "{status}");
+        assert_eq!(bench.files(&published).await, ["a"], "{status}");
+    }
+    bench.server.fail(None);
+    bench.reconcile("app").await;
+    assert_eq!(bench.ready("app", &revision).await, published);
+}
+
+#[tokio::test]
 async fn new_spec_and_deletion_do_not_wait_for_a_server_that_hangs() {
     let (bench, repository, id) = Bench::with_commit().await;
     let stuck = GitServer::start().unwrap();

@@ -205,6 +205,8 @@ async fn image_signed_by_notation_counts_as_the_policy_says() {
     }
 }
 
+/// Field 6.2: Helm's CVE-2026-35205. What cannot be verified is not published.
+///
 /// covers: SC-170
 #[tokio::test]
 async fn chart_counts_if_it_is_signed() {
