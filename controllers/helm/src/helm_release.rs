@@ -98,6 +98,7 @@ impl runtime::Reconciler for Reconciler {
         retry: Retry::Exponential,
         closes_suspended: false,
         begin: Begin::WithFirstNote("reconciliation in progress"),
+        plans_at_length: true,
     };
 
     async fn gather(

@@ -27,4 +27,5 @@ pub(crate) const CONDUCT: Conduct = Conduct {
     retry: Retry::Exponential,
     closes_suspended: false,
     begin: Begin::AtOnce,
+    plans_at_length: true,
 };

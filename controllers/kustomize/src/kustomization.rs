@@ -123,6 +123,7 @@ impl runtime::Reconciler for Reconciler {
         retry: Retry::Flat,
         closes_suspended: false,
         begin: Begin::WithFirstNote("Reconciliation in progress"),
+        plans_at_length: true,
     };
 
     async fn gather(

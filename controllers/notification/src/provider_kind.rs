@@ -35,6 +35,7 @@ impl runtime::Reconciler for Reconciler {
         retry: Retry::Exponential,
         closes_suspended: false,
         begin: Begin::WithFirstNote("Reconciliation in progress"),
+        plans_at_length: false,
     };
 
     async fn gather(&self, _: &Provider, _: &Progress) -> Result<(), Failure> {

@@ -47,6 +47,7 @@ impl runtime::Reconciler for Reconciler {
         retry: Retry::Exponential,
         closes_suspended: false,
         begin: Begin::WithFirstNote(IN_PROGRESS),
+        plans_at_length: false,
     };
 
     async fn gather(&self, object: &Receiver, _: &Progress) -> Result<Vec<u8>, Failure> {

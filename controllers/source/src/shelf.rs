@@ -75,8 +75,7 @@ impl Shelf {
         };
         let mut current = published.clone();
         if let Ok(path) = ArtifactPath::parse(&current.path) {
-            self.collect_garbage(&path, progress).await;
-            match self.check(&path, &current.digest).await? {
+            match self.look(&path, &current.digest, progress).await? {
                 Checked::Intact => {
                     current.url = self.storage.url(&path);
                     return Ok(Some(current));
@@ -93,44 +92,34 @@ impl Shelf {
         Ok(None)
     }
 
-    async fn collect_garbage(&self, current: &ArtifactPath, progress: &Progress) {
-        let (store, retention, current) =
-            (Arc::clone(&self.storage), self.retention, current.clone());
-        let collected =
-            tokio::task::spawn_blocking(move || store.collect(&current, retention, COLLECT_BUDGET));
-        match collected.await {
-            Ok(Ok(removed)) if removed.is_empty() => {}
-            Ok(Ok(removed)) => {
+    /// Collects garbage and checks what is left, in one go: each poll does, and each change of threads costs more than both.
+    async fn look(
+        &self,
+        path: &ArtifactPath,
+        digest: &str,
+        progress: &Progress,
+    ) -> Result<Checked, Failure> {
+        let (store, retention) = (Arc::clone(&self.storage), self.retention);
+        let (path, digest) = (path.clone(), digest.to_owned());
+        let looking = tokio::task::spawn_blocking(move || {
+            let collected = store.collect(&path, retention, COLLECT_BUDGET);
+            (collected, check(&store, &path, &digest))
+        });
+        let (collected, checked) = match looking.await {
+            Ok(looked) => looked,
+            Err(error) => return Err(storage("StatOperationFailed", error.to_string())),
+        };
+        match collected {
+            Ok(removed) if removed.is_empty() => {}
+            Ok(removed) => {
                 let words = format!("garbage collected {} artifacts", removed.len());
                 progress.emit(Note::trace("GarbageCollectionSucceeded", words));
             }
-            Ok(Err(error)) => {
+            Err(error) => {
                 let words = format!("garbage collection failed: {}", chain(&error));
                 progress.emit(Note::error("GarbageCollectionFailed", words));
             }
-            Err(error) => tracing::error!(%error, "garbage collection failed"),
         }
-    }
-
-    /// Compares the stored file with its digest; a file that differs is removed.
-    async fn check(&self, path: &ArtifactPath, digest: &str) -> Result<Checked, Failure> {
-        let (store, path, digest) = (Arc::clone(&self.storage), path.clone(), digest.to_owned());
-        let checked = tokio::task::spawn_blocking(move || {
-            if !store.exists(&path) {
-                return Ok(Checked::Missing);
-            }
-            match store.verify(&path, &digest) {
-                Ok(()) => Ok(Checked::Intact),
-                Err(VerifyError::Read(error)) => Err(format!("failed to read artifact: {error}")),
-                Err(error) => match store.remove(&path) {
-                    Ok(()) => Ok(Checked::Damaged(chain(&error))),
-                    Err(cause) => Err(format!(
-                        "failed to remove artifact after digest mismatch: {cause}"
-                    )),
-                },
-            }
-        });
-        let checked = checked.await.unwrap_or_else(|error| Err(error.to_string()));
         checked.map_err(|message| storage("StatOperationFailed", message))
     }
 
@@ -243,6 +232,23 @@ impl Shelf {
                 format!("garbage collection for deleted resource failed: {error}"),
             )),
         }
+    }
+}
+
+/// Compares the stored file with its digest; a file that differs is removed.
+fn check(store: &Storage, path: &ArtifactPath, digest: &str) -> Result<Checked, String> {
+    if !store.exists(path) {
+        return Ok(Checked::Missing);
+    }
+    match store.verify(path, digest) {
+        Ok(()) => Ok(Checked::Intact),
+        Err(VerifyError::Read(error)) => Err(format!("failed to read artifact: {error}")),
+        Err(error) => match store.remove(path) {
+            Ok(()) => Ok(Checked::Damaged(chain(&error))),
+            Err(cause) => Err(format!(
+                "failed to remove artifact after digest mismatch: {cause}"
+            )),
+        },
     }
 }
 
@@ -369,8 +375,8 @@ mod tests {
     use super::*;
 
     /// covers: SC-037
-    #[tokio::test]
-    async fn artifact_without_a_digest_is_removed_and_made_anew() {
+    #[test]
+    fn artifact_without_a_digest_is_removed_and_made_anew() {
         let folder = tempfile::tempdir().unwrap();
         let storage = Storage::new(folder.path(), "host", Algorithm::default()).unwrap();
         let path = ArtifactPath::new("GitRepository", "ns", "app", "x.tar.gz").unwrap();
@@ -378,18 +384,13 @@ mod tests {
         let written: Result<_, WriteError<io::Error>> =
             storage.write(&path, |out| out.write_all(b"content"));
         written.unwrap();
-        let retention = Retention {
-            ttl: Duration::from_mins(1),
-            records: 2,
-        };
-        let shelf = Shelf::new("GitRepository", Arc::new(storage), retention);
-        let checked = shelf.check(&path, "").await.unwrap();
+        let checked = check(&storage, &path, "").unwrap();
         let Checked::Damaged(why) = checked else {
             panic!("it has no digest to be right by");
         };
         assert_eq!(why, "artifact has no digest");
         assert!(!file.exists(), "it is gone");
-        let checked = shelf.check(&path, "").await.unwrap();
+        let checked = check(&storage, &path, "").unwrap();
         assert!(matches!(checked, Checked::Missing));
     }
 }

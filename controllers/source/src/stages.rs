@@ -44,6 +44,7 @@ macro_rules! stages {
             retry: runtime::conduct::Retry::Exponential,
             closes_suspended: true,
             begin: runtime::conduct::Begin::AtOnce,
+            plans_at_length: false,
         };
 
         async fn gather(

@@ -44,6 +44,8 @@ pub struct Conduct {
     pub closes_suspended: bool,
     /// How a run announces itself.
     pub begin: Begin,
+    /// Whether planning takes long, as rendering does: it then waits for a processor and runs on a thread of its own.
+    pub plans_at_length: bool,
 }
 
 /// How a run announces itself in Reconciling and Ready.

@@ -141,12 +141,15 @@ impl<R: Reconciler> Driver<R> {
         }
     }
 
-    /// Plans on a thread of its own: renders take long, and there are only so many processors.
+    /// Plans, where that takes long on a thread of its own: there are only so many processors.
     async fn plan(
         &self,
         object: &Arc<R::Object>,
         inputs: R::Inputs,
     ) -> Result<Next<R::Plan, R::Outcome>, Failure> {
+        if !R::CONDUCT.plans_at_length {
+            return R::plan(object, inputs, Timestamp::now());
+        }
         let permit = Arc::clone(&self.settings.processors).acquire_owned().await;
         let object = Arc::clone(object);
         let span = tracing::Span::current();

@@ -140,6 +140,7 @@ impl Style for Ranked {
         retry: Retry::Exponential,
         closes_suspended: true,
         begin: Begin::AtOnce,
+        plans_at_length: false,
     };
 }
 
@@ -152,6 +153,7 @@ impl Style for Explicit {
         retry: Retry::Flat,
         closes_suspended: false,
         begin: Begin::WithFirstNote("Reconciliation in progress"),
+        plans_at_length: true,
     };
 }
 

@@ -256,3 +256,35 @@ fn disk_without_space_leaves_the_old_artifact() {
     let folder = directory.path().join("gitrepository/apps/web");
     assert_eq!(fs::read_dir(folder).unwrap().count(), 2, "file and lock");
 }
+
+#[test]
+fn artifact_that_nobody_touched_is_not_read_again_and_any_touch_shows() {
+    let (_directory, storage) = storage();
+    let stored = put(&storage, "a.tar.gz", b"content");
+    let (path, digest) = (path("a.tar.gz"), stored.digest.to_string());
+    let file = storage.file(&path);
+    let is_sealed = || {
+        let mark = Mark::of(&fs::metadata(&file).unwrap());
+        storage.seals.hold(&file, mark, &stored.digest)
+    };
+    storage.verify(&path, &digest).unwrap();
+    assert!(
+        !is_sealed(),
+        "it may change within the same tick of the clock"
+    );
+    std::thread::sleep(std::time::Duration::from_millis(3_100));
+    storage.verify(&path, &digest).unwrap();
+    assert!(is_sealed());
+
+    let times = fs::metadata(&file).unwrap().modified().unwrap();
+    fs::write(&file, b"CONTENT").unwrap();
+    fs::File::options()
+        .append(true)
+        .open(&file)
+        .unwrap()
+        .set_modified(times)
+        .unwrap();
+    assert!(!is_sealed(), "its size and time are as they were");
+    let error = storage.verify(&path, &digest).unwrap_err();
+    assert!(matches!(error, VerifyError::Mismatch(_)), "{error:?}");
+}
