@@ -115,7 +115,7 @@ STEP = ["s", "CPU s", "API server CPU s", "peak MiB"]
 
 def steps(row):
     keys = ["seconds", "cpu_seconds", "api_server_cpu_seconds", "peak_mib"]
-    return [row[step][key] for step in ("create", "upgrade") for key in keys]
+    return [row.get(step, {}).get(key) for step in ("create", "upgrade") for key in keys]
 
 
 def units(rows, plots):
