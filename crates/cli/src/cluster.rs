@@ -11,6 +11,7 @@ use kube::{Client, Config};
 use serde_json::Value;
 
 pub(crate) mod name;
+pub(crate) mod progress;
 pub(crate) mod standing;
 pub(crate) mod table;
 

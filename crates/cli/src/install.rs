@@ -10,6 +10,7 @@ use kube::core::GroupVersionKind;
 use kustomize::{MemoryTree, Options};
 use serde_json::Value;
 
+use crate::cluster::progress::Progress;
 use crate::cluster::{Cluster, Place};
 
 include!(concat!(env!("OUT_DIR"), "/manifests.rs"));
@@ -67,11 +68,14 @@ pub(crate) async fn run(args: &Args) -> Result<String> {
     let cluster = Cluster::connect(&args.place).await?;
     let deadline = Instant::now() + Duration::from_secs(args.timeout);
     let mut out = String::new();
+    let mut progress = Progress::new();
     for resource in &built.resources {
+        progress.tell(format!("applying {}", shown(&resource.object)));
         apply(&cluster, &resource.object, deadline).await?;
         writeln!(out, "applied {}", shown(&resource.object))?;
     }
     for name in components(args)? {
+        progress.tell(format!("waiting for {name}"));
         ready(&cluster, args.place.namespace(), name, deadline).await?;
         writeln!(out, "{name} is ready")?;
     }

@@ -23,6 +23,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::cluster::progress::patiently;
+
 /// A build allocates a great many small pieces, and gives none back before it ends.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -95,11 +97,11 @@ impl Command {
     /// Runs a command that asks a cluster.
     async fn ask(&self) -> anyhow::Result<Outcome> {
         let done = match self {
-            Self::Diff(args) => return Box::pin(diff::run(args)).await,
-            Self::Check(args) => return Box::pin(check::run(args)).await,
-            Self::Get(args) => Box::pin(get::run(args)).await?,
-            Self::Explain(args) => Box::pin(explain::run(args)).await?,
-            Self::Events(args) => Box::pin(events::run(args)).await?,
+            Self::Diff(args) => return patiently(Box::pin(diff::run(args))).await,
+            Self::Check(args) => return patiently(Box::pin(check::run(args))).await,
+            Self::Get(args) => patiently(Box::pin(get::run(args))).await?,
+            Self::Explain(args) => patiently(Box::pin(explain::run(args))).await?,
+            Self::Events(args) => patiently(Box::pin(events::run(args))).await?,
             Self::Reconcile(args) => Box::pin(reconcile::run(args)).await?,
             Self::Suspend(args) => Box::pin(suspend::suspend(args)).await?,
             Self::Resume(args) => Box::pin(suspend::resume(args)).await?,

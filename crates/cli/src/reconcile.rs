@@ -1,6 +1,5 @@
 //! `lockgate reconcile`: asks a controller to act now, and waits until it has.
 
-use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -9,14 +8,13 @@ use kube::api::{DynamicObject, Patch, PatchParams};
 use serde_json::json;
 
 use crate::cluster::name::{ObjectName, Written};
+use crate::cluster::progress::Progress;
 use crate::cluster::standing::{self, State, condition};
 use crate::cluster::table::one_line;
 use crate::cluster::{Cluster, Place, text};
 use crate::explain::source_of;
 
 const PAUSE: Duration = Duration::from_millis(200);
-/// What takes longer than this says that it is still at it.
-const SILENCE: Duration = Duration::from_secs(1);
 
 /// What to reconcile.
 #[derive(Debug, clap::Args)]
@@ -97,8 +95,7 @@ async fn one(
     let api = cluster.api(name.kind, Some(&name.namespace));
     api.patch(&name.name, &PatchParams::default(), &Patch::Merge(patch))
         .await?;
-    let began = Instant::now();
-    let mut told = String::new();
+    let mut progress = Progress::new();
     loop {
         let object = cluster.get(name).await?;
         let standing = standing::of(&object);
@@ -117,16 +114,10 @@ async fn one(
         if Instant::now() > deadline {
             bail!("{name} is not ready in time: {}", standing.message);
         }
-        if began.elapsed() > SILENCE {
-            let running = condition(&object, "Reconciling");
-            let running = running.and_then(|found| found["message"].as_str());
-            let now = one_line(running.unwrap_or("waiting for the controller"));
-            if now != told {
-                // Progress is for people; where nobody listens it is lost.
-                writeln!(std::io::stderr().lock(), "{name}: {now}").ok();
-                told = now;
-            }
-        }
+        let running = condition(&object, "Reconciling");
+        let running = running.and_then(|found| found["message"].as_str());
+        let now = one_line(running.unwrap_or("waiting for the controller"));
+        progress.tell(format!("{name}: {now}"));
         tokio::time::sleep(PAUSE).await;
     }
 }
