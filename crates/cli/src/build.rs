@@ -49,6 +49,23 @@ pub(crate) struct Args {
     network: bool,
 }
 
+impl Args {
+    /// Returns what is read of a command line that names nothing but a directory.
+    pub(crate) fn of(directory: PathBuf) -> Self {
+        Self {
+            directory,
+            output: None,
+            load_restrictor: LoadRestrictor::RootOnly,
+            reorder: Order::Legacy,
+            enable_managedby_label: false,
+            enable_alpha_plugins: false,
+            enable_exec: false,
+            enable_helm: false,
+            network: false,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum LoadRestrictor {
     /// Files in and below the kustomization's directory.

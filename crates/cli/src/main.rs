@@ -156,16 +156,22 @@ struct BuildAlone {
 }
 
 /// Reads the command line. Scripts run `build` for one directory after the other, and most of these are
-/// small: the parsers of the other commands would cost more than the build.
+/// small: the parsers of the other commands would cost more than the build, and so would any parser where nothing but
+/// the directory is named.
 fn command() -> Command {
     let mut words = std::env::args_os();
     let program = words.next();
-    if words.next().is_some_and(|word| word == "build") {
-        let rest = program.into_iter().chain(words);
-        let alone = BuildAlone::parse_from(rest);
-        return Command::Build(alone.args);
+    if words.next().is_none_or(|word| word != "build") {
+        return Command::parse();
     }
-    Command::parse()
+    let words: Vec<_> = words.collect();
+    if let [directory] = words.as_slice()
+        && !directory.as_encoded_bytes().starts_with(b"-")
+    {
+        return Command::Build(build::Args::of(directory.into()));
+    }
+    let alone = BuildAlone::parse_from(program.into_iter().chain(words));
+    Command::Build(alone.args)
 }
 
 /// Whether nobody reads what is written.
@@ -188,6 +194,20 @@ fn main() -> ExitCode {
             // Nothing is left to tell if the error cannot be written either.
             writeln!(std::io::stderr().lock(), "Error: {error:#}").ok();
             ExitCode::from(command.failure())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directory_alone_is_read_as_the_parser_reads_it() {
+        for directory in ["apps/web", ".", "é"] {
+            let parsed = BuildAlone::parse_from(["lockgate build", directory]);
+            let read = build::Args::of(directory.into());
+            assert_eq!(format!("{read:?}"), format!("{:?}", parsed.args));
         }
     }
 }

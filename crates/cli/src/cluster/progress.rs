@@ -60,7 +60,7 @@ mod tests {
         let mut out = Vec::new();
         let mut progress = Progress::new();
         progress.tell_to(&mut out, "quick".to_owned());
-        progress.began = Instant::now() - SILENCE * 2;
+        progress.began = Instant::now().checked_sub(SILENCE * 2).unwrap();
         for what in ["slow", "slow", "slower"] {
             progress.tell_to(&mut out, what.to_owned());
         }
