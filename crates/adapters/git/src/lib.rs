@@ -22,6 +22,7 @@ mod signed;
 mod snapshot;
 mod ssh;
 mod tree;
+mod windows;
 mod workspace;
 
 pub use change::{Author, CommitError, NewCommit, NewContent, Sign};
@@ -33,6 +34,7 @@ pub use signed::{Signed, Tag};
 pub use snapshot::{Entry, Skipped, Snapshot, WalkError};
 pub use ssh::{SocksProxy, SshAccess, SshAddress, SshAlgorithms, SshError};
 pub use tree::SnapshotTree;
+pub use windows::bound_windows;
 pub use workspace::Workspace;
 
 use std::path::PathBuf;
