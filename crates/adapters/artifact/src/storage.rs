@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use jiff::Timestamp;
 
@@ -206,6 +207,7 @@ impl Storage {
         if self.seals.hold(&target, mark, &expected) {
             return Ok(());
         }
+        let began = SystemTime::now();
         let mut hasher = Hasher::new(expected.algorithm());
         let mut buffer = vec![0; 64 << 10];
         loop {
@@ -215,7 +217,7 @@ impl Storage {
             }
         }
         if hasher.finish() == expected {
-            self.seals.keep(&target, mark, expected);
+            self.seals.keep(&target, mark, expected, began);
             Ok(())
         } else {
             Err(VerifyError::Mismatch(expected))

@@ -35,9 +35,9 @@ impl Mark {
         }
     }
 
-    /// Whether another change would show by now.
-    fn is_settled(&self) -> bool {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    /// Whether another change would show by then.
+    fn is_settled(&self, now: SystemTime) -> bool {
+        let now = now.duration_since(SystemTime::UNIX_EPOCH);
         let changed = u64::try_from(self.changed.0).ok();
         now.ok()
             .zip(changed)
@@ -71,9 +71,9 @@ impl Seals {
             })
     }
 
-    /// Keeps that the file was read and had this digest; `mark` was taken before it was read.
-    pub(super) fn keep(&self, file: &Path, mark: Mark, digest: Digest) {
-        let Some(folder) = file.parent().filter(|_| mark.is_settled()) else {
+    /// Keeps that the file was read and had this digest; `mark` was taken before it was read, and that began at `now`.
+    pub(super) fn keep(&self, file: &Path, mark: Mark, digest: Digest, now: SystemTime) {
+        let Some(folder) = file.parent().filter(|_| mark.is_settled(now)) else {
             return;
         };
         let seal = Seal {

@@ -1,6 +1,7 @@
 use std::convert::Infallible;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::*;
 
@@ -263,16 +264,19 @@ fn artifact_that_nobody_touched_is_not_read_again_and_any_touch_shows() {
     let stored = put(&storage, "a.tar.gz", b"content");
     let (path, digest) = (path("a.tar.gz"), stored.digest.to_string());
     let file = storage.file(&path);
-    let is_sealed = || {
-        let mark = Mark::of(&fs::metadata(&file).unwrap());
-        storage.seals.hold(&file, mark, &stored.digest)
-    };
+    let mark = || Mark::of(&fs::metadata(&file).unwrap());
+    let is_sealed = || storage.seals.hold(&file, mark(), &stored.digest);
     storage.verify(&path, &digest).unwrap();
+    storage.seals.forget(file.parent().unwrap());
+    let soon = fs::metadata(&file).unwrap().modified().unwrap() + Duration::from_secs(1);
+    storage
+        .seals
+        .keep(&file, mark(), stored.digest.clone(), soon);
     assert!(
         !is_sealed(),
         "it may change within the same tick of the clock"
     );
-    std::thread::sleep(std::time::Duration::from_millis(3_100));
+    std::thread::sleep(Duration::from_millis(3_100));
     storage.verify(&path, &digest).unwrap();
     assert!(is_sealed());
 
