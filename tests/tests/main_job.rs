@@ -34,14 +34,7 @@ impl World {
         let git = GitServer::start().unwrap();
         let repository = git.repository("app").unwrap();
         let source = controller(plane, "source-controller", &namespace);
-        let storage = source.folder().join("storage");
-        std::fs::create_dir(&storage).unwrap();
-        let source = source
-            .listens(&["--storage-addr", "--storage-adv-addr"])
-            .flag("--storage-path", &storage.to_string_lossy())
-            .start()
-            .await
-            .unwrap();
+        let source = source.stores_artifacts().unwrap().start().await.unwrap();
         let kustomize = controller(plane, "kustomize-controller", &namespace)
             .flag("--http-retry", "3")
             .start()

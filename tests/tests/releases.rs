@@ -41,14 +41,7 @@ impl World {
                 .env("RUNTIME_NAMESPACE", namespace.name())
         };
         let source = controller("source-controller");
-        let storage = source.folder().join("storage");
-        std::fs::create_dir(&storage).unwrap();
-        let source = source
-            .listens(&["--storage-addr", "--storage-adv-addr"])
-            .flag("--storage-path", &storage.to_string_lossy())
-            .start()
-            .await
-            .unwrap();
+        let source = source.stores_artifacts().unwrap().start().await.unwrap();
         let helm = controller("helm-controller").start().await.unwrap();
         Self {
             client: plane.client(),

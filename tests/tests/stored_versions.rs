@@ -67,11 +67,7 @@ fn controller(plane: &ControlPlane, name: &str) -> Program {
 
 fn source_controller(plane: &ControlPlane) -> Program {
     let program = controller(plane, "source-controller");
-    let storage = program.folder().join("storage");
-    std::fs::create_dir(&storage).unwrap();
-    program
-        .listens(&["--storage-addr", "--storage-adv-addr"])
-        .flag("--storage-path", &storage.to_string_lossy())
+    program.stores_artifacts().unwrap()
 }
 
 /// A cluster that once stored Kustomizations and GitRepositories at older versions, with one definition that lacks a field.

@@ -103,13 +103,11 @@ impl World {
         let repository = git.repository("app").unwrap();
         let name = "source-controller";
         let source = Program::new(testkit::built(name, name).unwrap(), plane).unwrap();
-        let storage = source.folder().join("storage");
-        std::fs::create_dir(&storage).unwrap();
         let source = source
             .flag("--watch-all-namespaces", "false")
             .env("RUNTIME_NAMESPACE", namespace.name())
-            .listens(&["--storage-addr", "--storage-adv-addr"])
-            .flag("--storage-path", &storage.to_string_lossy())
+            .stores_artifacts()
+            .unwrap()
             .start()
             .await
             .unwrap();

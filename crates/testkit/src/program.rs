@@ -99,6 +99,18 @@ impl Program {
         self
     }
 
+    /// Lets a source-controller keep its artifacts in `storage` below [`Program::folder`], and serve them.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn stores_artifacts(self) -> Result<Self> {
+        let storage = self.folder().join("storage");
+        fs::create_dir_all(&storage)?;
+        Ok(self
+            .listens(&["--storage-addr", "--storage-adv-addr"])
+            .flag("--storage-path", &storage.to_string_lossy()))
+    }
+
     /// Sets a variable of its environment.
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {

@@ -92,12 +92,7 @@ async fn artifacts_of_upstream_stay_as_they_are() {
     let source = controller(plane, "source-controller", &namespace);
     let storage = source.folder().join("storage");
     let left = left(&client, ns, origin.url(), &first, &storage).await;
-    let source = source
-        .listens(&["--storage-addr", "--storage-adv-addr"])
-        .flag("--storage-path", &storage.to_string_lossy())
-        .start()
-        .await
-        .unwrap();
+    let source = source.stores_artifacts().unwrap().start().await.unwrap();
     let kept = artifact(&left, &source, |object| {
         object["status"]["lastHandledReconcileAt"] == "swap" && is_ready(object, "True")
     })

@@ -70,14 +70,7 @@ async fn a_commit_and_what_became_of_it_are_one_trace() {
         controller(plane, name, &namespace).env("OTEL_EXPORTER_OTLP_ENDPOINT", &sink.url())
     };
     let source = traced("source-controller");
-    let storage = source.folder().join("storage");
-    std::fs::create_dir(&storage).unwrap();
-    let _source = source
-        .listens(&["--storage-addr", "--storage-adv-addr"])
-        .flag("--storage-path", &storage.to_string_lossy())
-        .start()
-        .await
-        .unwrap();
+    let _source = source.stores_artifacts().unwrap().start().await.unwrap();
     let _kustomize = traced("kustomize-controller").start().await.unwrap();
     let more = format!("  wait: true\n  targetNamespace: {ns}\n");
     for text in [

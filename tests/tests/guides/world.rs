@@ -30,11 +30,7 @@ impl World {
             .unwrap();
         let namespace = plane.namespace("guide").await;
         let source = controller(plane, "source-controller", &namespace);
-        let storage = source.folder().join("storage");
-        std::fs::create_dir(&storage).unwrap();
-        let source = source
-            .listens(&["--storage-addr", "--storage-adv-addr"])
-            .flag("--storage-path", &storage.to_string_lossy());
+        let source = source.stores_artifacts().unwrap();
         Self {
             client: plane.client(),
             source: source.start().await.unwrap(),

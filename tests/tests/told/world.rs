@@ -73,11 +73,9 @@ impl World {
             .unwrap();
         let events = format!("http://{}/", notification.address("--events-addr").unwrap());
         let source = program("source-controller");
-        let storage = source.folder().join("storage");
-        std::fs::create_dir(&storage).unwrap();
         let source = source
-            .listens(&["--storage-addr", "--storage-adv-addr"])
-            .flag("--storage-path", &storage.to_string_lossy())
+            .stores_artifacts()
+            .unwrap()
             .flag("--events-addr", &events)
             .start()
             .await
