@@ -91,7 +91,7 @@ impl Error {
     pub fn is_authentication(&self) -> bool {
         match self {
             Self::Status { status, .. } => *status == StatusCode::UNAUTHORIZED,
-            Self::Exchange(error) => net_http::chain(error).contains("tls: "),
+            Self::Exchange(error) => crate::refuses_certificate(error),
             _ => false,
         }
     }

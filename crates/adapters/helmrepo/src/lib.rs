@@ -13,3 +13,8 @@ pub use address::{AddressError, normalize};
 pub use http::{Download, Error, Everywhere, HttpRepository, Validators};
 pub use index::{IndexError, Listed};
 pub use oci::{OciCharts, OciError};
+
+/// Returns whether the server's certificate was refused, or it wanted another than ours.
+fn refuses_certificate(error: &net_http::Error) -> bool {
+    net_http::chain(error).contains("tls: ")
+}

@@ -49,7 +49,7 @@ impl OciError {
             return false;
         };
         match source {
-            registry::Error::Exchange { source, .. } => net_http::chain(source).contains("tls: "),
+            registry::Error::Exchange { source, .. } => crate::refuses_certificate(source),
             source => source.status() == Some(StatusCode::UNAUTHORIZED),
         }
     }
