@@ -25,7 +25,7 @@ mod kept;
 use identity::Decrypting;
 pub(super) use identity::OPERATIONS;
 pub(crate) use kept::DataKeys;
-use kept::Tenant;
+use kept::{KeyName, Tenant};
 
 /// The largest file that is decrypted.
 const MAX_FILE: usize = 5 << 20;
@@ -47,7 +47,7 @@ pub struct Keys {
 struct Finder<'a> {
     keys: &'a Keys,
     kept: &'a DataKeys,
-    found: HashMap<String, DataKey>,
+    found: HashMap<KeyName, DataKey>,
 }
 
 impl<'a> Finder<'a> {
@@ -60,20 +60,20 @@ impl<'a> Finder<'a> {
     }
 
     async fn key(&mut self, metadata: &Metadata) -> Result<DataKey, String> {
-        let name = format!("{} {:?}", metadata.threshold, metadata.groups);
-        if let Some(key) = self.found.get(&name) {
-            return Ok(key.clone());
-        }
         let Keys {
             ring,
             tenant,
             fresh,
         } = self.keys;
+        let name = tenant.name(metadata);
+        if let Some(key) = self.found.get(&name) {
+            return Ok(key.clone());
+        }
         let ask = || async {
             let key = ring.data_key(metadata).await;
             key.map_err(|error| error.to_string())
         };
-        let key = self.kept.get((*tenant, metadata), *fresh, ask).await?;
+        let key = self.kept.get(name, *fresh, ask).await?;
         self.found.insert(name, key.clone());
         Ok(key)
     }

@@ -211,10 +211,10 @@ fn dependants(triggers: &Triggers<Kustomization>) -> Woken {
                     let waits = *waits && needs(&o).contains(&id);
                     let is_woken =
                         is_news || asks_by_expression(&o, &id) || circle.contains(&id_of(&o));
-                    ((waits && is_woken) || (is_changed && *in_circle)).then_some(o)
+                    let is_hit = (waits && is_woken) || (is_changed && *in_circle);
+                    is_hit.then(|| ObjectRef::from_obj(&*o))
                 });
-            let hits: Vec<_> = hits.collect();
-            futures::stream::iter(hits.into_iter().map(|o| ObjectRef::from_obj(&*o)))
+            futures::stream::iter(hits.collect::<Vec<_>>())
         })
         .boxed()
 }

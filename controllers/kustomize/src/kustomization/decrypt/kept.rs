@@ -31,31 +31,29 @@ impl Tenant {
         Self(hash.finalize().into())
     }
 
-    fn name(self, metadata: &Metadata) -> [u8; 32] {
+    /// Returns what its data key for a file goes by.
+    pub(super) fn name(self, metadata: &Metadata) -> KeyName {
         // What else the metadata has, MAC and rules, is each file's own.
         let keys = format!("{} {:?}", metadata.threshold, metadata.groups);
-        Self::of([self.0.as_slice(), keys.as_bytes()]).0
+        KeyName(Self::of([self.0.as_slice(), keys.as_bytes()]).0)
     }
 }
 
+/// A tenant, and the encrypted keys of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct KeyName([u8; 32]);
+
 /// What came of asking last, and when.
 #[derive(Debug, Default)]
-struct Answered {
-    found: Option<(DataKey, Instant)>,
-    failed: Option<(String, Instant)>,
-}
+struct Answered(Option<(Result<DataKey, String>, Instant)>);
 
 impl Answered {
     /// Returns what counts for somebody who asks since then; `fresh`: who wants no older answer.
     fn standing(&self, since: Instant, fresh: bool) -> Option<Result<DataKey, String>> {
+        let (answer, at) = self.0.as_ref()?;
         // Whoever waited for the same answer takes it as it is.
-        if let Some((why, at)) = &self.failed
-            && *at >= since
-        {
-            return Some(Err(why.clone()));
-        }
-        let (key, at) = self.found.as_ref()?;
-        (*at >= since || (!fresh && at.elapsed() < LIFE)).then(|| Ok(key.clone()))
+        let is_kept = answer.is_ok() && !fresh && at.elapsed() < LIFE;
+        (*at >= since || is_kept).then(|| answer.clone())
     }
 }
 
@@ -64,7 +62,7 @@ type Slot = Arc<tokio::sync::Mutex<Answered>>;
 
 /// The data keys of all tenants.
 #[derive(Debug, Default)]
-pub(crate) struct DataKeys(Mutex<HashMap<[u8; 32], (Slot, Instant)>>);
+pub(crate) struct DataKeys(Mutex<HashMap<KeyName, (Slot, Instant)>>);
 
 impl DataKeys {
     /// Returns the data key of a file, kept or asked for.
@@ -73,7 +71,7 @@ impl DataKeys {
     /// What asking says; that is not kept.
     pub(super) async fn get<F>(
         &self,
-        (tenant, metadata): (Tenant, &Metadata),
+        name: KeyName,
         fresh: bool,
         ask: impl FnOnce() -> F,
     ) -> Result<DataKey, String>
@@ -81,21 +79,19 @@ impl DataKeys {
         F: Future<Output = Result<DataKey, String>>,
     {
         let since = Instant::now();
-        let slot = self.slot(tenant.name(metadata));
+        let slot = self.slot(name);
         let mut answered = slot.lock().await;
         if let Some(standing) = answered.standing(since, fresh) {
             return standing;
         }
-        *answered = Answered::default();
+        // Nothing is left of it where whoever asks gives up.
+        answered.0 = None;
         let answer = ask().await;
-        match &answer {
-            Ok(key) => answered.found = Some((key.clone(), Instant::now())),
-            Err(why) => answered.failed = Some((why.clone(), Instant::now())),
-        }
+        answered.0 = Some((answer.clone(), Instant::now()));
         answer
     }
 
-    fn slot(&self, name: [u8; 32]) -> Slot {
+    fn slot(&self, name: KeyName) -> Slot {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // What nobody used for so long is over: it was found before that.
         all.retain(|_, (slot, used)| Arc::strong_count(slot) > 1 || used.elapsed() < LIFE);
@@ -147,8 +143,8 @@ mod tests {
                     _ => Ok(DataKey::new(vec![7; 32].into()).unwrap()),
                 }
             };
-            let metadata = metadata(file);
-            self.keys.get((tenant, &metadata), fresh, ask).await
+            let name = tenant.name(&metadata(file));
+            self.keys.get(name, fresh, ask).await
         }
 
         fn asked(&self) -> usize {
