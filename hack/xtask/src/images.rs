@@ -16,6 +16,7 @@ use crate::repository;
 mod bill;
 mod check;
 mod layout;
+mod libraries;
 mod root_fs;
 
 use layout::{Layout, Referrer};
@@ -44,6 +45,10 @@ pub(crate) struct Args {
     /// Where the programs are, static as this task builds them; built from this tree where it is not given.
     #[arg(long)]
     bin_dir: Option<PathBuf>,
+    /// Takes programs that need libraries of this machine, and puts those into the images: to try them, not to ship. Any
+    /// size will do.
+    #[arg(long, requires = "bin_dir", conflicts_with = "check")]
+    with_libraries: bool,
     /// Also starts each image from an otherwise empty root and puts all of them into a registry that is started here.
     #[arg(long)]
     check: bool,
@@ -65,6 +70,7 @@ struct Origin {
     /// Seconds since 1970, of the commit.
     time: u64,
     architecture: &'static str,
+    with_libraries: bool,
 }
 
 /// Runs the task.
@@ -80,6 +86,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             .parse()
             .context("reading the commit's time")?,
         architecture: architecture(&args.target)?,
+        with_libraries: args.with_libraries,
     };
     let programs = if let Some(folder) = &args.bin_dir {
         folder.clone()
@@ -109,6 +116,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     print!("{table}");
     let together: u64 = images.iter().map(|image| image.program_bytes).sum();
     println!("all programs together: {together} bytes");
+    println!("images are in {}", out.display());
+    if args.with_libraries {
+        return Ok(());
+    }
     for image in &images {
         ensure!(
             image.layer_bytes <= IMAGE_LIMIT,
@@ -124,7 +135,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if args.check {
         check::run(&images)?;
     }
-    println!("images are in {}", out.display());
     Ok(())
 }
 
@@ -143,9 +153,19 @@ fn assemble(
     let program = programs.join(name);
     root_fs::write(&root, name, &program)?;
     let layout = Layout::new(&folder.join("layout"), origin.time)?;
-    let layers = root_fs::LAYERS
+    let mut contents: Vec<Vec<&Path>> = root_fs::LAYERS
         .iter()
-        .map(|paths| layout.layer(&root, paths));
+        .map(|paths| paths.iter().map(Path::new).collect())
+        .collect();
+    let libraries = if origin.with_libraries {
+        libraries::copy(&program, &root)?
+    } else {
+        root_fs::ensure_static(&program)?;
+        Vec::new()
+    };
+    contents
+        .extend((!libraries.is_empty()).then(|| libraries.iter().map(PathBuf::as_path).collect()));
+    let layers = contents.iter().map(|paths| layout.layer(&root, paths));
     let layers = layers.collect::<Result<Vec<_>>>()?;
     let layer_bytes = layers.iter().map(|layer| layer.blob.size).sum();
     let image = layout.image(name, origin, &layers)?;

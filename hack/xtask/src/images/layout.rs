@@ -76,10 +76,10 @@ impl Layout {
     }
 
     /// Packs what is below `root` at the paths, by name, owned by root.
-    pub(super) fn layer(&self, root: &Path, paths: &[&str]) -> Result<Layer> {
+    pub(super) fn layer(&self, root: &Path, paths: &[&Path]) -> Result<Layer> {
         let mut archive = tar::Builder::new(Vec::new());
         for path in paths {
-            self.append(&mut archive, root, Path::new(path))?;
+            self.append(&mut archive, root, path)?;
         }
         let archive = archive.into_inner().context("packing a layer")?;
         let content = format!("sha256:{}", hex::encode(Sha256::digest(&archive)));

@@ -21,14 +21,9 @@ const MAX_CERTIFICATES_BYTES: u64 = 4 * 1024 * 1024;
 /// Writes the files below `root`.
 ///
 /// # Errors
-/// When the program is not static or this machine has no CA certificates.
+/// When this machine has no CA certificates.
 pub(super) fn write(root: &Path, name: &str, program: &Path) -> Result<()> {
     let bytes = fs::read(program).with_context(|| format!("reading {}", program.display()))?;
-    ensure!(
-        is_static(&bytes),
-        "{} asks for a loader: it would not start from an empty root",
-        program.display()
-    );
     let put = |path: &str, content: &[u8], mode: u32| -> Result<()> {
         let file = root.join(path);
         let folder = file.parent().context("a file has a folder")?;
@@ -62,6 +57,20 @@ pub(super) fn write(root: &Path, name: &str, program: &Path) -> Result<()> {
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o1777))
             .with_context(|| format!("making {}", folder.display()))?;
     }
+    Ok(())
+}
+
+/// Checks that a program starts from an otherwise empty root.
+///
+/// # Errors
+/// When it asks for a loader.
+pub(super) fn ensure_static(program: &Path) -> Result<()> {
+    let bytes = fs::read(program).with_context(|| format!("reading {}", program.display()))?;
+    ensure!(
+        is_static(&bytes),
+        "{} asks for a loader: it would not start from an empty root",
+        program.display()
+    );
     Ok(())
 }
 
