@@ -162,7 +162,7 @@ async fn deployments(cluster: &Cluster, namespace: &str, findings: &mut Findings
     let ours = ListParams::default().labels("app.kubernetes.io/part-of=flux");
     let listed = api.list(&ours).await.context("listing controllers")?.items;
     if listed.is_empty() {
-        findings.add(false, format!("no controller is installed in {namespace}"));
+        findings.add(false, format!("no controller is installed in {namespace}: `lockgate install` does it, --namespace looks elsewhere"));
     }
     for deployment in listed {
         let name = deployment.metadata.name.unwrap_or_default();

@@ -25,6 +25,9 @@ pub(crate) struct Args {
     what: Option<Written>,
     #[command(flatten)]
     place: Place,
+    /// In all namespaces: what is done without --namespace too.
+    #[arg(short = 'A', long)]
+    all_namespaces: bool,
     /// Only warnings.
     #[arg(long)]
     warnings: bool,
@@ -37,6 +40,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: &Args) -> Result<String> {
     let cluster = Cluster::connect(&args.place).await?;
     let namespace = match (&args.place.namespace, &args.what) {
+        _ if args.all_namespaces => None,
         (Some(namespace), _) => Some(namespace.as_str()),
         (None, Some(Written { name: Some(_), .. })) => Some(args.place.namespace()),
         (None, _) => None,

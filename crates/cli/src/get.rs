@@ -18,6 +18,9 @@ pub(crate) struct Args {
     what: Vec<Written>,
     #[command(flatten)]
     place: Place,
+    /// In all namespaces: what is done without --namespace too.
+    #[arg(short = 'A', long)]
+    all_namespaces: bool,
     /// Only objects with these labels.
     #[arg(short = 'l', long, value_name = "LABELS")]
     selector: Option<String>,
@@ -56,6 +59,7 @@ pub(crate) async fn run(args: &Args) -> Result<String> {
             continue;
         }
         let namespace = args.place.namespace.as_deref();
+        let namespace = namespace.filter(|_| !args.all_namespaces);
         let objects = cluster
             .list(written.kind, namespace, args.selector.as_deref())
             .await?;

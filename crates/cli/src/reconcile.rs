@@ -124,6 +124,5 @@ async fn one(
 
 /// The controller has ended a run that began after the request.
 fn is_handled(object: &DynamicObject, token: &str) -> bool {
-    text(object, "/status/lastHandledReconcileAt") == Some(token)
-        && !standing::holds(object, "Reconciling")
+    text(object, "/status/lastHandledReconcileAt") == Some(token) && !standing::is_running(object)
 }

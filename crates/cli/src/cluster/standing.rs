@@ -53,6 +53,13 @@ pub(crate) fn holds(object: &DynamicObject, kind: &str) -> bool {
     condition(object, kind).is_some_and(|found| found["status"] == "True")
 }
 
+/// Returns true while a run is under way. A run that failed leaves the condition behind, and says in its reason that another
+/// is to come.
+pub(crate) fn is_running(object: &DynamicObject) -> bool {
+    condition(object, "Reconciling")
+        .is_some_and(|found| found["status"] == "True" && found["reason"] != "ProgressingWithRetry")
+}
+
 /// Returns true where the object is not to be acted on.
 pub(crate) fn is_suspended(object: &DynamicObject) -> bool {
     object.data.pointer("/spec/suspend") == Some(&Value::Bool(true))
@@ -187,6 +194,21 @@ pub(crate) mod tests {
             State::Progressing,
             "an older generation is ready"
         );
+    }
+
+    #[test]
+    fn a_failed_run_is_over_while_the_next_is_due() {
+        let with = |reason: &str| {
+            let mut status = ready("False", "BuildFailed");
+            let left = json!({"type": "Reconciling", "status": "True", "reason": reason, "message": "Building manifests"});
+            if let Some(conditions) = status["conditions"].as_array_mut() {
+                conditions.push(left);
+            }
+            kustomization(&json!({}), &status)
+        };
+        assert!(is_running(&with("Progressing")));
+        assert!(!is_running(&with("ProgressingWithRetry")));
+        assert_eq!(of(&with("ProgressingWithRetry")).state, State::Failed);
     }
 
     #[test]

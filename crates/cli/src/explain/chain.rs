@@ -274,14 +274,13 @@ fn own(object: &DynamicObject, offered: Option<&str>) -> Vec<Step> {
         .enumerate()
         .map(|(index, (name, _))| {
             let (stop, text) = match stopped {
-                Some((at, stop)) if at == index => (
-                    stop,
-                    format!(
-                        "{}: {}",
-                        standing.reason,
-                        message(object, &standing.message)
-                    ),
-                ),
+                Some((at, stop)) if at == index => {
+                    let words = match stop {
+                        Stop::Waiting => message(object, &standing.message),
+                        _ => standing.message.clone(),
+                    };
+                    (stop, format!("{}: {words}", standing.reason))
+                }
                 Some((at, Stop::Blocked)) if at < index => (Stop::Unknown, String::new()),
                 _ if kind == "Kustomization"
                     && *name == "apply"
@@ -317,6 +316,7 @@ fn detail(object: &DynamicObject, stage: &str) -> String {
     let at = |pointer: &str| or_dash(object, pointer).to_owned();
     match stage {
         "artifact" => at("/status/lastAttemptedRevision"),
+        "render" => text(object, "/spec/path").unwrap_or("./").to_owned(),
         "apply" => {
             let entries = object
                 .data
@@ -412,6 +412,19 @@ mod tests {
                 "{reason}"
             );
         }
+    }
+
+    #[test]
+    fn a_failure_is_told_in_its_own_words_not_in_those_of_its_run() {
+        let mut failed = unit(&json!({}), "main@sha1:2", "False", "BuildFailed");
+        let run = json!({"type": "Reconciling", "status": "True", "reason": "ProgressingWithRetry", "message": "Building manifests"});
+        if let Some(conditions) = failed.data["status"]["conditions"].as_array_mut() {
+            conditions.push(run);
+        }
+        let shown = steps(&failed, &[repository("True")], &[]);
+        let blocked = shown.iter().find(|step| step.stop == Stop::Blocked);
+        let words = blocked.map(|step| step.text.as_str());
+        assert_eq!(words, Some("BuildFailed: the reason why"));
     }
 
     #[test]
