@@ -226,15 +226,17 @@ pub(crate) fn build(target: &str, packages: &[&str]) -> Result<PathBuf> {
     Ok(target_folder().join(target).join("release"))
 }
 
-/// What the compiler is told besides the profile. The linker that rustc brings for x86_64 packs the
-/// relocations of a program that runs at any address, and keeps one of several equal functions: an
+/// What the compiler is told besides the profile. A static program finds no `getrandom` to load and would read
+/// `/dev/urandom`, which an empty root does not have: it is told to call the one that it is linked with. The linker that rustc
+/// brings for x86_64 packs the relocations of a program that runs at any address, and keeps one of several equal functions: an
 /// eighth of a program's size. Others' linkers may know neither.
-fn flags(target: &str) -> &'static str {
+fn flags(target: &str) -> String {
+    let mut flags =
+        "-Ctarget-feature=+crt-static --cfg getrandom_backend=\"linux_getrandom\"".to_owned();
     if target == "x86_64-unknown-linux-gnu" {
-        "-Ctarget-feature=+crt-static -Clink-arg=-Wl,-z,pack-relative-relocs -Clink-arg=-Wl,--icf=all"
-    } else {
-        "-Ctarget-feature=+crt-static"
+        flags += " -Clink-arg=-Wl,-z,pack-relative-relocs -Clink-arg=-Wl,--icf=all";
     }
+    flags
 }
 
 fn target_folder() -> PathBuf {
