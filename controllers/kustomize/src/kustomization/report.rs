@@ -7,7 +7,7 @@ use api::{
     meta::{Inventory as Stored, InventoryEntry, Time},
 };
 use jiff::Timestamp;
-use manifest::Inventory;
+use manifest::{Inventory, ObjectId};
 use runtime::{Change, Failure, Moment, Note, Report};
 
 /// The most entries of `status.history`.
@@ -93,10 +93,19 @@ pub(super) fn stored(inventory: &Inventory) -> Stored {
 /// # Errors
 /// An entry that cannot be read: nothing may be written then, since what it names would be forgotten.
 pub(super) fn owned(object: &Kustomization) -> Result<Inventory, String> {
-    let stored = object.status.as_ref().and_then(|s| s.inventory.as_ref());
-    let entries = stored.map(|s| s.entries.as_slice()).unwrap_or_default();
+    let entries = entries(object);
     Inventory::from_stored(entries.iter().map(|e| (e.id.as_str(), e.v.as_str())))
         .map_err(|error| runtime::failure::chain(&error))
+}
+
+/// Whether it owns an object.
+pub(super) fn owns(object: &Kustomization, id: &ObjectId) -> bool {
+    Inventory::names(entries(object).iter().map(|e| e.id.as_str()), id)
+}
+
+fn entries(object: &Kustomization) -> &[InventoryEntry] {
+    let stored = object.status.as_ref().and_then(|s| s.inventory.as_ref());
+    stored.map(|s| s.entries.as_slice()).unwrap_or_default()
 }
 
 /// Reports a run that succeeded.

@@ -5,7 +5,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use api::helm::{DriftDetectionMode, HelmRelease};
+use api::{
+    helm::{DriftDetectionMode, HelmRelease},
+    meta::InventoryEntry,
+};
 use cluster::{
     Cluster,
     drift::{DriftBook, Followed, Kind, Kinds, Name, OwnedKinds, Owners, follow, kinds_of},
@@ -89,10 +92,14 @@ fn looks(object: &HelmRelease) -> bool {
         && !object.spec.suspend.unwrap_or(false)
 }
 
-fn inventory(object: &HelmRelease) -> Inventory {
+fn entries(object: &HelmRelease) -> &[InventoryEntry] {
     let stored = object.status.as_ref().and_then(|s| s.inventory.as_ref());
-    let entries = stored.map(|s| s.entries.as_slice()).unwrap_or_default();
-    let read = Inventory::from_stored(entries.iter().map(|e| (e.id.as_str(), e.v.as_str())));
+    stored.map(|s| s.entries.as_slice()).unwrap_or_default()
+}
+
+fn inventory(object: &HelmRelease) -> Inventory {
+    let entries = entries(object).iter();
+    let read = Inventory::from_stored(entries.map(|e| (e.id.as_str(), e.v.as_str())));
     read.unwrap_or_default()
 }
 
@@ -108,7 +115,7 @@ impl Owners for Releases {
         let Some(release) = release.filter(|_| self.book.looks_at(owner, object)) else {
             return true;
         };
-        let owns = inventory(&release).contains(object);
+        let owns = Inventory::names(entries(&release).iter().map(|e| e.id.as_str()), object);
         if owns {
             self.wake(&release);
         }

@@ -79,7 +79,7 @@ impl Owners for Units {
         if !may_look || mode(&unit) == DriftDetectionMode::Disabled {
             return true;
         }
-        let owns = report::owned(&unit).is_ok_and(|inventory| inventory.contains(object));
+        let owns = report::owns(&unit, object);
         if owns {
             self.wake(&unit);
         }
