@@ -40,6 +40,7 @@ use crate::{
     requeue::{Backoff, Jitter},
     status::{StatusWriter, lean},
     traces::{Tracer, Trail},
+    turns::Turns,
 };
 
 pub use self::running::{Running, wishes};
@@ -75,7 +76,7 @@ pub struct Driver<R: Reconciler> {
     recorder: Recorder,
     metrics: Metrics,
     settings: Settings,
-    permits: Arc<Semaphore>,
+    turns: Arc<Turns>,
     backoff: Backoff<ObjectRef<R::Object>>,
     written: Written<R::Object>,
     running: Arc<Running<R::Object>>,
@@ -101,15 +102,15 @@ impl<R: Reconciler> Driver<R> {
         settings: Settings,
     ) -> Self {
         let (min, max) = settings.retry_delay;
-        let permits = Arc::new(Semaphore::new(settings.concurrent.max(1)));
+        let turns = Arc::new(Turns::new(settings.concurrent));
         let (name, concurrent) = (&settings.controller, settings.concurrent.max(1));
-        metrics.announce(name, concurrent, Arc::clone(&permits));
+        metrics.announce(name, concurrent, turns.permits());
         Self {
             reconciler,
             client,
             recorder,
             metrics,
-            permits,
+            turns,
             backoff: Backoff::new(min, max),
             written: Written::default(),
             running: Arc::default(),
@@ -198,7 +199,7 @@ impl<R: Reconciler> Driver<R> {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => None,
-            permit = Arc::clone(&self.permits).acquire_owned() => permit.ok(),
+            permit = self.turns.begin() => permit,
         }
     }
 
@@ -368,7 +369,7 @@ impl<R: Reconciler> Driver<R> {
             Begin::WithFirstNote(words) => (Some(words), None),
         };
         let ledger: Arc<dyn Ledger> = Arc::<Book<R::Object>>::clone(book);
-        let permits = Permits::new(Arc::clone(&self.permits), permit, self.stop.clone());
+        let permits = Permits::new(Arc::clone(&self.turns), permit, self.stop.clone());
         let trail = Trail::new(self.settings.tracer.is_on());
         Progress::new(ledger, permits, superseded, words, (pending, message)).leaving(trail)
     }

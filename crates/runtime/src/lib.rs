@@ -33,6 +33,7 @@ pub mod shutdown;
 pub mod status;
 pub mod telemetry;
 pub mod traces;
+mod turns;
 pub mod watch;
 
 pub use conduct::{Conduct, Polarity, Summary};

@@ -9,10 +9,10 @@ use std::{
 use api::meta::Artifact;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Change, Class, Failure, Note, conditions, traces::Trail};
+use crate::{Change, Class, Failure, Note, conditions, traces::Trail, turns::Turns};
 
 /// How a [`Progress::park`] ended.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ pub struct Progress {
 
 /// The permit of a run, given back while it waits.
 pub(crate) struct Permits {
-    all: Arc<Semaphore>,
+    all: Arc<Turns>,
     mine: Mutex<Option<OwnedSemaphorePermit>>,
     /// Whose turn it is to get the permit back, where a run waits for several things at once.
     turn: tokio::sync::Mutex<()>,
@@ -57,7 +57,7 @@ pub(crate) struct Permits {
 
 impl Permits {
     pub(crate) fn new(
-        all: Arc<Semaphore>,
+        all: Arc<Turns>,
         mine: OwnedSemaphorePermit,
         stop: CancellationToken,
     ) -> Self {
@@ -81,7 +81,7 @@ impl Permits {
         }
         let permit = tokio::select! {
             biased;
-            permit = Arc::clone(&self.all).acquire_owned() => permit.ok(),
+            permit = self.all.go_on() => permit,
             () = self.stop.cancelled() => self.abandon().await,
         };
         *self.mine() = permit;
@@ -294,15 +294,15 @@ mod tests {
     }
 
     struct Given {
-        all: Arc<Semaphore>,
+        all: Arc<Turns>,
         superseded: watch::Sender<Option<String>>,
         stop: CancellationToken,
         progress: Progress,
     }
 
     fn with_the_only_permit() -> Given {
-        let all = Arc::new(Semaphore::new(1));
-        let permit = Arc::clone(&all).try_acquire_owned().unwrap();
+        let all = Arc::new(Turns::new(1));
+        let permit = all.permits().try_acquire_owned().unwrap();
         let (superseded, receiver) = watch::channel(None);
         let stop = CancellationToken::new();
         let permits = Permits::new(Arc::clone(&all), permit, stop.clone());
@@ -345,9 +345,9 @@ mod tests {
             ended.unwrap(),
             (Parked::Done(()), Parked::Done(()))
         ));
-        assert_eq!(given.all.available_permits(), 0);
+        assert_eq!(given.all.permits().available_permits(), 0);
         drop(given.progress);
-        assert_eq!(given.all.available_permits(), 1);
+        assert_eq!(given.all.permits().available_permits(), 1);
     }
 
     #[tokio::test(start_paused = true)]
@@ -371,7 +371,7 @@ mod tests {
             .park(Duration::from_secs(1), std::future::pending::<()>());
         let taken = async {
             tokio::task::yield_now().await;
-            let permit = Arc::clone(&given.all).acquire_owned().await;
+            let permit = given.all.go_on().await;
             tokio::time::sleep(Duration::from_secs(5)).await;
             given.stop.cancel();
             std::future::pending::<()>().await;
