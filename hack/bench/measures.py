@@ -29,7 +29,7 @@ def engines(lab, bench):
     command += ["--profile", "dev"] if lab.options.profile == "dev" else []
     environment = {**os.environ, "BENCH_JSON": str(path.resolve()), "LOCKGATE": str(lab.bin / "lockgate")}
     if lab.options.quick:
-        environment["LONGEST_SECONDS"] = "30"
+        environment["LONGEST_SECONDS"] = "5"
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     print(done.stdout, flush=True)
     if not path.exists():

@@ -10,7 +10,7 @@ import time
 from lab import CONTROLLERS, is_ready, memory_of, spread
 from measures import HOUR, PATIENCE, WORKERS, Timed, applied_is, fill, folders, named, repository, revision_is
 
-EVERY = "1m"
+EVERY = 60
 # Both sides count their requests of the API server under this name.
 REQUESTS = "rest_client_requests_total"
 SAMPLES = 120
@@ -43,9 +43,10 @@ def unit(namespace, number, interval=HOUR, **more):
 
 
 def steady(lab, count, side):
-    """So many Kustomizations that are reconciled every minute, while no commit comes."""
+    """So many Kustomizations that are reconciled every minute, or once within what is measured, while no commit comes."""
+    every = f"{min(EVERY, lab.options.steady)}s"
     with fleet(lab, "steady", folders(count, "blue"), side) as (namespace, commit, controller):
-        lab.plane.apply(namespace, *(unit(namespace, n, EVERY, wait=True) for n in range(count)))
+        lab.plane.apply(namespace, *(unit(namespace, n, every, wait=True) for n in range(count)))
         lab.plane.watch("Kustomization", namespace, applied_is(commit), count, PATIENCE)
         time.sleep(lab.options.settle * 4)
         timed, asked = Timed(lab, controller), controller.metric(REQUESTS)
@@ -129,7 +130,7 @@ def soak(lab, count, seconds):
         for name in CONTROLLERS:
             programs[name] = lab.ours(name, namespace)
             stack.callback(programs[name].end)
-        fill(lab, namespace, count, EVERY)
+        fill(lab, namespace, count, f"{EVERY}s")
         samples = Samples(programs, seconds / SAMPLES)
         time.sleep(seconds)
         taken = samples.end()
