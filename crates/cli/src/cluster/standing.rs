@@ -65,11 +65,14 @@ pub(crate) fn is_suspended(object: &DynamicObject) -> bool {
     object.data.pointer("/spec/suspend") == Some(&Value::Bool(true))
 }
 
-/// Returns true where the controller has not yet seen what the object says now.
+/// Returns true where the controller has not yet seen what the object says now. A source that could not be fetched keeps the
+/// generation of its last success, and tells in Ready which one failed.
 pub(crate) fn is_unseen(object: &DynamicObject) -> bool {
+    let now = object.metadata.generation;
     let seen = object.data.pointer("/status/observedGeneration");
+    let told = condition(object, "Ready").and_then(|ready| ready["observedGeneration"].as_i64());
     let seen = seen.and_then(Value::as_i64);
-    seen.is_some_and(|seen| Some(seen) != object.metadata.generation)
+    seen.is_some_and(|seen| Some(seen) != now) && (told.is_none() || told != now)
 }
 
 /// Returns how an object stands.
@@ -209,6 +212,16 @@ pub(crate) mod tests {
         assert!(is_running(&with("Progressing")));
         assert!(!is_running(&with("ProgressingWithRetry")));
         assert_eq!(of(&with("ProgressingWithRetry")).state, State::Failed);
+    }
+
+    #[test]
+    fn a_failure_of_the_newest_generation_has_seen_it() {
+        let mut status = ready("False", "GitOperationFailed");
+        status["observedGeneration"] = json!(-1);
+        assert!(is_unseen(&kustomization(&json!({}), &status)));
+        status["conditions"][0]["observedGeneration"] = json!(3);
+        let seen = kustomization(&json!({}), &status);
+        assert_eq!((is_unseen(&seen), of(&seen).state), (false, State::Failed));
     }
 
     #[test]
