@@ -1,11 +1,18 @@
 //! The packets of one answer, while it arrives over HTTP or SSH.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use net_http::Response;
+use tokio::time::timeout;
 
 use crate::packet::{self, Packet};
 use crate::ssh::Session;
 use crate::{Error, Phase};
+
+/// How long the end of an answer is awaited once nothing more is needed of it, and how much may come until then.
+const END: Duration = Duration::from_secs(1);
+const MAX_REST_BYTES: usize = 4096;
 
 /// Where an answer comes from.
 #[derive(Debug)]
@@ -93,10 +100,24 @@ impl Incoming {
         }
     }
 
-    /// Says that nothing more will be asked.
+    /// Says that nothing more will be asked. Over HTTP the end of the answer is awaited for a moment: a connection that was
+    /// not read to it is not used again, and the next request would begin with a new one.
     pub(crate) async fn close(self) {
-        if let Source::Ssh(session) = self.source {
-            session.close().await;
+        match self.source {
+            Source::Ssh(session) => session.close().await,
+            Source::Http(mut answer) => {
+                let end = async {
+                    let mut rest = 0;
+                    while let Ok(Some(chunk)) = answer.chunk().await {
+                        rest += chunk.len();
+                        if rest > MAX_REST_BYTES {
+                            break;
+                        }
+                    }
+                };
+                // What was asked for is there: that the end does not come is no failure.
+                timeout(END, end).await.ok();
+            }
         }
     }
 

@@ -138,6 +138,7 @@ impl Git {
             .map(str::to_owned);
         let mut incoming = self.listing_of(Source::Http(Box::new(answer)));
         let (mut server, refs) = advertisement(&mut incoming).await?;
+        incoming.close().await;
         server.redirected = redirected;
         let server = Arc::new(server);
         if server.protocol == Protocol::V2 {
@@ -157,8 +158,10 @@ impl Git {
     ) -> Result<Listing, Error> {
         let request = list_refs(&server, prefixes);
         let source = self.post(remote, &server, request).await?;
+        let mut incoming = self.listing_of(source);
         let mut listing = Listing::of(server);
-        listing.refs = refs(self.listing_of(source).section().await?)?;
+        listing.refs = refs(incoming.section().await?)?;
+        incoming.close().await;
         Ok(listing)
     }
 

@@ -1,4 +1,12 @@
+use std::time::Duration;
+
+use net_http::{Clients, Environment};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+
 use super::*;
+use crate::Limits;
 
 const A: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 const B: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
@@ -87,4 +95,93 @@ proptest::proptest! {
         drop(read(&lines));
         drop(refs(lines.iter().map(|line| Bytes::copy_from_slice(line.as_bytes())).collect()));
     }
+}
+
+/// Answers each request of a connection with what a server of version 2 says, and counts them. The end of an answer comes
+/// later than the rest, or never.
+async fn answer(
+    mut connection: TcpStream,
+    ends: bool,
+    counted: mpsc::UnboundedSender<usize>,
+) -> std::io::Result<()> {
+    for count in 1.. {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(connection.read_u8().await?);
+        }
+        counted.send(count).ok();
+        let head = String::from_utf8_lossy(&head).to_lowercase();
+        let length = head.split("content-length: ").nth(1).map_or(0, |rest| {
+            let digits = rest.split("\r\n").next();
+            digits.and_then(|digits| digits.parse().ok()).unwrap_or(0)
+        });
+        connection.read_exact(&mut vec![0; length]).await?;
+        let mut body = Vec::new();
+        if head.starts_with("get ") {
+            packet::put(&mut body, "version 2\n");
+        } else {
+            packet::put(&mut body, &format!("{A} refs/heads/main\n"));
+        }
+        packet::flush(&mut body);
+        let (length, body) = (body.len(), String::from_utf8_lossy(&body));
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: {ADVERTISEMENT}\r\ntransfer-encoding: chunked\r\n\r\n{length:x}\r\n{body}\r\n"
+        );
+        connection.write_all(answer.as_bytes()).await?;
+        if ends {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            connection.write_all(b"0\r\n\r\n").await?;
+        }
+    }
+    Ok(())
+}
+
+/// Serves and returns a client, the server's repository, and how many requests a connection has had at each.
+async fn served(
+    ends: bool,
+) -> (
+    Git,
+    tempfile::TempDir,
+    Remote,
+    mpsc::UnboundedReceiver<usize>,
+) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (counted, counts) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((connection, _)) = listener.accept().await {
+            tokio::spawn(answer(connection, ends, counted.clone()));
+        }
+    });
+    let clients = Arc::new(Clients::new("test", Environment::default()));
+    let folder = tempfile::tempdir().unwrap();
+    let git = Git::new(clients, folder.path().to_owned(), Limits::default());
+    let remote = Remote {
+        url: format!("http://{address}/app.git"),
+        ..Remote::default()
+    };
+    (git, folder, remote, counts)
+}
+
+#[tokio::test]
+async fn connection_serves_many_listings() {
+    let (git, _folder, remote, mut counts) = served(true).await;
+    let deadline = Instant::now() + Duration::from_mins(1);
+    // Now and then a request is sooner than the connection of the one before is free.
+    let mut most = 0;
+    while most < 4 {
+        git.list(&remote, &[], deadline).await.unwrap();
+        while let Ok(count) = counts.try_recv() {
+            most = most.max(count);
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn answer_without_an_end_is_one() {
+    let (git, _folder, remote, _) = served(false).await;
+    let deadline = Instant::now() + Duration::from_mins(1);
+    let listing = git.list(&remote, &[], deadline).await.unwrap();
+    assert_eq!(listing.refs[0].object, A);
 }
