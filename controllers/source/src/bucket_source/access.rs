@@ -154,6 +154,7 @@ impl Buckets {
                 token.await.map(AzureIdentity::Token)
             }
             Some(AzureLogin::Certified(login)) => {
+                let login = login.opened().await.map_err(bad_secret)?;
                 let token = self.token_for_certificate(&asker, &login);
                 token.await.map(AzureIdentity::Token)
             }
@@ -186,7 +187,7 @@ impl Buckets {
             client: &login.client,
         };
         let certificate = Certificate {
-            pem: login.pem.as_bytes(),
+            pem: &login.certificate,
             send_chain: login.send_chain,
         };
         let identities = &self.setup.identities;

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use api::meta::{Artifact, Condition, LocalReference};
 use api::source::{GitReference, GitRepository, GitRepositorySpec};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::api::core::v1::{Event, Secret};
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client};
@@ -22,6 +24,11 @@ pub(crate) struct Bench {
     pub(crate) controller: Arc<Program>,
     pub(crate) storage: tempfile::TempDir,
     pub(crate) scratch: tempfile::TempDir,
+}
+
+fn as_bytes<'a>(pairs: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a [u8])> {
+    let pairs = pairs.iter().map(|(key, value)| (*key, value.as_bytes()));
+    pairs.collect()
 }
 
 impl Bench {
@@ -111,23 +118,28 @@ impl Bench {
     }
 
     pub(crate) async fn secret(&self, name: &str, pairs: &[(&str, &str)]) {
+        self.secret_of("Opaque", name, &as_bytes(pairs)).await;
+    }
+
+    /// Writes a Secret whose values need not be text.
+    pub(crate) async fn secret_of_bytes(&self, name: &str, pairs: &[(&str, &[u8])]) {
         self.secret_of("Opaque", name, pairs).await;
     }
 
     /// Writes a Secret with logins for registries.
     pub(crate) async fn docker_secret(&self, name: &str, config: &str) {
         let pairs = [(".dockerconfigjson", config)];
-        self.secret_of("kubernetes.io/dockerconfigjson", name, &pairs)
+        self.secret_of("kubernetes.io/dockerconfigjson", name, &as_bytes(&pairs))
             .await;
     }
 
-    async fn secret_of(&self, kind: &str, name: &str, pairs: &[(&str, &str)]) {
+    async fn secret_of(&self, kind: &str, name: &str, pairs: &[(&str, &[u8])]) {
         let data: serde_json::Map<_, _> = pairs
             .iter()
-            .map(|(key, value)| ((*key).to_owned(), json!(value)))
+            .map(|(key, value)| ((*key).to_owned(), json!(STANDARD.encode(value))))
             .collect();
         let secret: Secret = serde_json::from_value(
-            json!({ "metadata": { "name": name }, "type": kind, "stringData": data }),
+            json!({ "metadata": { "name": name }, "type": kind, "data": data }),
         )
         .unwrap();
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), self.namespace.name());

@@ -15,6 +15,7 @@ use crate::bench::{Bench, with_secret};
 
 /// An RSA key and a certificate that nobody trusts.
 const APPLICATION: &str = include_str!("../../../../crates/net/cloud/tests/data/application.pem");
+const PACKED: &[u8] = include_bytes!("../../../../crates/net/cloud/tests/data/application.pfx");
 const GATE: &str = "to use spec.serviceAccountName for provider authentication please enable the \
                     ObjectLevelWorkloadIdentity feature gate in the controller";
 
@@ -218,6 +219,28 @@ async fn authority_of_an_object_is_trusted_beside_those_of_the_system() {
     bench.settled("HelmRepository", "repo").await;
 }
 
+/// Writes who asks Azure: an identity of the machine, and an application by its certificate in PEM and in PKCS #12.
+async fn azure_secrets(bench: &Bench, url: &str) {
+    let machine = [("clientId", "machine-1")];
+    bench.secret("machine", &machine).await;
+    let certified = [
+        ("tenantId", "tenant-1"),
+        ("clientId", "client-1"),
+        ("clientCertificate", APPLICATION),
+        ("clientCertificateSendChain", "1"),
+        ("authorityHost", url),
+    ];
+    bench.secret("certified", &certified).await;
+    let packed = [
+        ("tenantId", "tenant-2".as_bytes()),
+        ("clientId", b"client-2"),
+        ("clientCertificate", PACKED),
+        ("clientCertificatePassword", "s3cret-ä".as_bytes()),
+        ("authorityHost", url.as_bytes()),
+    ];
+    bench.secret_of_bytes("packed", &packed).await;
+}
+
 /// An application by its certificate, and an identity of the machine by its client id.
 #[tokio::test]
 async fn azure_gives_tokens_for_a_certificate_and_to_the_machine() {
@@ -229,18 +252,9 @@ async fn azure_gives_tokens_for_a_certificate_and_to_the_machine() {
         program.env("AZURE_POD_IDENTITY_AUTHORITY_HOST", &azure.url())
     })
     .await;
-    let machine = [("clientId", "machine-1")];
-    bench.secret("machine", &machine).await;
     let url = azure.url();
-    let certified = [
-        ("tenantId", "tenant-1"),
-        ("clientId", "client-1"),
-        ("clientCertificate", APPLICATION),
-        ("clientCertificateSendChain", "1"),
-        ("authorityHost", url.as_str()),
-    ];
-    bench.secret("certified", &certified).await;
-    for name in ["machine", "certified"] {
+    azure_secrets(&bench, &url).await;
+    for name in ["machine", "certified", "packed"] {
         let bucket = json!({ "provider": "azure", "endpoint": azure.url(), "bucketName": name,
             "interval": "10m", "timeout": "30s", "secretRef": { "name": name } });
         bench.put("Bucket", name, bucket).await;
@@ -259,11 +273,16 @@ async fn azure_gives_tokens_for_a_certificate_and_to_the_machine() {
         metadata.target.contains("client_id=machine-1"),
         "{metadata:?}"
     );
-    for name in ["machine", "certified"] {
+    for name in ["machine", "certified", "packed"] {
         let listing = to(&format!("/{name}?"));
         let bearer = Some("Bearer t0ken-of-azure");
         assert_eq!(listing.header("authorization"), bearer, "{listing:?}");
     }
+    let form = String::from_utf8_lossy(&to("/tenant-2/oauth2/v2.0/token").body).into_owned();
+    assert!(
+        form.contains("client_id=client-2") && form.contains("client_assertion=ey"),
+        "{form}"
+    );
     let form = String::from_utf8_lossy(&to("/tenant-1/oauth2/v2.0/token").body).into_owned();
     assert!(form.contains("client_id=client-1"), "{form}");
     let assertion = form

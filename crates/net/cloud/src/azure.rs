@@ -7,6 +7,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use der::Decode;
 use http::Method;
 use jiff::Timestamp;
 use net_http::Client;
@@ -84,10 +85,16 @@ impl Certificate<'_> {
         const LIFE: i64 = 600;
         let wrong = |what: &str| Error::Invalid(format!("the client certificate {what}"));
         let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(self.pem).collect();
-        let chain = chain.map_err(|_| wrong("cannot be read: it is no PEM"))?;
-        let own = chain.first().ok_or_else(|| wrong("is missing"))?;
+        let mut chain = chain.map_err(|_| wrong("cannot be read: it is no PEM"))?;
+        if chain.is_empty() {
+            return Err(wrong("is missing"));
+        }
         let key =
             SigningKey::from_pem(self.pem).map_err(|_| wrong("has no RSA key that can be read"))?;
+        // Files may have those of the issuers before it.
+        let own = chain.iter().position(|one| is_of(one, &key));
+        chain.swap(0, own.ok_or_else(|| wrong("has another key"))?);
+        let own = &chain[0];
         let mut header = json!({ "x5t#S256": URL_SAFE_NO_PAD.encode(Sha256::digest(own)) });
         if self.send_chain {
             let chain: Vec<_> = chain.iter().map(|one| STANDARD.encode(one)).collect();
@@ -101,6 +108,13 @@ impl Certificate<'_> {
             "nbf": now, "iat": now, "exp": now + LIFE });
         key.sign_pss(&header, &claims)
     }
+}
+
+fn is_of(certificate: &[u8], key: &SigningKey) -> bool {
+    x509_cert::Certificate::from_der(certificate).is_ok_and(|certificate| {
+        let info = certificate.tbs_certificate.subject_public_key_info;
+        info.subject_public_key.raw_bytes() == key.public()
+    })
 }
 
 impl std::fmt::Debug for Proof<'_> {
@@ -394,6 +408,29 @@ mod tests {
         let again = again.unwrap();
         assert_ne!(claims["jti"], json(&again, 1)["jti"]);
         assert_eq!(json(&again, 0)["x5c"], json!([STANDARD.encode(&der)]));
+        // Whatever order a file has them in, the own one comes first.
+        let pfx = include_bytes!("../tests/data/application.pfx");
+        let file = crate::pfx::to_pem(pfx, "s3cret-ä").unwrap();
+        let (first, last) = file.split_at(file.rfind("-----BEGIN").unwrap());
+        for pem in [format!("{first}{last}"), format!("{last}{first}")] {
+            let certificate = Certificate {
+                pem: pem.as_bytes(),
+                send_chain: true,
+            };
+            let token = certificate.assertion("id", "https://login.example/t", 1000);
+            let chain = json(&token.unwrap(), 0)["x5c"].clone();
+            assert_eq!(chain[0], STANDARD.encode(&der));
+            assert_eq!(chain.as_array().unwrap().len(), 2);
+        }
+        let own = std::str::from_utf8(pem).unwrap();
+        let key = &own[own.find("-----BEGIN PRIVATE KEY").unwrap()..];
+        let foreign = [last.as_bytes(), key.as_bytes()].concat();
+        let certificate = Certificate {
+            pem: &foreign,
+            send_chain: false,
+        };
+        let error = certificate.assertion("id", "a", 1000).unwrap_err();
+        assert_eq!(error.to_string(), "the client certificate has another key");
 
         let text = std::str::from_utf8(pem).unwrap();
         let key = &text[text.find("-----BEGIN PRIVATE KEY").unwrap()..];

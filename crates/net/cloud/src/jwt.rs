@@ -35,6 +35,11 @@ impl SigningKey {
         pair.map(Self).map_err(|_| wrong())
     }
 
+    /// Returns the public key, in PKCS #1.
+    pub(crate) fn public(&self) -> &[u8] {
+        self.0.public().as_ref()
+    }
+
     /// Makes a token of claims; `header` holds what else than algorithm and type stands in its head.
     pub(crate) fn sign(&self, header: &Value, claims: &Value) -> Result<String, Error> {
         self.sign_by(("RS256", &signature::RSA_PKCS1_SHA256), header, claims)

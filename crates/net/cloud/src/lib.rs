@@ -12,6 +12,7 @@ pub mod form;
 pub mod gcp;
 pub mod github_app;
 mod jwt;
+pub mod pfx;
 pub mod service_account;
 pub mod shared_key;
 

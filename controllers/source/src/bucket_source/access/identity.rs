@@ -4,6 +4,8 @@ use bucket::AzureIdentity;
 use cloud::service_account::ServiceAccount;
 use runtime::secrets::SecretView;
 
+use crate::failure::chain;
+
 /// Returns the value of a key without blanks around it; one of nothing else counts as absent.
 pub(super) fn text(secret: &SecretView, key: &str) -> Option<String> {
     let text = secret.text(key).map(str::trim);
@@ -41,8 +43,10 @@ pub(super) enum AzureLogin {
 pub(super) struct Certified {
     pub(super) tenant: String,
     pub(super) client: String,
-    /// The certificate and its key.
-    pub(super) pem: String,
+    /// The certificate and its key, in PEM or PKCS #12.
+    pub(super) certificate: Vec<u8>,
+    /// What the file is encrypted with.
+    password: Option<String>,
     pub(super) send_chain: bool,
     /// Where tokens are given out; absent: the public cloud.
     pub(super) authority: Option<String>,
@@ -51,6 +55,31 @@ pub(super) struct Certified {
 impl std::fmt::Debug for Certified {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("..")
+    }
+}
+
+impl Certified {
+    /// Turns the certificate into PEM. What has a password, or is no PEM, counts as PKCS #12, as upstream has it. Opening that
+    /// takes its time on purpose.
+    pub(super) async fn opened(mut self) -> Result<Self, String> {
+        let is_pem = self.certificate.starts_with(b"-----BEGIN")
+            || self
+                .certificate
+                .windows(12)
+                .any(|at| at == b"\n-----BEGIN ");
+        if is_pem && self.password.is_none() {
+            return Ok(self);
+        }
+        let (file, password) = (self.certificate, self.password.unwrap_or_default());
+        let opening = tokio::task::spawn_blocking(move || cloud::pfx::to_pem(&file, &password));
+        let opened = match opening.await {
+            Ok(opened) => opened.map_err(|error| chain(&error)),
+            Err(error) => Err(error.to_string()),
+        };
+        let why = |why| format!("failed to parse client certificates: {why}");
+        self.certificate = opened.map_err(why)?.into_bytes();
+        self.password = None;
+        Ok(self)
     }
 }
 
@@ -69,19 +98,15 @@ pub(super) fn azure(secret: &SecretView) -> Result<AzureLogin, String> {
                 authority,
             }));
         }
-        if let Some(pem) = text("clientCertificate") {
-            // Under a password the key would be encrypted, and nothing here reads that.
-            if text("clientCertificatePassword").is_some() {
-                return Err(wrong(
-                    secret,
-                    "'clientCertificatePassword' is not supported",
-                ));
-            }
+        let certificate = secret.bytes("clientCertificate").unwrap_or_default();
+        if !certificate.is_empty() {
             let chain = text("clientCertificateSendChain");
+            let password = secret.text("clientCertificatePassword");
             return Ok(AzureLogin::Certified(Certified {
                 tenant,
                 client,
-                pem,
+                certificate: certificate.to_vec(),
+                password: password.filter(|word| !word.is_empty()).map(str::to_owned),
                 send_chain: chain.is_some_and(|word| word == "1" || word == "true"),
                 authority,
             }));
@@ -154,12 +179,32 @@ mod tests {
         certified.push(("clientCertificate", "s3cret"));
         assert_eq!(shown(&certified), "Certified(..)");
         certified.push(("clientCertificatePassword", "s3cret"));
-        assert_eq!(
-            shown(&certified),
-            "invalid 'dummy' secret data: 'clientCertificatePassword' is not supported"
-        );
+        assert_eq!(shown(&certified), "Certified(..)");
         assert!(shown(&[]).starts_with("invalid 'dummy' secret data: requires a 'clientId' alone"));
         assert!(shown(&application[..1]).starts_with("invalid 'dummy' secret data: requires"));
+    }
+
+    #[tokio::test]
+    async fn certificate_that_cannot_be_opened_is_told_without_its_password() {
+        let opened = async |certificate: &str, password: &str| {
+            let secret = view(&[
+                ("tenantId", "t"),
+                ("clientId", "c"),
+                ("clientCertificate", certificate),
+                ("clientCertificatePassword", password),
+            ]);
+            match azure(&secret) {
+                Ok(AzureLogin::Certified(login)) => login.opened().await.map(|it| it.certificate),
+                other => panic!("{other:?}"),
+            }
+        };
+        let pem = "-----BEGIN CERTIFICATE-----\n";
+        assert_eq!(opened(pem, "").await.unwrap(), pem.as_bytes());
+        for (certificate, password) in [(pem, "s3cret"), ("none", ""), ("none", "s3cret")] {
+            let why = opened(certificate, password).await.unwrap_err();
+            let words = "failed to parse client certificates: it is no PKCS #12 in DER";
+            assert!(why.starts_with(words) && !why.contains("s3cret"), "{why}");
+        }
     }
 
     /// covers: SC-102
