@@ -5,17 +5,42 @@
 
 use std::{
     sync::{
-        Mutex, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
-/// How often at most.
+/// How often it is looked at most.
 const PAUSE: Duration = Duration::from_secs(2);
+/// By how much the process has to have grown since the last time. Less is not worth a walk through the heap: the next run asks
+/// for the same pages again.
+const WORTH_BYTES: u64 = 256 << 10;
+/// After this long it is done without having grown: kernels tell what a process holds by and by.
+const LONG: Duration = Duration::from_mins(10);
 
-static LAST: Mutex<Option<Instant>> = Mutex::new(None);
+static LAST: Mutex<Last> = Mutex::new(Last {
+    looked: None,
+    trimmed: None,
+});
 static PLANNED: AtomicBool = AtomicBool::new(false);
+
+/// When it was looked at last, and when memory was given back last, with how much the process held then.
+struct Last {
+    looked: Option<Instant>,
+    trimmed: Option<(Instant, u64)>,
+}
+
+impl Last {
+    /// Whether giving back is worth it, for a process that holds so much.
+    fn is_outdated(&self, now: Instant, held: Option<u64>) -> bool {
+        let Some((at, after)) = self.trimmed else {
+            return true;
+        };
+        let grown = held.is_none_or(|held| held >= after.saturating_add(WORTH_BYTES));
+        grown || now.duration_since(at) >= LONG
+    }
+}
 
 /// Lets threads share arenas; before there are any.
 #[cfg(target_env = "gnu")]
@@ -31,13 +56,9 @@ pub(crate) fn share_arenas() {
 #[cfg(not(target_env = "gnu"))]
 pub(crate) fn share_arenas() {}
 
-/// Gives freed memory back: now, or once after the pause since the last time. Cheap to call after
+/// Gives freed memory back where there is much of it: now, or once after the pause since the last time. Cheap to call after
 /// every run.
 pub fn tidy() {
-    let wait = {
-        let last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
-        last.map_or(Duration::ZERO, |at| PAUSE.saturating_sub(at.elapsed()))
-    };
     if PLANNED.swap(true, Ordering::AcqRel) {
         return;
     }
@@ -45,12 +66,30 @@ pub fn tidy() {
         PLANNED.store(false, Ordering::Release);
         return;
     };
+    let looked = last().looked;
+    let wait = looked.map_or(Duration::ZERO, |at| PAUSE.saturating_sub(at.elapsed()));
     runtime.spawn(async move {
         tokio::time::sleep(wait).await;
         PLANNED.store(false, Ordering::Release);
-        *LAST.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-        trim();
+        let now = Instant::now();
+        last().looked = Some(now);
+        if last().is_outdated(now, held()) {
+            trim();
+            last().trimmed = held().map(|held| (now, held));
+        }
     });
+}
+
+fn last() -> MutexGuard<'static, Last> {
+    LAST.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Returns how many bytes of memory the process holds; none where the system does not say.
+fn held() -> Option<u64> {
+    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = statm.split_whitespace().nth(1)?.parse().ok()?;
+    // What a page is elsewhere is a multiple: more is trimmed for it, not less.
+    Some(pages * 4096)
 }
 
 #[cfg(target_env = "gnu")]
@@ -73,29 +112,48 @@ mod tests {
     #[test]
     fn trim_gives_back_what_lies_below_memory_in_use() {
         const PIECES: usize = 2000;
-        let resident = || -> usize {
-            let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
-            statm.split_whitespace().nth(1).unwrap().parse().unwrap()
-        };
         // Small enough to come from the heap, and the last one keeps the heap's end in use.
         let mut pieces: Vec<_> = (0..PIECES).map(|_| vec![1_u8; 50_000]).collect();
         let last = pieces.pop();
         drop(pieces);
-        let before = resident();
+        let before = held().unwrap();
         trim();
-        let given_back = before.saturating_sub(resident()) * 4096;
-        assert!(given_back > 50_000 * PIECES / 2, "{given_back}");
+        let given_back = before.saturating_sub(held().unwrap());
+        assert!(given_back > 50_000 * PIECES as u64 / 2, "{given_back}");
         drop(last);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn many_calls_make_one_trim_a_pause() {
+    async fn many_calls_make_one_look_a_pause() {
         for _ in 0..100 {
             tidy();
         }
         assert!(PLANNED.load(Ordering::Acquire));
         tokio::time::sleep(PAUSE).await;
         assert!(!PLANNED.load(Ordering::Acquire));
-        assert!(LAST.lock().unwrap().is_some());
+        assert!(last().looked.is_some());
+    }
+
+    #[test]
+    fn memory_is_given_back_where_there_is_more_or_after_long() {
+        let now = Instant::now();
+        let never = Last {
+            looked: None,
+            trimmed: None,
+        };
+        assert!(never.is_outdated(now, Some(0)));
+        let last = Last {
+            looked: None,
+            trimmed: Some((now, 10 << 20)),
+        };
+        let soon = now + Duration::from_secs(3);
+        assert!(!last.is_outdated(soon, Some((10 << 20) + WORTH_BYTES - 1)));
+        assert!(
+            !last.is_outdated(soon, Some(1)),
+            "somebody else gave it back"
+        );
+        assert!(last.is_outdated(soon, Some((10 << 20) + WORTH_BYTES)));
+        assert!(last.is_outdated(soon, None));
+        assert!(last.is_outdated(now + LONG, Some(10 << 20)));
     }
 }
