@@ -141,6 +141,12 @@ class Controller:
             stderr=self.log,
         )
 
+    def check(self):
+        """Ends the measurement where the controller has ended: nothing would come of waiting."""
+        if self.process.poll() is not None:
+            with open(self.log.name) as log:
+                raise SystemExit(f"the controller ended with {self.process.returncode}:\n{log.read()[-3000:]}")
+
     def seconds(self):
         """Processor seconds, of the process and of children that ended."""
         with open(f"/proc/{self.process.pid}/stat") as file:
@@ -319,6 +325,7 @@ class Bench:
         kubectl("create", "namespace", self.namespace)
         self.controller = Controller(binary, self.namespace, tempfile.mkdtemp(dir=root))
         time.sleep(3)
+        self.controller.check()
 
     def say(self, what, text):
         print(f"{self.binary}: {what}: {text if isinstance(text, str) else f'{text:.0f} MiB'}", flush=True)
@@ -330,6 +337,9 @@ def main():
     arguments.add_argument("--crds", default="config/crd/bases")
     arguments.add_argument("what", nargs="*", choices=["small", "index", "many", "large", []])
     arguments = arguments.parse_args()
+    # Without it kubectl and controllers would look for another cluster, each for its own.
+    if not os.path.isfile(os.environ.get("KUBECONFIG", "")):
+        raise SystemExit("KUBECONFIG names no file: export what `cargo xtask cluster up` prints")
     kubectl("apply", "--server-side", "--force-conflicts", "-f", arguments.crds)
     measures = {"small": small, "index": index, "many": many, "large": large}
     with tempfile.TemporaryDirectory(prefix="lockgate-bench-") as root:
