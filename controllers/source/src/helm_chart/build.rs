@@ -73,19 +73,28 @@ impl HelmCharts {
         tree: &Arc<ArtifactTree>,
         path: &str,
     ) -> Result<Built, Failure> {
+        let (files, at, limits) = (Arc::clone(tree), path.to_owned(), self.limits);
         if !found.packaged {
-            let archive = tree.content(path);
-            let archive = archive.map_err(|error| build(Reason::Pull, error))?;
+            let reading = move || {
+                files
+                    .content(&at)
+                    .map_err(|error| build(Reason::Pull, error))
+            };
             return Ok(Built {
-                archive,
+                archive: blocking(reading).await?,
                 values_files: Vec::new(),
                 dependencies: 0,
             });
         }
-        let merged = merged_of_source(object, found, tree)?;
+        let leave_out =
+            LeaveOutMissing(object.spec.ignore_missing_values_files.unwrap_or_default());
+        let values = found.values_files.clone();
+        let (merged, mut chart) = blocking(move || {
+            let merged = merged_of_source(&files, &values, leave_out)?;
+            Ok((merged, load(&files, &at, &limits)?))
+        })
+        .await?;
         let is_directory = tree.is_directory(path);
-        let (files, at, limits) = (Arc::clone(tree), path.to_owned(), self.limits);
-        let mut chart = blocking(move || load(&files, &at, &limits)).await?;
         chart.metadata.version.clone_from(&found.version);
         let values_files = merged.map_or(Ok(Vec::new()), |merged| overwrite(&mut chart, merged))?;
         let mut dependencies = 0;
@@ -113,7 +122,7 @@ fn not_downloaded(words: &str, is_authentication: bool) -> Failure {
 }
 
 /// Runs what takes a processor for itself.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
     let done = tokio::task::spawn_blocking(work).await;
@@ -170,15 +179,14 @@ async fn remote(
 }
 
 fn merged_of_source(
-    object: &HelmChart,
-    found: &Found,
     tree: &ArtifactTree,
+    files: &[String],
+    leave_out: LeaveOutMissing,
 ) -> Result<Option<Merged>, Failure> {
-    if found.values_files.is_empty() {
+    if files.is_empty() {
         return Ok(None);
     }
-    let leave_out = LeaveOutMissing(object.spec.ignore_missing_values_files.unwrap_or_default());
-    of_source(tree, &found.values_files, leave_out)
+    of_source(tree, files, leave_out)
         .map(Some)
         .map_err(|why| build(Reason::Values, why))
 }

@@ -18,6 +18,7 @@ use runtime::Failure;
 use semver::Version;
 use tokio::time::Instant;
 
+use super::build::blocking;
 use super::failure::{Reason, build, login};
 use super::source::Source;
 use super::values::is_default;
@@ -280,8 +281,10 @@ impl HelmCharts {
     ) -> Result<Found, Failure> {
         let tree = self.unpacked(artifact).await?;
         let path = confined(&object.spec.chart);
-        let metadata = metadata(&tree, &path, &self.limits);
-        let metadata = metadata.map_err(|why| build(Reason::Reference, why))?;
+        let (files, at, limits) = (Arc::clone(&tree), path.clone(), self.limits);
+        let reading = move || metadata(&files, &at, &limits);
+        let metadata =
+            blocking(move || reading().map_err(|why| build(Reason::Reference, why))).await?;
         metadata
             .validate()
             .map_err(|error| build(Reason::Reference, error))?;
