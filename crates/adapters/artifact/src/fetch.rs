@@ -31,12 +31,14 @@ pub struct FetchConfig {
     /// How many bytes of unpacked artifacts are kept for the next build. One in use is never counted out of memory: it
     /// lives as long as its readers.
     pub kept_bytes: u64,
+    /// How many of them: each is an open file.
+    pub kept_trees: usize,
     /// Where the files lie, without a name, while they are open.
     pub directory: PathBuf,
 }
 
 impl Default for FetchConfig {
-    /// Nine retries from 5 s to 30 s; archives up to 1 GiB; 1 GiB kept in the system's temporary directory.
+    /// Nine retries from 5 s to 30 s; archives up to 1 GiB; 256 of 1 GiB in all kept in the system's temporary directory.
     fn default() -> Self {
         Self {
             retries: 9,
@@ -45,6 +47,7 @@ impl Default for FetchConfig {
             max_archive_bytes: 1 << 30,
             bounds: Bounds::default(),
             kept_bytes: 1 << 30,
+            kept_trees: 256,
             directory: std::env::temp_dir(),
         }
     }
@@ -115,10 +118,10 @@ impl FetchError {
     }
 }
 
-/// Downloads artifacts and keeps the last ones, one copy per digest.
+/// Downloads artifacts and keeps the newest of each source, one copy per digest.
 ///
 /// Whoever asks for a digest that someone else is downloading waits for that download. What is kept is bounded by
-/// [`FetchConfig::kept_bytes`]; what is in use stays readable in any case.
+/// [`FetchConfig::kept_bytes`] and [`FetchConfig::kept_trees`]; what is in use stays readable in any case.
 #[derive(Debug)]
 pub struct ArtifactCache {
     client: Client,
@@ -129,10 +132,26 @@ pub struct ArtifactCache {
 #[derive(Debug, Default)]
 struct State {
     /// Least recently used first.
-    kept: Vec<(Digest, Arc<ArtifactTree>)>,
+    kept: Vec<Kept>,
     /// Artifacts that are out of the list above and still read by someone.
     in_use: HashMap<Digest, Weak<ArtifactTree>>,
     flights: HashMap<Digest, Weak<tokio::sync::Mutex<()>>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    digest: Digest,
+    tree: Arc<ArtifactTree>,
+    /// The part of the URL that all artifacts of a source share.
+    source: String,
+}
+
+impl State {
+    /// Lets an artifact go. Who reads it has it in common with who asks for it meanwhile.
+    fn let_go(&mut self, at: usize) {
+        let Kept { digest, tree, .. } = self.kept.remove(at);
+        self.in_use.insert(digest, Arc::downgrade(&tree));
+    }
 }
 
 impl ArtifactCache {
@@ -166,7 +185,12 @@ impl ArtifactCache {
         let tree =
             tokio::task::spawn_blocking(move || ArtifactTree::unpack(archive, &directory, bounds));
         let tree = Arc::new(tree.await.map_err(std::io::Error::other)??);
-        self.keep(digest, Arc::clone(&tree));
+        let source = url.rsplit_once('/').map_or(url, |(folder, _)| folder);
+        self.keep(Kept {
+            digest,
+            tree: Arc::clone(&tree),
+            source: source.to_owned(),
+        });
         Ok(tree)
     }
 
@@ -189,10 +213,10 @@ impl ArtifactCache {
 
     fn lookup(&self, digest: &Digest) -> Option<Arc<ArtifactTree>> {
         let mut state = self.state();
-        if let Some(at) = state.kept.iter().position(|(own, _)| own == digest) {
-            let entry = state.kept.remove(at);
-            let tree = Arc::clone(&entry.1);
-            state.kept.push(entry);
+        if let Some(at) = state.kept.iter().position(|kept| kept.digest == *digest) {
+            let kept = state.kept.remove(at);
+            let tree = Arc::clone(&kept.tree);
+            state.kept.push(kept);
             return Some(tree);
         }
         state.in_use.get(digest).and_then(Weak::upgrade)
@@ -211,15 +235,21 @@ impl ArtifactCache {
         flight
     }
 
-    fn keep(&self, digest: Digest, tree: Arc<ArtifactTree>) {
+    fn keep(&self, new: Kept) {
         let mut state = self.state();
         state.in_use.retain(|_, tree| tree.strong_count() > 0);
-        state.kept.push((digest, tree));
-        let mut total: u64 = state.kept.iter().map(|(_, tree)| tree.bytes()).sum();
-        while total > self.config.kept_bytes && !state.kept.is_empty() {
-            let (digest, tree) = state.kept.remove(0);
-            total -= tree.bytes();
-            state.in_use.insert(digest, Arc::downgrade(&tree));
+        // A source has one artifact at a time.
+        let older = state.kept.iter().position(|kept| kept.source == new.source);
+        if let Some(at) = older {
+            state.let_go(at);
+        }
+        state.kept.push(new);
+        let mut total: u64 = state.kept.iter().map(|kept| kept.tree.bytes()).sum();
+        while let Some(oldest) = state.kept.first()
+            && (total > self.config.kept_bytes || state.kept.len() > self.config.kept_trees)
+        {
+            total -= oldest.tree.bytes();
+            state.let_go(0);
         }
     }
 

@@ -248,6 +248,30 @@ async fn archives_over_the_limit_are_refused() {
 }
 
 #[tokio::test]
+async fn of_each_source_the_newest_is_kept_and_of_all_so_many() {
+    let archives = ["0", "1", "2", "3"].map(|text| archive(&[("a", text)]));
+    let digests = archives.each_ref().map(|bytes| digest_of(bytes));
+    let (address, asked) = serve(archives.map(|bytes| (Code::OK, bytes)).to_vec()).await;
+    let cache = cache(FetchConfig {
+        kept_trees: 2,
+        ..quick()
+    });
+    let get = async |source: &str, at: usize| {
+        let url = format!("http://{address}/{source}/{at}");
+        drop(cache.get(&url, &digests[at]).await.unwrap());
+        let state = cache.state();
+        let oldest = state.kept[0].digest.to_string();
+        let oldest = digests.iter().position(|digest| *digest == oldest);
+        (state.kept.len(), oldest.unwrap())
+    };
+    assert_eq!(get("one", 0).await, (1, 0));
+    assert_eq!(get("one", 1).await, (1, 1));
+    assert_eq!(get("two", 2).await, (2, 1));
+    assert_eq!(get("three", 3).await, (2, 2));
+    assert_eq!(asked.load(Ordering::SeqCst), 4);
+}
+
+#[tokio::test]
 async fn what_is_kept_is_bounded_and_what_is_in_use_stays() {
     let (one, two) = (
         archive(&[("a", "0123456789")]),
@@ -260,22 +284,22 @@ async fn what_is_kept_is_bounded_and_what_is_in_use_stays() {
         (Code::OK, one),
     ])
     .await;
-    let url = format!("http://{address}/");
+    let urls = ["one", "two"].map(|source| format!("http://{address}/{source}/x"));
     let cache = cache(FetchConfig {
         kept_bytes: 15,
         ..quick()
     });
-    let first = cache.get(&url, &digests[0]).await.unwrap();
-    let _second = cache.get(&url, &digests[1]).await.unwrap();
+    let first = cache.get(&urls[0], &digests[0]).await.unwrap();
+    let _second = cache.get(&urls[1], &digests[1]).await.unwrap();
     assert_eq!(&*first.read("a").unwrap(), b"0123456789");
-    let again = cache.get(&url, &digests[0]).await.unwrap();
+    let again = cache.get(&urls[0], &digests[0]).await.unwrap();
     assert!(
         Arc::ptr_eq(&first, &again),
         "in use, so it is not fetched again"
     );
     assert_eq!(asked.load(Ordering::SeqCst), 2);
     drop((first, again));
-    cache.get(&url, &digests[0]).await.unwrap();
+    cache.get(&urls[0], &digests[0]).await.unwrap();
     assert_eq!(asked.load(Ordering::SeqCst), 3);
 }
 
