@@ -17,6 +17,7 @@ pub mod env;
 pub mod events;
 pub mod failure;
 pub mod features;
+mod handles;
 pub mod leader;
 pub mod memory;
 pub mod metrics;

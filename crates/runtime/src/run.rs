@@ -133,6 +133,7 @@ where
         Ok(verbosity) => verbosity,
         Err(error) => return fail(&anyhow::anyhow!(error)),
     };
+    crate::handles::allow_all();
     let blocking = shared.pace.concurrent.saturating_mul(2).saturating_add(4);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
