@@ -113,6 +113,10 @@ macro_rules! kind {
 macro_rules! reconciled {
     ($kind:ident, interval: |$spec:ident| $interval:expr) => {
         impl crate::Reconciled for $kind {
+            fn status_value(&self) -> serde_json::Result<serde_json::Value> {
+                serde_json::to_value(&self.status)
+            }
+
             fn conditions(&self) -> &[crate::meta::Condition] {
                 self.status
                     .as_ref()

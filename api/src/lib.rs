@@ -30,6 +30,12 @@ pub mod source;
 pub trait Reconciled:
     Resource<DynamicType = ()> + Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static
 {
+    /// Returns the status as JSON, `null` where there is none, without a look at the rest of the object.
+    ///
+    /// # Errors
+    /// A status that JSON cannot say.
+    fn status_value(&self) -> serde_json::Result<serde_json::Value>;
+
     /// Returns the conditions of the status; empty where there is no status.
     fn conditions(&self) -> &[Condition];
 

@@ -13,6 +13,10 @@ kind! {
 }
 
 impl crate::Reconciled for ExternalArtifact {
+    fn status_value(&self) -> serde_json::Result<serde_json::Value> {
+        serde_json::to_value(&self.status)
+    }
+
     fn conditions(&self) -> &[Condition] {
         self.status
             .as_ref()

@@ -52,7 +52,8 @@ macro_rules! stages {
             object: &$Object,
             progress: &runtime::Progress,
         ) -> Result<gather::Inputs, runtime::Failure> {
-            let stage = self.gather_inputs(object, progress);
+            // Boxed: whatever wraps a future holds it, and is moved, as a whole.
+            let stage = Box::pin(self.gather_inputs(object, progress));
             self.setup.politely(object, stage).await
         }
 
@@ -62,7 +63,7 @@ macro_rules! stages {
             plan: plan::Plan,
             progress: &runtime::Progress,
         ) -> Result<act::Outcome, runtime::Failure> {
-            let stage = self.publish(object, plan, progress);
+            let stage = Box::pin(self.publish(object, plan, progress));
             self.setup.politely(object, stage).await
         }
 

@@ -1,8 +1,8 @@
-//! A kind and what wakes it, put on kube's controller.
+//! A kind and what wakes it: one loop that follows its objects and begins their runs.
 
 mod observer;
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use api::Reconciled;
 use futures::{
@@ -13,16 +13,20 @@ use futures::{
 use kube::{
     Client, Resource,
     runtime::{
-        Controller, WatchStreamExt,
-        controller::{Action, Config},
         reflector::{ObjectRef, Store, store},
         watcher::Event,
     },
 };
 
+use tokio::{
+    task::{JoinError, JoinSet},
+    time::Instant,
+};
+
 use self::observer::Observer;
 use crate::{
     Reconciler,
+    agenda::Agenda,
     drive::{Driver, Running, Settings},
     events::Recorder,
     metrics::{Metrics, resources},
@@ -159,7 +163,7 @@ async fn watched<R: Reconciler>(reconciler: R, around: Surroundings, synced: Con
         stop,
     } = around;
     settings.controller = R::Object::kind(&()).to_lowercase();
-    let (store, writer) = store::<R::Object>();
+    let (store, mut writer) = store::<R::Object>();
     let shown = store.clone();
     metrics.add_resources(move |out| resources::print(&shown, out));
     let driver = Driver::new(reconciler, client.clone(), recorder, metrics, settings)
@@ -172,37 +176,51 @@ async fn watched<R: Reconciler>(reconciler: R, around: Surroundings, synced: Con
 
     let mut observer = Observer::new(Arc::clone(&driver), store.clone(), wake);
     let absent = synced.clone();
-    // Drives the watch and yields nothing itself: the observer says what is to be reconciled.
-    let objects = watch::events_or_absent::<R::Object, _>(client, &scope, move || absent.meet())
-        .map(Ok)
-        .reflect(writer)
-        .filter_map(move |event| {
-            if let Ok(event) = &event {
-                observer.observe(event);
+    let objects = watch::events_or_absent::<R::Object, _>(client, &scope, move || absent.meet());
+    let mut objects = pin!(objects);
+    let mut agenda = Agenda::default();
+    let mut runs = JoinSet::new();
+    let mut is_listed = false;
+    let stopped = pin!(stop.cancelled());
+    let mut stopped = stopped.fuse();
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut stopped => break,
+            event = objects.next() => {
+                let Some(event) = event else { break };
+                writer.apply_watcher_event(&event);
+                observer.observe(&event);
                 if matches!(event, Event::InitDone) {
                     synced.meet();
                 }
             }
-            std::future::ready(event.err().map(Err))
-        });
-    Controller::for_stream(objects, store)
-        .with_config(Config::default())
-        .reconcile_on(wakes)
-        .graceful_shutdown_on(stop.cancelled_owned())
-        .run(
-            |object, driver: Arc<Driver<R>>| async move {
-                Ok::<Action, std::convert::Infallible>(driver.drive(object).await)
-            },
-            |_, never, _| match *never {},
-            driver,
-        )
-        .for_each(|result| async move {
-            if let Err(error) = result {
-                // An object that is gone while its next run was due, mostly.
-                tracing::debug!(%error, "nothing to reconcile");
+            Some(ended) = runs.join_next() => {
+                let (object, again) = left(ended);
+                agenda.ended(object, again);
             }
-        })
-        .await;
+            Some(object) = wakes.next() => agenda.ask(object, Instant::now()),
+            object = agenda.next(), if is_listed => match store.get(&object) {
+                Some(held) => {
+                    let run = Arc::clone(&driver).drive(held);
+                    runs.spawn(run.map(|again| (object, again.map(|after| Instant::now() + after))));
+                }
+                // It went away while its next run was due.
+                None => agenda.ended(object, None),
+            },
+            ready = store.wait_until_ready(), if !is_listed => is_listed = ready.is_ok(),
+        }
+    }
+    // Nothing begins any more; what goes on may end.
+    runs.join_all().await;
+}
+
+/// Returns what a run left. A panic that it did not catch is the kind's, and ends the process.
+fn left<T>(ended: Result<T, JoinError>) -> T {
+    match ended {
+        Ok(left) => left,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
 }
 
 /// Returns what wakes a kind besides its own objects.

@@ -16,10 +16,7 @@ use jiff::Timestamp;
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::{Patch, PatchParams},
-    runtime::{
-        controller::Action,
-        reflector::{ObjectRef, Store},
-    },
+    runtime::reflector::{ObjectRef, Store},
 };
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -170,25 +167,24 @@ impl<R: Reconciler> Driver<R> {
         }
     }
 
-    /// Reconciles one object once. A panic ends this run only.
-    pub async fn drive(self: Arc<Self>, object: Arc<R::Object>) -> Action {
+    /// Reconciles one object once. A panic ends this run only. Returns after how long the next run is due; none where only
+    /// a change of the object calls for one.
+    pub async fn drive(self: Arc<Self>, object: Arc<R::Object>) -> Option<Duration> {
         let reference = ObjectRef::from_obj(&*object);
         let span = span_of(&self.settings.controller, &*object);
         async {
             let queued = self.metrics.enqueue(&self.settings.controller);
-            let Some(permit) = self.permit().await else {
-                return Action::await_change();
-            };
+            let permit = self.permit().await?;
             let _working = queued.begin();
             let once = AssertUnwindSafe(Box::pin(self.once(object, permit)));
-            let action = once.catch_unwind().await.unwrap_or_else(|panic| {
+            let again = once.catch_unwind().await.unwrap_or_else(|panic| {
                 let cause = attempt::panicked(&*panic);
                 tracing::error!(error = cause, "Reconciler error");
                 self.metrics.count(&self.settings.controller, "error");
-                Action::requeue(self.backoff.next(reference))
+                Some(self.backoff.next(reference))
             });
             crate::memory::tidy();
-            action
+            again
         }
         .instrument(span)
         .await
@@ -203,19 +199,19 @@ impl<R: Reconciler> Driver<R> {
         }
     }
 
-    async fn once(&self, object: Arc<R::Object>, permit: OwnedSemaphorePermit) -> Action {
+    async fn once(&self, object: Arc<R::Object>, permit: OwnedSemaphorePermit) -> Option<Duration> {
         let reference = ObjectRef::from_obj(&*object);
         let object = match self.newest(object).await {
             Ok(Some(object)) => object,
-            Ok(None) => return Action::await_change(),
-            Err(error) => return self.troubled(reference, &error),
+            Ok(None) => return None,
+            Err(error) => return Some(self.troubled(reference, &error)),
         };
-        let (action, gone) = self.pass(Arc::clone(&object), permit).await;
+        let (again, gone) = self.pass(Arc::clone(&object), permit).await;
         if gone {
             self.let_go(&object);
-            return Action::await_change();
+            return None;
         }
-        action
+        again
     }
 
     /// Returns the newest copy: the one of the store, or the server's where even that is older than
@@ -244,7 +240,11 @@ impl<R: Reconciler> Driver<R> {
     }
 
     /// Deletes, suspends or reconciles. Returns also whether the object turned out to be gone.
-    async fn pass(&self, object: Arc<R::Object>, permit: OwnedSemaphorePermit) -> (Action, bool) {
+    async fn pass(
+        &self,
+        object: Arc<R::Object>,
+        permit: OwnedSemaphorePermit,
+    ) -> (Option<Duration>, bool) {
         if object.meta().deletion_timestamp.is_some() {
             return self.delete(object, permit).await;
         }
@@ -255,8 +255,8 @@ impl<R: Reconciler> Driver<R> {
         let object = match self.finalized(object).await {
             Ok(Some(object)) => object,
             // Deleted meanwhile: the watch brings what is to be done about it.
-            Ok(None) => return (Action::await_change(), false),
-            Err(error) => return (self.troubled(reference, &error), false),
+            Ok(None) => return (None, false),
+            Err(error) => return (Some(self.troubled(reference, &error)), false),
         };
         if object.suspended() {
             tracing::info!("reconciliation is suspended for this object");
@@ -264,10 +264,10 @@ impl<R: Reconciler> Driver<R> {
         }
         let entered = self.enter(&object);
         let superseded = entered.superseded();
-        let (action, gone) = self
+        let (again, gone) = self
             .reconcile(object, permit, superseded, Timestamp::now())
             .await;
-        (action, gone || entered.is_gone())
+        (again, gone || entered.is_gone())
     }
 
     /// Lists a run. The watch may have shown a newer copy since this one was taken from the store.
@@ -282,10 +282,10 @@ impl<R: Reconciler> Driver<R> {
     }
 
     /// Says what kept a run from beginning or ending properly, and when it is tried again.
-    fn troubled(&self, object: ObjectRef<R::Object>, error: &kube::Error) -> Action {
+    fn troubled(&self, object: ObjectRef<R::Object>, error: &kube::Error) -> Duration {
         tracing::error!(error = %crate::failure::chain(error), "Reconciler error");
         self.metrics.count(&self.settings.controller, "error");
-        Action::requeue(self.backoff.next(object))
+        self.backoff.next(object)
     }
 
     fn api(&self, object: &R::Object) -> Api<R::Object> {

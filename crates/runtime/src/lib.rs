@@ -7,6 +7,7 @@
 //! patch, events, requeues, metrics and spans. [`run`] puts kinds and servers into one process.
 
 pub mod access;
+mod agenda;
 pub mod args;
 pub mod client;
 pub mod conditions;

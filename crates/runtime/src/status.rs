@@ -13,6 +13,7 @@ use kube::{
     Api, Resource, ResourceExt,
     api::{Patch, PatchParams},
 };
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::{Change, Summary, conditions};
@@ -47,7 +48,8 @@ pub fn next(
 ) -> Map<String, Value> {
     let mut next = status.clone();
     change.status.apply(&mut next);
-    let mut list = read_conditions(status);
+    let present = read_conditions(status);
+    let mut list = present.clone();
     for each in &change.conditions {
         conditions::apply(&mut list, each, generation, now);
     }
@@ -76,7 +78,7 @@ pub fn next(
     conditions::sort(&mut list);
     if list.is_empty() {
         next.remove("conditions");
-    } else if !is_same_set(status, &list) {
+    } else if !is_same_set(present, &list) {
         next.insert("conditions".into(), json!(list));
     }
     if let Some(observed) = closing.observed_generation
@@ -90,10 +92,9 @@ pub fn next(
     next
 }
 
-/// Returns true where a status has these conditions already, in whatever order: another writer's
+/// Returns true where these conditions are there already, in whatever order: another writer's
 /// order is no reason to write.
-fn is_same_set(status: &Map<String, Value>, sorted: &[Condition]) -> bool {
-    let mut present = read_conditions(status);
+fn is_same_set(mut present: Vec<Condition>, sorted: &[Condition]) -> bool {
     conditions::sort(&mut present);
     present == sorted
 }
@@ -102,7 +103,7 @@ fn is_same_set(status: &Map<String, Value>, sorted: &[Condition]) -> bool {
 #[must_use]
 pub fn read_conditions(status: &Map<String, Value>) -> Vec<Condition> {
     let list = status.get("conditions").and_then(Value::as_array);
-    let parse = |c: &Value| serde_json::from_value(c.clone()).ok();
+    let parse = |c: &Value| Condition::deserialize(c).ok();
     list.map(|l| l.iter().filter_map(parse).collect())
         .unwrap_or_default()
 }
@@ -257,11 +258,8 @@ fn pause(attempt: u32) -> Duration {
 
 /// Returns an object's status as JSON; empty where there is none.
 pub fn status_of<K: Reconciled>(object: &K) -> Map<String, Value> {
-    match serde_json::to_value(object) {
-        Ok(Value::Object(mut map)) => match map.remove("status") {
-            Some(Value::Object(status)) => status,
-            _ => Map::new(),
-        },
+    match object.status_value() {
+        Ok(Value::Object(status)) => status,
         _ => Map::new(),
     }
 }

@@ -43,6 +43,22 @@ impl Reference {
             name: name.to_owned(),
         })
     }
+
+    /// Whether this is the source of a release. Every news of a source asks that of all releases: nothing is copied for it.
+    pub(super) fn is_of(&self, object: &HelmRelease) -> bool {
+        if let Some(reference) = &object.spec.chart_ref {
+            let namespace = reference.namespace.as_deref().filter(|n| !n.is_empty());
+            let namespace = namespace.or(object.metadata.namespace.as_deref());
+            return reference.name == self.name
+                && reference.kind == self.kind
+                && namespace.unwrap_or_default() == self.namespace;
+        }
+        let status = object.status.as_ref();
+        let made = status.and_then(|status| status.helm_chart.as_deref());
+        let made = made.and_then(|made| made.split_once('/'));
+        self.kind == ChartReferenceKind::HelmChart
+            && made == Some((self.namespace.as_str(), self.name.as_str()))
+    }
 }
 
 impl std::fmt::Display for Reference {
@@ -139,6 +155,56 @@ mod tests {
             "kind": "HelmChart", "metadata": { "name": "c", "namespace": "ns", "generation": 2 },
             "status": status }))
         .unwrap()
+    }
+
+    #[test]
+    fn release_is_found_by_the_source_that_it_names() {
+        let object = |spec: Value, made: Option<&str>| -> HelmRelease {
+            serde_json::from_value(json!({ "metadata": { "name": "app", "namespace": "ns" },
+                "spec": spec, "status": { "helmChart": made } }))
+            .unwrap()
+        };
+        let reference = |namespace: Option<&str>| {
+            let kind = "OCIRepository";
+            json!({ "interval": "1m", "chartRef": { "kind": kind, "name": "c", "namespace": namespace } })
+        };
+        let plain = json!({ "interval": "1m" });
+        for object in [
+            object(plain.clone(), Some("ns/ns-app")),
+            object(plain.clone(), Some("other/ns-app")),
+            object(reference(None), None),
+            object(reference(Some("")), Some("ns/ns-app")),
+            object(reference(Some("other")), None),
+        ] {
+            let made = object.status.as_ref().unwrap().helm_chart.clone();
+            let own = Reference::of(&object, made.as_deref()).unwrap();
+            assert!(own.is_of(&object), "{own}");
+            for other in [
+                Reference {
+                    kind: ChartReferenceKind::ExternalArtifact,
+                    ..own.clone()
+                },
+                Reference {
+                    namespace: "elsewhere".into(),
+                    ..own.clone()
+                },
+                Reference {
+                    name: "d".into(),
+                    ..own.clone()
+                },
+            ] {
+                assert!(!other.is_of(&object), "{own} {other}");
+            }
+        }
+        let none = object(plain, None);
+        assert!(
+            !Reference {
+                kind: ChartReferenceKind::HelmChart,
+                namespace: "ns".into(),
+                name: "ns-app".into()
+            }
+            .is_of(&none)
+        );
     }
 
     /// covers: HC-146, HC-147, HC-164

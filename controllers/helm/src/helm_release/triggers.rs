@@ -115,9 +115,7 @@ fn sources(
         let aspect = aspect(&source);
         let is_news = told.insert(id, aspect.clone()).as_ref() != Some(&aspect);
         let hits = if is_news {
-            let made = |o: &HelmRelease| o.status.as_ref().and_then(|s| s.helm_chart.clone());
-            store
-                .state_filter(|o| Reference::of(o, made(o).as_deref()).as_ref() == Some(&reference))
+            store.state_filter(|o| reference.is_of(o))
         } else {
             Vec::new()
         };
@@ -209,13 +207,13 @@ fn dependants(triggers: &Triggers<HelmRelease>) -> Woken {
 }
 
 fn needs(object: &HelmRelease, id: &(String, String)) -> bool {
-    let own = object.namespace().unwrap_or_default();
+    let own = object.metadata.namespace.as_deref().unwrap_or_default();
     object.spec.depends_on.iter().any(|d| {
         let is_release = d
             .kind
             .as_deref()
             .is_none_or(|k| k.is_empty() || k == "HelmRelease");
-        is_release && d.name == id.1 && *d.namespace.as_ref().unwrap_or(&own) == id.0
+        is_release && d.name == id.1 && d.namespace.as_deref().unwrap_or(own) == id.0
     })
 }
 
@@ -258,7 +256,7 @@ where
                     || kind == SubstituteKind::Secret && config.is_some_and(|c| c.name == name)
                     || kind == SubstituteKind::ConfigMap && identity.is_some_and(|c| c.name == name)
             };
-            let hits = store.state_filter(|o| o.namespace() == namespace && names(o));
+            let hits = store.state_filter(|o| o.metadata.namespace == namespace && names(o));
             futures::stream::iter(hits.into_iter().map(|o| ObjectRef::from_obj(&*o)))
         })
         .boxed()

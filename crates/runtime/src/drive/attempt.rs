@@ -1,10 +1,10 @@
 //! One run: gather, plan, act, until there is an outcome.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt;
 use jiff::Timestamp;
-use kube::{Resource, runtime::controller::Action, runtime::reflector::ObjectRef};
+use kube::{Resource, runtime::reflector::ObjectRef};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::{Book, Driver, close, wishes};
@@ -32,7 +32,7 @@ impl<R: Reconciler> Driver<R> {
         permit: OwnedSemaphorePermit,
         superseded: watch::Receiver<Option<String>>,
         started: Timestamp,
-    ) -> (Action, bool) {
+    ) -> (Option<Duration>, bool) {
         let pending = close::is_pending(&*object);
         let book = self.book(object);
         let progress = self.progress(&book, permit, superseded, pending);
@@ -58,10 +58,10 @@ impl<R: Reconciler> Driver<R> {
             }
             _ => None,
         };
-        let action = match ended {
+        let again = match ended {
             Ended::Reported(report) => self.succeed(&book, &progress, report).await,
             Ended::Failed(failure) => self.fail(&book, &progress, failure, moment).await,
-            Ended::CutShort => Action::requeue(std::time::Duration::ZERO),
+            Ended::CutShort => Some(Duration::ZERO),
         };
         if self.settings.tracer.is_on() {
             let run = Run {
@@ -75,7 +75,7 @@ impl<R: Reconciler> Driver<R> {
         }
         let gone = self.settle(&book).await;
         self.measure(&ObjectRef::from_obj(&*book.object), moment);
-        (action, gone)
+        (again, gone)
     }
 
     fn measure(&self, object: &ObjectRef<R::Object>, moment: Moment) {
@@ -115,17 +115,18 @@ impl<R: Reconciler> Driver<R> {
     ) -> Result<Option<Report>, Failure> {
         let mut object = Arc::clone(&book.object);
         loop {
-            let gathering = self.reconciler.gather(&object, progress);
+            // Boxed: each future around one is larger than it by its size, and is moved as a whole.
+            let gathering = Box::pin(self.reconciler.gather(&object, progress));
             let inputs = progress.stage("gather", gathering).await?;
             let planning = self.plan(&object, inputs);
             let outcome = match progress.stage("plan", planning).await? {
                 Next::Done(outcome) => outcome,
                 Next::Last(plan) => {
-                    let acting = self.reconciler.act(&object, plan, progress);
+                    let acting = Box::pin(self.reconciler.act(&object, plan, progress));
                     progress.stage("act", acting).await?
                 }
                 Next::More(plan) => {
-                    let acting = self.reconciler.act(&object, plan, progress);
+                    let acting = Box::pin(self.reconciler.act(&object, plan, progress));
                     progress.stage("act", acting).await?;
                     // What it wrote of itself, the next round has to see.
                     object = book.current().await.0;

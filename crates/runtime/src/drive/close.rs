@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use api::Reconciled;
-use kube::{Resource, runtime::controller::Action, runtime::reflector::ObjectRef};
+use kube::{Resource, runtime::reflector::ObjectRef};
 
 use super::{Book, Driver};
 use crate::{
@@ -16,7 +16,10 @@ use crate::{
 impl<R: Reconciler> Driver<R> {
     /// Answers a request on a suspended object, and nothing else. Returns also whether the object
     /// turned out to be gone.
-    pub(super) async fn suspended(&self, object: std::sync::Arc<R::Object>) -> (Action, bool) {
+    pub(super) async fn suspended(
+        &self,
+        object: std::sync::Arc<R::Object>,
+    ) -> (Option<Duration>, bool) {
         let closes = R::CONDUCT.closes_suspended;
         let closing = Closing {
             // A Ready that stands speaks for the suspended generation too, as upstream has it.
@@ -33,11 +36,11 @@ impl<R: Reconciler> Driver<R> {
             Change::default()
         };
         let book = self.book(object);
-        let action = match book.close(&change, &closing).await {
-            Ok(()) => Action::await_change(),
-            Err(error) => self.troubled(ObjectRef::from_obj(&*book.object), &error),
+        let again = match book.close(&change, &closing).await {
+            Ok(()) => None,
+            Err(error) => Some(self.troubled(ObjectRef::from_obj(&*book.object), &error)),
         };
-        (action, self.settle(&book).await)
+        (again, self.settle(&book).await)
     }
 
     pub(super) async fn succeed(
@@ -45,7 +48,7 @@ impl<R: Reconciler> Driver<R> {
         book: &Book<R::Object>,
         progress: &Progress,
         report: Report,
-    ) -> Action {
+    ) -> Option<Duration> {
         let reference = ObjectRef::from_obj(&*book.object);
         let change = report.change.remove(RECONCILING).remove(STALLED);
         let closing = Closing {
@@ -55,7 +58,7 @@ impl<R: Reconciler> Driver<R> {
             retrying: false,
         };
         if let Err(error) = book.close(&change, &closing).await {
-            return self.troubled(reference, &error);
+            return Some(self.troubled(reference, &error));
         }
         book.tell(report.notes);
         let (current, _) = book.current().await;
@@ -64,7 +67,7 @@ impl<R: Reconciler> Driver<R> {
             let cause = ready.map(|r| r.message.clone()).unwrap_or_default();
             tracing::error!(error = cause, "Reconciler error");
             self.metrics.count(&self.settings.controller, "error");
-            return Action::requeue(self.backoff.next(reference));
+            return Some(self.backoff.next(reference));
         }
         self.backoff.reset(&reference);
         tracing::debug!(superseded = ?progress.superseded(), "Reconciliation finished");
@@ -78,7 +81,7 @@ impl<R: Reconciler> Driver<R> {
             "success"
         };
         self.metrics.count(&self.settings.controller, result);
-        delay.map_or_else(Action::await_change, Action::requeue)
+        delay
     }
 
     pub(super) async fn fail(
@@ -87,7 +90,7 @@ impl<R: Reconciler> Driver<R> {
         progress: &Progress,
         failure: Failure,
         moment: Moment,
-    ) -> Action {
+    ) -> Option<Duration> {
         let reference = ObjectRef::from_obj(&*book.object);
         let change = failed::<R>(&failure, progress.message().as_deref());
         let stalled = failure.class == Class::Stall;
@@ -115,7 +118,7 @@ impl<R: Reconciler> Driver<R> {
             "requeue_after"
         };
         self.metrics.count(&self.settings.controller, result);
-        delay.map_or_else(Action::await_change, Action::requeue)
+        delay
     }
 
     /// Returns when a failed run is tried again; none: only a change of the object helps.

@@ -1,12 +1,9 @@
 //! The end of an object: cleaned up after, then let go.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt;
-use kube::{
-    ResourceExt,
-    runtime::{controller::Action, reflector::ObjectRef},
-};
+use kube::{ResourceExt, runtime::reflector::ObjectRef};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Driver, FINALIZER, attempt::panicked};
@@ -19,9 +16,9 @@ impl<R: Reconciler> Driver<R> {
         &self,
         object: Arc<R::Object>,
         permit: OwnedSemaphorePermit,
-    ) -> (Action, bool) {
+    ) -> (Option<Duration>, bool) {
         if !has_finalizer(&*object) {
-            return (Action::await_change(), true);
+            return (None, true);
         }
         let entered = self.enter(&object);
         let reference = ObjectRef::from_obj(&*object);
@@ -31,8 +28,8 @@ impl<R: Reconciler> Driver<R> {
             Some(Ok(notes)) => {
                 book.tell(notes);
                 match self.unfinalize(Arc::clone(&book.object)).await {
-                    Ok(()) => (Action::await_change(), true),
-                    Err(error) => (self.troubled(reference, &error), false),
+                    Ok(()) => (None, true),
+                    Err(error) => (Some(self.troubled(reference, &error)), false),
                 }
             }
             Some(Err(failure)) => {
@@ -44,9 +41,9 @@ impl<R: Reconciler> Driver<R> {
                     Class::Wait(delay) if !delay.is_zero() => delay,
                     _ => self.backoff.next(reference),
                 };
-                (Action::requeue(delay), gone)
+                (Some(delay), gone)
             }
-            None => (Action::await_change(), false),
+            None => (None, false),
         }
     }
 

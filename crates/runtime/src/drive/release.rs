@@ -1,12 +1,12 @@
 //! Objects that are not reconciled: what runs left on them is taken back.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use api::Reconciled as _;
 use kube::{
     ResourceExt,
     api::{Patch, PatchParams},
-    runtime::{controller::Action, reflector::ObjectRef},
+    runtime::reflector::ObjectRef,
 };
 use serde_json::{Map, Value, json};
 use tokio::sync::OwnedSemaphorePermit;
@@ -20,20 +20,20 @@ impl<R: Reconciler> Driver<R> {
         &self,
         object: Arc<R::Object>,
         permit: OwnedSemaphorePermit,
-    ) -> Action {
+    ) -> Option<Duration> {
         let status = status_of(&*object);
         let finalized = object.finalizers().iter().any(|each| each == FINALIZER);
         if object.suspended() || (status.is_empty() && !finalized) {
-            return Action::await_change();
+            return None;
         }
         let reference = ObjectRef::from_obj(&*object);
         if !status.is_empty()
             && let Err(error) = self.empty_status(&object, &status).await
         {
-            return self.troubled(reference, &error);
+            return Some(self.troubled(reference, &error));
         }
-        let (action, _) = self.delete(object, permit).await;
-        action
+        let (again, _) = self.delete(object, permit).await;
+        again
     }
 
     async fn empty_status(

@@ -53,6 +53,10 @@ pub(crate) struct ToyStatus {
 }
 
 impl Reconciled for Toy {
+    fn status_value(&self) -> serde_json::Result<serde_json::Value> {
+        serde_json::to_value(&self.status)
+    }
+
     fn conditions(&self) -> &[Condition] {
         self.status.as_ref().map_or(&[], |s| &s.conditions)
     }
