@@ -9,6 +9,7 @@ mod disk;
 mod disk_tree;
 mod events;
 mod explain;
+mod failure;
 mod get;
 mod inflate;
 mod install;
@@ -192,7 +193,12 @@ fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::from(141),
         Err(error) => {
             // Nothing is left to tell if the error cannot be written either.
-            writeln!(std::io::stderr().lock(), "Error: {error:#}").ok();
+            writeln!(
+                std::io::stderr().lock(),
+                "Error: {}",
+                failure::words(&error)
+            )
+            .ok();
             ExitCode::from(command.failure())
         }
     }
