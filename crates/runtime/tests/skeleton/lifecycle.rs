@@ -62,7 +62,7 @@ async fn cleanup_that_panics_keeps_the_finalizer_and_is_tried_again() {
     assert_eq!(rig.controller.diary.runs("end of a"), 2);
 }
 
-/// covers: SC-001
+/// covers: SC-001, IA-071
 #[tokio::test]
 async fn object_that_goes_before_it_had_our_finalizer_does_not_get_it() {
     let plane = testkit::control_plane().await;
