@@ -134,15 +134,33 @@ def soak(lab, count, seconds):
         samples = Samples(programs, seconds / SAMPLES)
         time.sleep(seconds)
         taken = samples.end()
-        unready = [
-            f"{kind} {each['metadata']['name']}"
-            for kind in ("GitRepository", "Kustomization", "HelmRelease", "ImageRepository", "ImageUpdateAutomation")
-            for each in lab.plane.list(kind, namespace)
-            if not is_ready(each)
-        ]
+        unready = troubled(lab.plane, namespace)
         rows = [told(name, [row for row in taken if row["controller"] == name], seconds) for name in programs]
     lab.plane.forget(namespace)
     return {"count": count, "seconds": seconds, "unready": unready, "rows": rows, "samples": taken}
+
+
+def troubled(plane, namespace):
+    """Who is not Ready, and why. Who is at work just then is looked at once more a little later."""
+    found = {}
+    for again in (False, True):
+        for kind in ("GitRepository", "Kustomization", "HelmRelease", "ImageRepository", "ImageUpdateAutomation"):
+            for each in plane.list(kind, namespace):
+                name = f"{kind} {each['metadata']['name']}"
+                if is_ready(each):
+                    if found.get(name, "").startswith("Unknown"):
+                        del found[name]
+                elif not again or name in found:
+                    found[name] = why(each)
+        if not again and any(words.startswith("Unknown") for words in found.values()):
+            time.sleep(5)
+    return [f"{name} ({words})" for name, words in found.items()]
+
+
+def why(each):
+    """What an object says about itself."""
+    ready = [c for c in each.get("status", {}).get("conditions", []) if c["type"] == "Ready"]
+    return ", ".join(f"{c['status']} {c['reason']}: {c['message']}" for c in ready) or "no condition Ready"
 
 
 def told(name, rows, seconds):
