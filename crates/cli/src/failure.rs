@@ -1,31 +1,10 @@
 //! How an error is said.
 
-/// Returns an error with its causes, in one line. Of what the API server answers only the message is told, once: the client
-/// shows the whole answer, and as its own cause again.
+/// Returns an error with its causes, in one line; of what the API server answers only the message, which may end in a
+/// colon and nothing after it.
 pub(crate) fn words(error: &anyhow::Error) -> String {
-    let mut words = String::new();
-    for cause in error.chain() {
-        let answer = match cause.downcast_ref() {
-            Some(kube::Error::Api(status)) => Some(status.message.trim_end_matches([':', ' '])),
-            _ => None,
-        };
-        let is_last = answer.is_some_and(|message| !message.is_empty());
-        let text = match answer {
-            Some(message) if is_last => message.to_owned(),
-            _ => cause.to_string(),
-        };
-        // Causes that others wrote often are in the text already.
-        if !words.ends_with(&text) {
-            if !words.is_empty() {
-                words.push_str(": ");
-            }
-            words.push_str(&text);
-        }
-        if is_last {
-            break;
-        }
-    }
-    words
+    let words = runtime::failure::chain(error.as_ref());
+    words.trim_end_matches([':', ' ']).to_owned()
 }
 
 #[cfg(test)]
