@@ -5,7 +5,7 @@ use api::{
     meta::Artifact,
 };
 use kube::{
-    Api, Client, ResourceExt,
+    Api, Client,
     api::{ApiResource, DynamicObject},
     core::GroupVersionKind,
 };
@@ -27,18 +27,9 @@ pub(super) struct Reference {
 impl Reference {
     /// Reads the source of a release; `made` is the HelmChart that was made for it.
     pub(super) fn of(object: &HelmRelease, made: Option<&str>) -> Option<Self> {
-        let own = object.namespace().unwrap_or_default();
-        if let Some(reference) = &object.spec.chart_ref {
-            let namespace = reference.namespace.clone().filter(|n| !n.is_empty());
-            return Some(Self {
-                kind: reference.kind,
-                namespace: namespace.unwrap_or(own),
-                name: reference.name.clone(),
-            });
-        }
-        let (namespace, name) = made?.split_once('/')?;
+        let (kind, namespace, name) = named(object, made)?;
         Some(Self {
-            kind: ChartReferenceKind::HelmChart,
+            kind,
             namespace: namespace.to_owned(),
             name: name.to_owned(),
         })
@@ -46,19 +37,28 @@ impl Reference {
 
     /// Whether this is the source of a release. Every news of a source asks that of all releases: nothing is copied for it.
     pub(super) fn is_of(&self, object: &HelmRelease) -> bool {
-        if let Some(reference) = &object.spec.chart_ref {
-            let namespace = reference.namespace.as_deref().filter(|n| !n.is_empty());
-            let namespace = namespace.or(object.metadata.namespace.as_deref());
-            return reference.name == self.name
-                && reference.kind == self.kind
-                && namespace.unwrap_or_default() == self.namespace;
-        }
         let status = object.status.as_ref();
         let made = status.and_then(|status| status.helm_chart.as_deref());
-        let made = made.and_then(|made| made.split_once('/'));
-        self.kind == ChartReferenceKind::HelmChart
-            && made == Some((self.namespace.as_str(), self.name.as_str()))
+        named(object, made) == Some((self.kind, &self.namespace, &self.name))
     }
+}
+
+/// The kind, namespace and name of a release's source.
+fn named<'a>(
+    object: &'a HelmRelease,
+    made: Option<&'a str>,
+) -> Option<(ChartReferenceKind, &'a str, &'a str)> {
+    if let Some(reference) = &object.spec.chart_ref {
+        let namespace = reference.namespace.as_deref().filter(|n| !n.is_empty());
+        let namespace = namespace.or(object.metadata.namespace.as_deref());
+        return Some((
+            reference.kind,
+            namespace.unwrap_or_default(),
+            &reference.name,
+        ));
+    }
+    let (namespace, name) = made?.split_once('/')?;
+    Some((ChartReferenceKind::HelmChart, namespace, name))
 }
 
 impl std::fmt::Display for Reference {
