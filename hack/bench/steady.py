@@ -142,19 +142,22 @@ def soak(lab, count, seconds):
 
 def troubled(plane, namespace):
     """Who is not Ready, and why. Who is at work just then is looked at once more a little later."""
-    found = {}
-    for again in (False, True):
-        for kind in ("GitRepository", "Kustomization", "HelmRelease", "ImageRepository", "ImageUpdateAutomation"):
-            for each in plane.list(kind, namespace):
-                name = f"{kind} {each['metadata']['name']}"
-                if is_ready(each):
-                    if found.get(name, "").startswith("Unknown"):
-                        del found[name]
-                elif not again or name in found:
-                    found[name] = why(each)
-        if not again and any(words.startswith("Unknown") for words in found.values()):
-            time.sleep(5)
+    found = unready(plane, namespace)
+    if any(words.startswith("Unknown") for words in found.values()):
+        time.sleep(5)
+        later = unready(plane, namespace)
+        found = {name: words for name, words in found.items() if name in later or not words.startswith("Unknown")}
     return [f"{name} ({words})" for name, words in found.items()]
+
+
+def unready(plane, namespace):
+    """What each object that is not Ready says, by its kind and name."""
+    return {
+        f"{kind} {each['metadata']['name']}": why(each)
+        for kind in ("GitRepository", "Kustomization", "HelmRelease", "ImageRepository", "ImageUpdateAutomation")
+        for each in plane.list(kind, namespace)
+        if not is_ready(each)
+    }
 
 
 def why(each):
