@@ -99,6 +99,7 @@ impl runtime::Reconciler for Reconciler {
         closes_suspended: false,
         begin: Begin::WithFirstNote("reconciliation in progress"),
         plans_at_length: true,
+        heeds_requests: false,
     };
 
     async fn gather(

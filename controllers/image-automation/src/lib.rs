@@ -28,4 +28,5 @@ pub(crate) const CONDUCT: Conduct = Conduct {
     closes_suspended: false,
     begin: Begin::AtOnce,
     plans_at_length: true,
+    heeds_requests: true,
 };

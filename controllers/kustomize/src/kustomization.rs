@@ -124,6 +124,7 @@ impl runtime::Reconciler for Reconciler {
         closes_suspended: false,
         begin: Begin::WithFirstNote("Reconciliation in progress"),
         plans_at_length: true,
+        heeds_requests: true,
     };
 
     async fn gather(

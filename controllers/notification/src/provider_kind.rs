@@ -36,6 +36,7 @@ impl runtime::Reconciler for Reconciler {
         closes_suspended: false,
         begin: Begin::WithFirstNote("Reconciliation in progress"),
         plans_at_length: false,
+        heeds_requests: true,
     };
 
     async fn gather(&self, _: &Provider, _: &Progress) -> Result<(), Failure> {

@@ -48,6 +48,7 @@ impl runtime::Reconciler for Reconciler {
         closes_suspended: false,
         begin: Begin::WithFirstNote(IN_PROGRESS),
         plans_at_length: false,
+        heeds_requests: true,
     };
 
     async fn gather(&self, object: &Receiver, _: &Progress) -> Result<Vec<u8>, Failure> {

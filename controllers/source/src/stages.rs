@@ -45,6 +45,7 @@ macro_rules! stages {
             closes_suspended: true,
             begin: runtime::conduct::Begin::AtOnce,
             plans_at_length: false,
+            heeds_requests: true,
         };
 
         async fn gather(

@@ -46,6 +46,9 @@ pub struct Conduct {
     pub begin: Begin,
     /// Whether planning takes long, as rendering does: it then waits for a processor and runs on a thread of its own.
     pub plans_at_length: bool,
+    /// Whether a mere request ends a wait. It does not where the next run would do more for it than was asked for: a
+    /// release whose wait is cut short is upgraded by the next run. The request is answered all the same, afterwards.
+    pub heeds_requests: bool,
 }
 
 /// How a run announces itself in Reconciling and Ready.

@@ -110,7 +110,7 @@ impl<R: Reconciler> Driver<R> {
             turns,
             backoff: Backoff::new(min, max),
             written: Written::default(),
-            running: Arc::default(),
+            running: Arc::new(Running::new(R::CONDUCT.heeds_requests)),
             store: None,
             stop: CancellationToken::new(),
             settings,

@@ -3,7 +3,7 @@
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
-use crate::world::{World, condition, is, message};
+use crate::world::{World, answers, condition, history, is, message};
 
 const MAP: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: one}\ndata:\n  done: {{ .Values.done | default \"yes\" | quote }}\n";
 /// Of no parallelism: it never even begins.
@@ -45,6 +45,31 @@ async fn long_wait_never_blocks_newer_values() {
         })
         .await;
     assert!(!is(&object, "Stalled", "True"));
+}
+
+/// To end the wait of an install for it would be to upgrade for it: the next run finds a release that failed.
+#[tokio::test]
+async fn request_during_a_wait_is_answered_after_it_and_upgrades_nothing() {
+    let world = World::new().await;
+    world.publish("1.0.0", &[("one.yaml", MAP)]).await;
+    world
+        .apply(
+            json!({ "timeout": "1h", "healthCheckExprs": rule(), "values": { "done": "later" } }),
+        )
+        .await;
+    world.until_entry("one", "done", Some("later")).await;
+    let token = world.poke().await;
+    // Time to be taken for a reason to stop waiting.
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    world
+        .edit("one", json!({ "data": { "done": "yes" } }))
+        .await;
+    let object = world
+        .until("the request is answered", |o| {
+            answers(o, &token) && is(o, "Ready", "True")
+        })
+        .await;
+    assert_eq!(history(&object), [(1, "deployed", "install")]);
 }
 
 #[tokio::test]

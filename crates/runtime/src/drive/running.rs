@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -11,12 +12,16 @@ use tokio::sync::watch;
 
 /// The runs that go on, so that they can be told that they became pointless.
 #[derive(Debug)]
-pub struct Running<K: Reconciled>(Mutex<HashMap<ObjectRef<K>, Run>>);
+pub struct Running<K: Reconciled> {
+    runs: Mutex<HashMap<ObjectRef<K>, Run>>,
+    /// Whether a mere request makes a run pointless.
+    heeds_requests: bool,
+}
 
 /// What a run was started for, and where it listens for what supersedes it.
 #[derive(Debug)]
 struct Run {
-    wishes: u64,
+    aims: u64,
     version: Option<String>,
     gone: bool,
     superseded: watch::Sender<Option<String>>,
@@ -30,13 +35,24 @@ impl Run {
     }
 }
 
-impl<K: Reconciled> Default for Running<K> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
 impl<K: Reconciled> Running<K> {
+    /// Lists none yet. `heeds_requests`: whether a mere request makes a run pointless.
+    pub fn new(heeds_requests: bool) -> Self {
+        Self {
+            runs: Mutex::default(),
+            heeds_requests,
+        }
+    }
+
+    /// Returns a fingerprint of what a run is for.
+    fn aims(&self, object: &K) -> u64 {
+        if self.heeds_requests {
+            wishes(object)
+        } else {
+            standing_wishes(object)
+        }
+    }
+
     /// Tells the object's run, if one goes on, that `by` made it pointless.
     pub fn supersede(&self, object: &ObjectRef<K>, by: &str) {
         if let Some(run) = self.lock().get(object) {
@@ -47,7 +63,7 @@ impl<K: Reconciled> Running<K> {
     /// Tells the object's run, if one goes on for an older copy, that this copy made it pointless.
     pub fn observe(&self, object: &K) {
         if let Some(run) = self.lock().get(&ObjectRef::from_obj(object))
-            && run.wishes != wishes(object)
+            && run.aims != self.aims(object)
             && run.is_older_than(object.resource_version().as_deref())
         {
             run.superseded.send_replace(Some(name_of(object)));
@@ -83,7 +99,7 @@ impl<K: Reconciled> Running<K> {
         let (sender, superseded) = watch::channel(None);
         let reference = ObjectRef::from_obj(object);
         let run = Run {
-            wishes: wishes(object),
+            aims: self.aims(object),
             version: object.resource_version(),
             gone: false,
             superseded: sender,
@@ -97,7 +113,7 @@ impl<K: Reconciled> Running<K> {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<ObjectRef<K>, Run>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -130,12 +146,18 @@ impl<K: Reconciled> Drop for Entered<K> {
 /// Returns a fingerprint of what a user wishes of an object: which object it is, its generation,
 /// request and deletion, and the annotations that stand for fields of ours.
 pub fn wishes<K: Resource>(object: &K) -> u64 {
-    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    standing_wishes(object).hash(&mut hasher);
+    api::meta::requested_at(object.meta()).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Returns a fingerprint of the same without the request.
+fn standing_wishes<K: Resource>(object: &K) -> u64 {
     let meta = object.meta();
     let mut hasher = DefaultHasher::new();
     meta.uid.hash(&mut hasher);
     meta.generation.hash(&mut hasher);
-    api::meta::requested_at(meta).hash(&mut hasher);
     meta.deletion_timestamp.is_some().hash(&mut hasher);
     for annotation in meta.annotations.iter().flatten() {
         if annotation.0.starts_with(api::extension::PREFIX) {
@@ -181,10 +203,31 @@ mod tests {
 
     #[test]
     fn newer_generation_supersedes_a_run() {
-        let running = Arc::new(Running::default());
+        let running = Arc::new(Running::new(true));
         let entered = running.enter(&object("u", "10", 1));
         running.observe(&object("u", "11", 2));
         assert_eq!(superseded(&entered).as_deref(), Some("GitRepository/ns/a"));
+    }
+
+    #[test]
+    fn request_supersedes_a_run_only_where_it_is_heeded() {
+        let asked = |version: &str, generation| {
+            let mut object = object("u", version, generation);
+            let request = (super::super::REQUESTED_AT.to_owned(), "now".to_owned());
+            object.metadata.annotations = Some([request].into());
+            object
+        };
+        for heeds_requests in [true, false] {
+            let running = Arc::new(Running::new(heeds_requests));
+            let entered = running.enter(&object("u", "10", 1));
+            running.observe(&asked("11", 1));
+            assert_eq!(superseded(&entered).is_some(), heeds_requests);
+            running.observe(&asked("12", 2));
+            assert!(
+                superseded(&entered).is_some(),
+                "the generation counts for all"
+            );
+        }
     }
 
     #[test]
@@ -202,7 +245,7 @@ mod tests {
 
     #[test]
     fn late_event_of_an_older_copy_supersedes_nothing() {
-        let running = Arc::new(Running::default());
+        let running = Arc::new(Running::new(true));
         let entered = running.enter(&object("u", "12", 3));
         running.observe(&object("u", "11", 2));
         assert_eq!(superseded(&entered), None);
@@ -210,7 +253,7 @@ mod tests {
 
     #[test]
     fn status_write_supersedes_nothing() {
-        let running = Arc::new(Running::default());
+        let running = Arc::new(Running::new(true));
         let entered = running.enter(&object("u", "10", 1));
         running.observe(&object("u", "11", 1));
         assert_eq!(superseded(&entered), None);
@@ -218,7 +261,7 @@ mod tests {
 
     #[test]
     fn object_of_the_same_name_made_anew_supersedes_the_run_of_the_old_one() {
-        let running = Arc::new(Running::default());
+        let running = Arc::new(Running::new(true));
         let entered = running.enter(&object("u", "10", 1));
         running.observe(&object("v", "12", 1));
         assert!(superseded(&entered).is_some());
@@ -226,7 +269,7 @@ mod tests {
 
     #[test]
     fn late_deletion_of_an_older_object_leaves_the_run_of_the_new_one_alone() {
-        let running = Arc::new(Running::default());
+        let running = Arc::new(Running::new(true));
         let entered = running.enter(&object("v", "12", 1));
         running.vanish(&ObjectRef::from_obj(&object("u", "11", 1)), Some("11"));
         assert!(!entered.is_gone());
@@ -236,7 +279,7 @@ mod tests {
 
     #[test]
     fn review_finds_what_changed_before_the_run_was_listed() {
-        let running = Arc::new(Running::default());
+        let running = Arc::new(Running::new(true));
         let entered = running.enter(&object("u", "10", 1));
         running.review(|_| Some(Arc::new(object("u", "11", 2))));
         assert!(superseded(&entered).is_some() && !entered.is_gone());
@@ -246,7 +289,7 @@ mod tests {
 
     #[test]
     fn run_leaves_the_list_however_it_ends() {
-        let running = Arc::new(Running::default());
+        let running = Arc::new(Running::new(true));
         let other = Arc::clone(&running);
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
             let _entered = other.enter(&object("u", "10", 1));

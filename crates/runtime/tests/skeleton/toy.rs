@@ -145,6 +145,7 @@ impl Style for Ranked {
         closes_suspended: true,
         begin: Begin::AtOnce,
         plans_at_length: false,
+        heeds_requests: true,
     };
 }
 
@@ -158,6 +159,7 @@ impl Style for Explicit {
         closes_suspended: false,
         begin: Begin::WithFirstNote("Reconciliation in progress"),
         plans_at_length: true,
+        heeds_requests: true,
     };
 }
 
