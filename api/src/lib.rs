@@ -6,7 +6,7 @@
 
 use std::fmt::Debug;
 
-use kube::Resource;
+use kube::{Resource, core::NamespaceResourceScope};
 use serde::{Serialize, de::DeserializeOwned};
 
 use meta::{Condition, Duration};
@@ -26,9 +26,16 @@ pub mod schema;
 pub mod served;
 pub mod source;
 
-/// An object with the parts that every reconciled kind has.
+/// An object in a namespace, with the parts that every reconciled kind has.
 pub trait Reconciled:
-    Resource<DynamicType = ()> + Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Serialize
+    + DeserializeOwned
+    + Clone
+    + Debug
+    + Send
+    + Sync
+    + 'static
 {
     /// Returns the status as JSON, `null` where there is none, without a look at the rest of the object.
     ///

@@ -6,6 +6,7 @@ mod close;
 mod delete;
 mod release;
 mod running;
+mod settled;
 mod written;
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -26,6 +27,7 @@ use tracing::Instrument;
 use self::{
     book::Book,
     running::Entered,
+    settled::Settled,
     written::{Standing, Written},
 };
 use crate::{
@@ -76,6 +78,7 @@ pub struct Driver<R: Reconciler> {
     turns: Arc<Turns>,
     backoff: Backoff<ObjectRef<R::Object>>,
     written: Written<R::Object>,
+    settled: Settled<R::Object>,
     running: Arc<Running<R::Object>>,
     store: Option<Store<R::Object>>,
     stop: CancellationToken,
@@ -110,6 +113,7 @@ impl<R: Reconciler> Driver<R> {
             turns,
             backoff: Backoff::new(min, max),
             written: Written::default(),
+            settled: Settled::default(),
             running: Arc::new(Running::new(R::CONDUCT.heeds_requests)),
             store: None,
             stop: CancellationToken::new(),
@@ -145,6 +149,7 @@ impl<R: Reconciler> Driver<R> {
     pub fn forget(&self, object: &ObjectRef<R::Object>) {
         self.backoff.reset(object);
         self.written.forget(object);
+        self.settled.forget(object);
         self.metrics.forget(
             &R::Object::kind(&()),
             object.namespace.as_deref(),
@@ -343,8 +348,8 @@ impl<R: Reconciler> Driver<R> {
     }
 
     fn book(&self, object: Arc<R::Object>) -> Arc<Book<R::Object>> {
-        let (api, owner) = (self.api(&object), &self.settings.field_owner);
-        let writer = StatusWriter::new(api, owner, R::CONDUCT.summary, Arc::clone(&object));
+        let (client, owner) = (self.client.clone(), &self.settings.field_owner);
+        let writer = StatusWriter::new(client, owner, R::CONDUCT.summary, Arc::clone(&object));
         Book::new(writer, self.recorder.clone(), object)
     }
 

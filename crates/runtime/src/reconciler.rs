@@ -5,7 +5,6 @@ use std::time::Duration;
 use api::Reconciled;
 use futures::Stream;
 use jiff::Timestamp;
-use k8s_openapi::NamespaceResourceScope;
 use kube::runtime::reflector::ObjectRef;
 
 use crate::{Conduct, Failure, Note, Progress, Report, Triggers};
@@ -46,7 +45,7 @@ impl Moment {
 /// `plan` and `report` take no `self`: they hold no handle to do I/O with.
 pub trait Reconciler: Send + Sync + 'static {
     /// The kind of object.
-    type Object: Reconciled + kube::Resource<Scope = NamespaceResourceScope>;
+    type Object: Reconciled;
     /// What `gather` read.
     type Inputs: Send + 'static;
     /// What `act` is to do.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::Note;
 
 /// Changes to fields of `.status`, as a JSON merge patch: null removes.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Hash)]
 pub struct StatusPatch(Map<String, Value>);
 
 impl StatusPatch {
@@ -65,7 +65,7 @@ impl StatusPatch {
 }
 
 /// A change to one condition.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ConditionChange {
     /// The condition gets this status (`True`, `False`, `Unknown`), reason and message.
     Set {
@@ -83,7 +83,7 @@ pub enum ConditionChange {
 }
 
 /// Changes to conditions and status fields.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Hash)]
 pub struct Change {
     /// Changes to conditions, applied in order.
     pub conditions: Vec<ConditionChange>,

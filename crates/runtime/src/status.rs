@@ -10,7 +10,7 @@ use api::Reconciled;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{
-    Api, Resource, ResourceExt,
+    Api, Client, Resource, ResourceExt,
     api::{Patch, PatchParams},
 };
 use serde::Deserialize;
@@ -24,7 +24,7 @@ const MAX_CONFLICTS: u32 = 8;
 const CONFLICT_PAUSE: Duration = Duration::from_millis(5);
 
 /// What the skeleton sets besides a kind's own change.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub struct Closing {
     /// The generation that counts as observed.
     pub observed_generation: Option<i64>,
@@ -136,9 +136,8 @@ pub fn difference(from: &Map<String, Value>, to: &Map<String, Value>) -> Map<Str
 ///
 /// Conditions carry the generation of the copy that it was started from: a run says nothing about
 /// a specification that it has not seen, even where it meets it at a conflict.
-#[derive(Debug)]
 pub struct StatusWriter<K: Reconciled> {
-    api: Api<K>,
+    client: Client,
     field_owner: String,
     summary: Summary,
     generation: i64,
@@ -146,23 +145,37 @@ pub struct StatusWriter<K: Reconciled> {
     gone: bool,
 }
 
+impl<K: Reconciled> std::fmt::Debug for StatusWriter<K> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StatusWriter")
+            .field("current", &self.current)
+            .field("gone", &self.gone)
+            .finish_non_exhaustive()
+    }
+}
+
 impl<K: Reconciled> StatusWriter<K> {
     /// Starts from a copy of the object.
     pub fn new(
-        api: Api<K>,
+        client: Client,
         field_owner: &str,
         summary: Summary,
         current: impl Into<Arc<K>>,
     ) -> Self {
         let current = current.into();
         Self {
-            api,
+            client,
             field_owner: field_owner.to_owned(),
             summary,
             generation: current.meta().generation.unwrap_or(0),
             current,
             gone: false,
         }
+    }
+
+    // Made only where something is sent.
+    fn api(&self) -> Api<K> {
+        crate::client::api_of(self.client.clone(), &*self.current)
     }
 
     /// Returns the last copy read or written.
@@ -223,7 +236,7 @@ impl<K: Reconciled> StatusWriter<K> {
         };
         let name = self.current.name_any();
         let written = self
-            .api
+            .api()
             .patch_status(&name, &params, &Patch::Merge(body))
             .await?;
         self.current = lean(written);
@@ -231,7 +244,7 @@ impl<K: Reconciled> StatusWriter<K> {
     }
 
     async fn read_anew(&mut self) -> kube::Result<()> {
-        match self.api.get_opt(&self.current.name_any()).await? {
+        match self.api().get_opt(&self.current.name_any()).await? {
             Some(fresh) if fresh.uid() == self.current.uid() => self.current = lean(fresh),
             Some(_) | None => self.gone = true,
         }

@@ -1,11 +1,11 @@
 //! How a run begins and ends in the status, and when the next one is due.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use api::Reconciled;
 use kube::{Resource, runtime::reflector::ObjectRef};
 
-use super::{Book, Driver};
+use super::{Book, Driver, settled};
 use crate::{
     Change, Class, Failure, Moment, Progress, Reconciler, Report, Summary,
     conditions::{self, PROGRESSING, READY, RECONCILING, STALLED},
@@ -57,7 +57,7 @@ impl<R: Reconciler> Driver<R> {
             summarise: true,
             retrying: false,
         };
-        if let Err(error) = book.close(&change, &closing).await {
+        if let Err(error) = self.close(book, &reference, &change, &closing).await {
             return Some(self.troubled(reference, &error));
         }
         book.tell(report.notes);
@@ -82,6 +82,27 @@ impl<R: Reconciler> Driver<R> {
         };
         self.metrics.count(&self.settings.controller, result);
         delay
+    }
+
+    /// Writes what a change makes of the status. What was found to change nothing is not computed again.
+    async fn close(
+        &self,
+        book: &Book<R::Object>,
+        reference: &ObjectRef<R::Object>,
+        change: &Change,
+        closing: &Closing,
+    ) -> kube::Result<()> {
+        let (before, _) = book.current().await;
+        let mark = settled::fingerprint(&*before, change, closing);
+        if self.settled.is(reference, mark) {
+            return Ok(());
+        }
+        book.close(change, closing).await?;
+        let (after, gone) = book.current().await;
+        let stays = Arc::ptr_eq(&before, &after) && !gone;
+        self.settled
+            .remember(reference.clone(), mark.filter(|_| stays));
+        Ok(())
     }
 
     pub(super) async fn fail(
