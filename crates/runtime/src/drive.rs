@@ -388,6 +388,6 @@ fn span_of<K: Reconciled>(controller: &str, object: &K) -> tracing::Span {
         controllerKind = %K::kind(&()),
         namespace = %object.namespace().unwrap_or_default(),
         name = %object.name_any(),
-        reconcileID = %uuid::Uuid::new_v4(),
+        reconcileID = %uuid::Builder::from_random_bytes(rand::random()).into_uuid(),
     )
 }

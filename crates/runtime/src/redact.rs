@@ -46,7 +46,7 @@ type Span = Option<(usize, usize)>;
 
 fn user_info(text: &str, from: usize) -> Span {
     let mut from = from;
-    while let Some(at) = text[from..].find("://") {
+    while let Some(at) = text.as_bytes()[from..].windows(3).position(|w| w == b"://") {
         let scheme_end = from + at;
         let start = scheme_end + 3;
         let rest = &text[start..];
@@ -75,7 +75,10 @@ fn user_info(text: &str, from: usize) -> Span {
 
 fn parameter(text: &str, from: usize) -> Span {
     let mut from = from;
-    while let Some(at) = text[from..].find(['?', '&']) {
+    while let Some(at) = text.as_bytes()[from..]
+        .iter()
+        .position(|b| matches!(b, b'?' | b'&'))
+    {
         let start = from + at + 1;
         from = start;
         let rest = &text[start..];
@@ -97,6 +100,11 @@ fn parameter(text: &str, from: usize) -> Span {
 }
 
 fn authorization(text: &str, from: usize) -> Span {
+    // Most texts end no word as these two do, and need not be copied to know that.
+    let ends = |w: &[u8]| w[1] == b' ' && matches!(w[0].to_ascii_lowercase(), b'r' | b'c');
+    if !text.as_bytes().windows(2).any(ends) {
+        return None;
+    }
     let lower = text.to_ascii_lowercase();
     let mut from = from;
     while let Some(at) = ["bearer ", "basic "]

@@ -132,11 +132,11 @@ where
         if let Some(scope) = context.event_scope(event) {
             for span in scope.from_root() {
                 if let Some(fields) = span.extensions().get::<Fields>() {
-                    all.extend(fields.0.clone());
+                    all.extend(fields.masked());
                 }
             }
         }
-        all.extend(own.0);
+        all.extend(own.masked());
         let line = match self.encoding {
             Encoding::Json => json_line(event.metadata(), all, Timestamp::now()),
             Encoding::Console => console_line(event.metadata(), all, Timestamp::now()),
@@ -205,22 +205,34 @@ fn millis(now: Timestamp) -> String {
     format!("{whole:.3}")
 }
 
-#[derive(Clone, Default)]
-struct Fields(Map<String, Value>);
+/// The fields of a span or an event, as they were recorded. Most spans are never seen in a line.
+#[derive(Default)]
+struct Fields(Vec<(&'static str, Value)>);
 
 impl Fields {
     fn put(&mut self, field: &Field, value: impl Into<Value>) {
-        self.0.insert(field.name().to_owned(), value.into());
+        self.0.push((field.name(), value.into()));
+    }
+
+    /// Returns what a line may show.
+    fn masked(&self) -> impl Iterator<Item = (String, Value)> {
+        self.0.iter().map(|(name, value)| {
+            let value = match value {
+                Value::String(text) => crate::redact::redact(text).into(),
+                other => other.clone(),
+            };
+            ((*name).to_owned(), value)
+        })
     }
 }
 
 impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.record_str(field, &format!("{value:?}"));
+        self.put(field, format!("{value:?}"));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, crate::redact::redact(value).into_owned());
+        self.put(field, value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
