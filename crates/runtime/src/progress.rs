@@ -227,6 +227,11 @@ impl Progress {
         self.superseded.borrow().clone()
     }
 
+    /// Waits for something to make this run pointless, and returns what did.
+    pub async fn overtaken(&self) -> String {
+        named(self.superseded.clone()).await
+    }
+
     /// Waits for something outside, at most `limit`, without holding a permit: other objects are
     /// reconciled meanwhile.
     ///

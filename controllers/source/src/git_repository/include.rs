@@ -48,6 +48,9 @@ pub(super) fn pair(include: &[Include], artifacts: Vec<Artifact>) -> Vec<Include
 impl GitRepositories {
     /// Finds the artifacts to include, in the order of `spec.include`.
     pub(super) async fn included(&self, object: &GitRepository) -> Result<Vec<Artifact>, Failure> {
+        if object.spec.include.is_empty() {
+            return Ok(Vec::new());
+        }
         let namespace = object.namespace().unwrap_or_default();
         let repositories: Api<GitRepository> =
             Api::namespaced(self.setup.client.clone(), &namespace);

@@ -1,15 +1,12 @@
 //! Ends the wait for a slow server when nobody wants its answer any more.
 
 use std::pin::pin;
-use std::time::Duration;
 
 use api::source::GitRepository;
 use kube::{Api, ResourceExt};
 use runtime::{Class, Failure, Progress};
 
 use super::GitRepositories;
-
-const PAUSE: Duration = Duration::from_millis(100);
 
 impl GitRepositories {
     /// Waits for `work`, but no longer than the object is wanted as it is: a new generation or a deletion ends the run.
@@ -22,21 +19,17 @@ impl GitRepositories {
         work: impl Future<Output = T>,
     ) -> Result<T, Failure> {
         let mut work = pin!(work);
-        loop {
-            tokio::select! {
-                done = &mut work => return Ok(done),
-                () = tokio::time::sleep(PAUSE) => {}
-            }
-            let Some(by) = progress.superseded() else {
-                continue;
-            };
-            if self.is_outdated(object).await {
-                let words = format!("superseded by a change of {by}");
-                return Err(Failure::new(Class::Superseded, "Superseded", words));
-            }
-            // It stays said, so there is no more to learn.
-            return Ok(work.await);
+        let by = tokio::select! {
+            biased;
+            done = &mut work => return Ok(done),
+            by = progress.overtaken() => by,
+        };
+        if self.is_outdated(object).await {
+            let words = format!("superseded by a change of {by}");
+            return Err(Failure::new(Class::Superseded, "Superseded", words));
         }
+        // It stays said, so there is no more to learn.
+        Ok(work.await)
     }
 
     async fn is_outdated(&self, object: &GitRepository) -> bool {

@@ -69,7 +69,9 @@ pub(crate) fn trimmed(line: &[u8]) -> &[u8] {
 
 /// Appends a packet.
 pub(crate) fn put(out: &mut Vec<u8>, line: &str) {
-    out.extend_from_slice(format!("{:04x}{line}", line.len() + 4).as_bytes());
+    let length = line.len() + 4;
+    out.extend([12, 8, 4, 0].map(|shift| b"0123456789abcdef"[length >> shift & 0xf]));
+    out.extend_from_slice(line.as_bytes());
 }
 
 /// Appends a flush.
