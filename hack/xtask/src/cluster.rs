@@ -25,13 +25,21 @@ const END_PATIENCE: Duration = Duration::from_secs(30);
 /// What to do with the control plane.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
-    /// Starts one, unless one runs, and prints how to reach it: `eval "$(cargo xtask cluster up)"`.
-    Up,
+    /// Starts one, unless it runs, and prints how to reach it: `eval "$(cargo xtask cluster up)"`.
+    Up(Which),
     /// Ends it and removes its data.
-    Down,
+    Down(Which),
     /// Runs one until its kubeconfig is removed; `up` starts this.
     #[command(hide = true)]
-    Hold,
+    Hold(Which),
+}
+
+/// One of several control planes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Which {
+    /// Its name: those of different names run side by side.
+    #[arg(long, default_value = "cluster")]
+    name: String,
 }
 
 /// Runs the command.
@@ -39,19 +47,18 @@ pub(crate) enum Command {
 /// # Errors
 /// When the control plane does not start or does not end.
 pub(crate) fn run(command: &Command) -> Result<()> {
-    let folder = folder()?;
     match command {
-        Command::Up => up(&folder),
-        Command::Down => down(&folder),
-        Command::Hold => {
+        Command::Up(Which { name }) => up(&folder(name)?, name),
+        Command::Down(Which { name }) => down(&folder(name)?),
+        Command::Hold(Which { name }) => {
             let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
-            runtime.block_on(hold(&folder))
+            runtime.block_on(hold(&folder(name)?))
         }
     }
 }
 
 /// The same cache as that of `hack/controlplane/build`.
-fn folder() -> Result<PathBuf> {
+fn folder(name: &str) -> Result<PathBuf> {
     let cache = match (env::var_os("LOCKGATE_CACHE"), env::var_os("XDG_CACHE_HOME")) {
         (Some(cache), _) => PathBuf::from(cache),
         (None, Some(caches)) => Path::new(&caches).join("lockgate"),
@@ -59,7 +66,7 @@ fn folder() -> Result<PathBuf> {
             Path::new(&env::var_os("HOME").context("HOME is not set")?).join(".cache/lockgate")
         }
     };
-    Ok(cache.join("cluster"))
+    Ok(cache.join(name))
 }
 
 #[expect(
@@ -67,7 +74,7 @@ fn folder() -> Result<PathBuf> {
     clippy::print_stderr,
     reason = "this is what the task is for"
 )]
-fn up(folder: &Path) -> Result<()> {
+fn up(folder: &Path, name: &str) -> Result<()> {
     let kubeconfig = folder.join("kubeconfig");
     if !answers(&kubeconfig) {
         // Left by a holder that was killed.
@@ -81,7 +88,7 @@ fn up(folder: &Path) -> Result<()> {
             log_path.display()
         );
         let mut holder = process::Command::new(env::current_exe().context("finding this program")?)
-            .args(["cluster", "hold"])
+            .args(["cluster", "hold", "--name", name])
             .stdin(Stdio::null())
             .stdout(log.try_clone().context("sharing the log")?)
             .stderr(log)
@@ -103,7 +110,7 @@ fn up(folder: &Path) -> Result<()> {
         }
         eprintln!("kubectl is {}/kubectl", binaries()?);
         eprintln!(
-            "up after {:.1} s; `cargo xtask cluster down` ends it",
+            "up after {:.1} s; `cargo xtask cluster down --name {name}` ends it",
             began.elapsed().as_secs_f32()
         );
     }
